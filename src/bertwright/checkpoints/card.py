@@ -1,0 +1,49 @@
+"""The model card: README.md of a model directory, from what is known and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bertwright.heads.model import Bert
+
+
+def model_card(name: str, model: Bert, labels: Sequence[str], record: dict[str, Any]) -> str:
+    """Markdown that says what the model is, how it came to be, what it scored, and how to use it."""
+    config = model.config
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    lines = [
+        "---",
+        "library_name: transformers",
+        "tags: [bert, bertwright]",
+        "---",
+        "",
+        f"# {name}",
+        "",
+        f"A BERT encoder: {config.num_hidden_layers} layers, hidden size {config.hidden_size}, "
+        f"{config.num_attention_heads} heads, vocabulary {config.vocab_size:,}, {parameters:,} parameters.",
+    ]
+    heads = [
+        text
+        for there, text in (
+            (model.parts.masked_words, "masked words"),
+            (model.parts.next_sentence, "next sentence"),
+            (model.parts.labels, f"classes: {', '.join(labels)}"),
+        )
+        if there
+    ]
+    if heads:
+        lines += ["", f"Heads: {'; '.join(heads)}."]
+    if metrics := record.get("metrics"):
+        lines += ["", "## Measured on held-out data", "", "| metric | value |", "|---|---|"]
+        lines += [f"| {key} | {value:.4f} |" for key, value in metrics.items() if isinstance(value, float)]
+    if lineage := record.get("lineage"):
+        lines += ["", "## How it came to be", ""]
+        for step in lineage:
+            rest = ", ".join(f"{key}: {value}" for key, value in step.items() if key != "step")
+            lines.append(f"- **{step.get('step')}**: {rest}")
+    use = "predict" if model.parts.labels else "fill" if model.parts.masked_words else "embed"
+    lines += ["", "## Use", "", "```", f"bertwright {use} {name} --help", "```", ""]
+    return "\n".join(lines)

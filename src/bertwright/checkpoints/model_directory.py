@@ -1,0 +1,188 @@
+"""The model directory: what every command reads and writes (law 2).
+
+    config.json  model.safetensors  vocab.txt  tokenizer.json  tokenizer_config.json   as transformers has them
+    bertwright.json                                                                    lineage, task and metrics
+    README.md                                                                          the model card
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bertwright.checkpoints.card import model_card
+from bertwright.checkpoints.names import to_ours, to_theirs
+from bertwright.checkpoints.weights import SAFETENSORS, read_weights, write_tensors
+from bertwright.encoder.config import EncoderConfig
+from bertwright.errors import ModelError, SettingsError
+from bertwright.files import read_json, storage_faults, to_json, write_atomic
+from bertwright.heads.model import Bert, Parts
+from bertwright.tokens.layout import read_tokenizer, tokenizer_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from bertwright.tokens.tokenizer import Tokenizer
+
+CONFIG = "config.json"
+RECORD = "bertwright.json"
+_TIED_OR_DERIVED = ("cls.predictions.decoder.", "bert.embeddings.position_ids")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model directory in memory.
+
+    `labels` are the classifier's classes in order. `record` is bertwright.json, empty for a foreign directory. `unused`
+    """
+
+    path: Path
+    model: Bert
+    tokenizer: Tokenizer
+    labels: tuple[str, ...] = ()
+    record: dict[str, Any] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+
+def write_model(
+    path: Path, model: Bert, tokenizer: Tokenizer, *, labels: Sequence[str] = (), record: dict[str, Any] | None = None
+) -> None:
+    """Write a model into the existing directory `path`, every file whole or absent.
+
+    config.json goes last: a directory without it is not yet a model.
+    """
+    record = record or {}
+    with storage_faults(path):
+        (path / CONFIG).unlink(missing_ok=True)
+    write_tensors(path / SAFETENSORS, to_theirs(dict(model.named_parameters())))
+    for name, content in tokenizer_files(tokenizer, max_length=model.config.max_position_embeddings).items():
+        write_atomic(path / name, content)
+    write_atomic(path / RECORD, to_json(record))
+    write_atomic(path / "README.md", model_card(path.name, model, labels, record).encode())
+    write_atomic(path / CONFIG, to_json(_config_json(model, labels)))
+
+
+def read_model(path: Path) -> LoadedModel:
+    """Read a model directory, ours or one of transformers'. Raises ModelError or VocabularyError."""
+    if not path.is_dir():
+        raise ModelError("no such model directory", where=path)
+    if not (path / CONFIG).exists():
+        cure = "a model directory has one; a run that was stopped goes on with --resume"
+        raise ModelError("holds no config.json, so it is no model directory", where=path, cure=cure)
+    values = read_json(path / CONFIG, ModelError)
+    config = _encoder_config(values, path / CONFIG)
+    tokenizer = read_tokenizer(path)
+    if len(tokenizer.vocabulary) > config.vocab_size:
+        raise ModelError(
+            f"the vocabulary has {len(tokenizer.vocabulary)} pieces, but the model only {config.vocab_size}",
+            where=path / "vocab.txt",
+            cure="put the vocabulary there that the model was trained with",
+        )
+    theirs = read_weights(path)
+    ours, unused = to_ours(theirs)
+    parts = _parts_in(ours, values)
+    if not parts.labels:
+        unused += [f"classifier.{name}" for name in ("weight", "bias") if ours.pop(f"classifier.dense.{name}", None) is not None]
+    with torch.device("meta"):
+        model = Bert(config, parts)
+    _assign(model, ours, path)
+    _refuse_untied(theirs, values, path)
+    labels = tuple(values.get("id2label", {}).get(str(i), f"LABEL_{i}") for i in range(parts.labels))
+    record = read_json(path / RECORD, ModelError) if (path / RECORD).exists() else {}
+    left = tuple(name for name in unused if not name.startswith(_TIED_OR_DERIVED))
+    return LoadedModel(path, model.eval(), tokenizer, labels, record, left)
+
+
+def with_parts(source: Bert, parts: Parts, *, seed: int, config: EncoderConfig | None = None) -> tuple[Bert, list[str]]:
+    """A model with other parts on the same encoder: what both have is copied, the rest drawn anew.
+
+    Returns it and the names of the weights that were drawn.
+    """
+    model = Bert(config or source.config, parts)
+    model.initialise(seed)
+    known = dict(source.named_parameters())
+    drawn = []
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in known and known[name].shape == parameter.shape:
+                parameter.copy_(known[name])
+            else:
+                drawn.append(name)
+    return model, drawn
+
+
+def _encoder_config(values: dict[str, Any], where: Path) -> EncoderConfig:
+    kind = values.get("model_type", "bert")
+    if kind != "bert":
+        raise ModelError(f"this is a {kind!r} model, not a BERT", where=where)
+    # What would change the arithmetic is refused; all else in a foreign config.json does not concern the encoder.
+    for key, wanted in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"), ("is_decoder", False)):
+        found = values.get(key, wanted)
+        if found is not None and found != wanted:
+            raise ModelError(f"`{key}` is {found!r}, but only {wanted!r} is BERT's", where=where)
+    known = {name: values[name] for name in EncoderConfig.model_fields if values.get(name) is not None}
+    try:
+        return EncoderConfig.from_values(known, where=str(where))
+    except SettingsError as error:
+        raise ModelError(str(error)) from None
+
+
+def _parts_in(ours: dict[str, Tensor], values: dict[str, Any]) -> Parts:
+    """Which parts a file of weights holds. A token classifier has the same names as a sequence classifier, but no use."""
+    of_sequences = not any("TokenClassification" in name for name in values.get("architectures") or [])
+    classifier = ours.get("classifier.dense.weight") if of_sequences else None
+    return Parts(
+        pooler="pooler.dense.weight" in ours,
+        masked_words="masked_words.dense.weight" in ours,
+        next_sentence="next_sentence.dense.weight" in ours,
+        labels=0 if classifier is None else len(classifier),
+    )
+
+
+def _assign(model: Bert, tensors: dict[str, Tensor], path: Path) -> None:
+    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    for name, shape in expected.items():
+        if name not in tensors:
+            raise ModelError(f"the weights lack `{name}`", where=path, cure="the file is not whole; copy it again")
+        if tuple(tensors[name].shape) != shape:
+            found = tuple(tensors[name].shape)
+            raise ModelError(f"`{name}` has shape {found}, but config.json makes it {shape}", where=path)
+    model.load_state_dict({name: tensors[name].contiguous() for name in expected}, assign=True)
+
+
+def _refuse_untied(theirs: dict[str, Tensor], values: dict[str, Any], path: Path) -> None:
+    decoder = theirs.get("cls.predictions.decoder.weight")
+    words = theirs.get("bert.embeddings.word_embeddings.weight")
+    if values.get("tie_word_embeddings") is False or (
+        decoder is not None and words is not None and not torch.equal(decoder, words)
+    ):
+        raise ModelError("the masked-word head has word embeddings of its own; BERT shares them", where=path)
+
+
+def _config_json(model: Bert, labels: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "architectures": [_architecture(model.parts)],
+        "model_type": "bert",
+        **model.config.model_dump(),
+        "hidden_act": "gelu",
+        "position_embedding_type": "absolute",
+        "tie_word_embeddings": True,
+        "dtype": "float32",
+    }
+    if labels:
+        values["id2label"] = {str(number): label for number, label in enumerate(labels)}
+        values["label2id"] = {label: number for number, label in enumerate(labels)}
+    return values
+
+
+def _architecture(parts: Parts) -> str:
+    if parts.labels:
+        return "BertForSequenceClassification"
+    if parts.masked_words:
+        return "BertForPreTraining" if parts.next_sentence else "BertForMaskedLM"
+    return "BertForNextSentencePrediction" if parts.next_sentence else "BertModel"

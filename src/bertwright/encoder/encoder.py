@@ -1,0 +1,114 @@
+"""BERT: embeddings, a stack of layers, and a pooler over [CLS] (Devlin et al. 2019, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from bertwright.encoder.embeddings import Embeddings
+from bertwright.encoder.layer import EncoderLayer
+
+if TYPE_CHECKING:
+    from bertwright.encoder.config import EncoderConfig
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOutput:
+    """What an encoder says of its input.
+
+    hidden: (batch, length, hidden) of the last layer. layers: the embeddings and each layer's output, all of that
+    shape, where they were asked for.
+    """
+
+    hidden: Tensor
+    layers: tuple[Tensor, ...] = ()
+
+
+class Encoder(nn.Module):
+    """Token ids in, one vector a token out."""
+
+    def __init__(self, embeddings: Embeddings, layers: list[EncoderLayer]) -> None:
+        super().__init__()
+        self.embeddings = embeddings
+        self.layers = nn.ModuleList(layers)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        *,
+        all_layers: bool = False,
+    ) -> EncoderOutput:
+        """Encode a batch.
+
+        input_ids, token_type_ids: (batch, length) int64; segments default to 0. attention_mask: (batch, length), true
+        or 1 on tokens, false or 0 on padding; None means that there is none.
+        """
+        if token_type_ids is None:
+            token_type_ids = torch.zeros_like(input_ids)
+        mask = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
+        # The layers may compute in a lower precision than the embeddings (see training/precision.py).
+        hidden = self.embeddings(input_ids, token_type_ids).to(self.layers[0].expand.weight.dtype)
+        outputs = [hidden]
+        for layer in self.layers:
+            hidden = layer(hidden, mask)
+            outputs.append(hidden)
+        return EncoderOutput(hidden, tuple(outputs) if all_layers else ())
+
+
+class Pooler(nn.Module):
+    """The sequence as one vector: a dense layer with tanh over the vector of [CLS]."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden: (batch, length, hidden) -> (batch, hidden)."""
+        return torch.tanh(self.dense(hidden[:, 0]))
+
+
+def build_encoder(config: EncoderConfig) -> Encoder:
+    """An encoder of the given shape, with weights not yet initialised as BERT's (see `initialise`)."""
+    embeddings = Embeddings(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        max_position_embeddings=config.max_position_embeddings,
+        type_vocab_size=config.type_vocab_size,
+        layer_norm_eps=config.layer_norm_eps,
+        dropout=config.hidden_dropout_prob,
+    )
+    layers = [
+        EncoderLayer(
+            hidden_size=config.hidden_size,
+            num_attention_heads=config.num_attention_heads,
+            intermediate_size=config.intermediate_size,
+            layer_norm_eps=config.layer_norm_eps,
+            hidden_dropout=config.hidden_dropout_prob,
+            attention_dropout=config.attention_probs_dropout_prob,
+        )
+        for _ in range(config.num_hidden_layers)
+    ]
+    return Encoder(embeddings, layers)
+
+
+def initialise(module: nn.Module, *, standard_deviation: float, seed: int) -> None:
+    """Draw all weights from a normal distribution cut at two standard deviations; biases 0, norms 1.
+
+    As `create_initializer` of the original code. Parameters are drawn in the order of `module.modules()` from one
+    generator seeded with `seed`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for part in module.modules():
+        if isinstance(part, nn.LayerNorm):
+            nn.init.ones_(part.weight)
+            nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Linear | nn.Embedding):
+            limit = 2 * standard_deviation
+            nn.init.trunc_normal_(part.weight, 0.0, standard_deviation, -limit, limit, generator=generator)
+            if isinstance(part, nn.Linear) and part.bias is not None:
+                nn.init.zeros_(part.bias)

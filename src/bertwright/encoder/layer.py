@@ -1,0 +1,40 @@
+"""One transformer layer: attention, then feed-forward, each added to its input and normalised after (post-LN)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bertwright.encoder.attention import SelfAttention
+
+
+class EncoderLayer(nn.Module):
+    """hidden -> norm(hidden + attention(hidden)) -> norm(that + feed-forward(that))."""
+
+    def __init__(  # noqa: PLR0913  # plain numbers, so that the layer can be read and built alone
+        self,
+        *,
+        hidden_size: int,
+        num_attention_heads: int,
+        intermediate_size: int,
+        layer_norm_eps: float,
+        hidden_dropout: float,
+        attention_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.attention = SelfAttention(
+            hidden_size=hidden_size, num_attention_heads=num_attention_heads, dropout=attention_dropout
+        )
+        self.attention_norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
+        self.expand = nn.Linear(hidden_size, intermediate_size)
+        self.contract = nn.Linear(intermediate_size, hidden_size)
+        self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
+        self.dropout = nn.Dropout(hidden_dropout)
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """hidden: (batch, length, hidden), mask as in SelfAttention; returns the shape of `hidden`."""
+        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, mask)))
+        # The paper's GELU is the exact one, with the error function; the tanh form came to the code in 2019.
+        expanded = functional.gelu(self.expand(hidden))
+        normed: Tensor = self.feed_forward_norm(hidden + self.dropout(self.contract(expanded)))
+        return normed

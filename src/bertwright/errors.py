@@ -1,0 +1,84 @@
+"""Every error that bertwright raises on purpose.
+
+    BertwrightError
+    ├── UserFault                 exit code 2: the input is wrong; the message says what, where and the cure
+    │   ├── SettingsError         a recipe, a --set or an option
+    │   ├── CorpusError           text that cannot be read as a corpus
+    │   ├── VocabularyError       a vocabulary file, or one that does not fit the data
+    │   ├── ShardError            a shard directory that is missing, foreign or damaged
+    │   ├── RowError              labelled rows of a task
+    │   └── ModelError            a model directory or a run that is missing, foreign or does not fit
+    └── OperationalFault          exit code 1: the input is right, the machine could not do it
+        ├── StorageError          a disk that is full, a file that may not be written
+        ├── DivergenceError       training whose loss is no longer a number
+        └── Stopped               SIGINT or SIGTERM, after the state was saved (exit code 128 + signal)
+
+`bertwright.cli.main` is the one place that turns them into exit codes.
+"""
+
+from __future__ import annotations
+
+
+class BertwrightError(Exception):
+    """Root of the tree; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class UserFault(BertwrightError):
+    """The caller's input is wrong.
+
+    The message is one line: `where: what; cure`. `where` is a path, `file:line`, or a settings key.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: object | None = None, cure: str | None = None) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.cure = cure
+        super().__init__(("" if where is None else f"{where}: ") + what + ("" if cure is None else f"; {cure}"))
+
+
+class SettingsError(UserFault):
+    """A recipe, a `--set` or an option has a fault. Several faults stand one a line."""
+
+
+class CorpusError(UserFault):
+    """Text that cannot be read as a corpus."""
+
+
+class VocabularyError(UserFault):
+    """A vocabulary file has a fault, or does not fit what it is used with."""
+
+
+class ShardError(UserFault):
+    """A shard directory is missing, foreign, incomplete or damaged."""
+
+
+class RowError(UserFault):
+    """A labelled row of a task cannot be used."""
+
+
+class ModelError(UserFault):
+    """A model directory or a run is missing, foreign, or does not fit what is asked of it."""
+
+
+class OperationalFault(BertwrightError):
+    """The input is right, but the machine could not do the work."""
+
+
+class StorageError(OperationalFault):
+    """A disk is full, or a file may not be read or written."""
+
+
+class DivergenceError(OperationalFault):
+    """The loss is no longer a number; the last good checkpoint is named."""
+
+
+class Stopped(OperationalFault):
+    """SIGINT or SIGTERM arrived; the state was saved first."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,169 @@
+"""Pairs of segments for next-sentence prediction, drawn for a whole shard at once.
+
+What the original `create_instances_from_document` does sentence by sentence, this does for all documents of a shard in
+step: step k makes the k-th example of every document that has text left. The rules are the original's:
+
+- sentences are taken until the target length is reached; the target is the full length, or at times a shorter one;
+- the text is cut at a random sentence boundary into A and B; a negative's B comes from another document, and the
+  sentences it displaces are used by the next example;
+- a pair that is too long loses tokens of its longer side, each from the front or the back with equal chance.
+
+Three things differ, and docs/decisions/0003-next-sentence.md says why: labels are dealt in pairs, so that they are
+balanced exactly; a single sentence is cut inside, so that it can be a positive too; and a negative's B is as long as
+the true one would have been, so that length gives no hint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bertwright.randomness import Stream
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bertwright.examples.settings import ExampleSettings
+    from bertwright.shards.read import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPairs:
+    """Segment pairs of one shard in one epoch; each field is (pairs,) and positions are token offsets in the shard."""
+
+    a_start: NDArray[np.int64]
+    a_length: NDArray[np.int64]
+    b_start: NDArray[np.int64]
+    b_length: NDArray[np.int64]
+    is_next: NDArray[np.bool_]
+    # Documents that A and B stand in, and the tokens that truncation cut away: for tests and reports.
+    a_document: NDArray[np.int64]
+    b_document: NDArray[np.int64]
+    truncated: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.a_start)
+
+    def take(self, rows: NDArray[np.int64]) -> SegmentPairs:
+        """The pairs at `rows`."""
+        return SegmentPairs(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def draw_pairs(
+    shard: Shard, settings: ExampleSettings, *, seed: int, epoch: int, number: int, first: int = 0
+) -> SegmentPairs:
+    """Draw all pairs of shard `number` for one epoch; the shard holds two documents or more.
+
+    `first` is the number of pairs drawn from earlier shards, so that the labels stay balanced over the whole epoch.
+    """
+    stream = Stream(seed, "segments", epoch, number)
+    labels = Stream(seed, "labels", epoch)
+    # Token at which each document goes on, and the one past its end.
+    cursor = shard.sentences[shard.documents[:-1]]
+    end = shard.sentences[shard.documents[1:]]
+    steps: list[SegmentPairs] = []
+    live = np.flatnonzero(cursor < end)
+    while len(live):
+        counter = (live.astype(np.uint64) << np.uint64(32)) | np.uint64(len(steps))
+        pairs, following = _step(shard, settings, stream, labels, counter, live, cursor[live], first)
+        steps.append(pairs)
+        first += len(pairs)
+        cursor[live] = following
+        live = live[following < end[live]]
+    return SegmentPairs(*(np.concatenate([getattr(s, f.name) for s in steps]) for f in fields(SegmentPairs)))
+
+
+class _Lane:
+    """Lanes of the stream: one for each independent draw of a pair, far apart because a trim takes several."""
+
+    SHORT, TARGET, CUT, OTHER, OTHER_SENTENCE, OTHER_TOKEN, TRIM_A, TRIM_B = (lane << 32 for lane in range(8))
+
+
+def _step(  # noqa: PLR0913  # the state of one walk; a class around one function would only hide it
+    shard: Shard,
+    settings: ExampleSettings,
+    stream: Stream,
+    labels: Stream,
+    counter: NDArray[np.uint64],
+    live: NDArray[np.int64],
+    begin: NDArray[np.int64],
+    first: int,
+) -> tuple[SegmentPairs, NDArray[np.int64]]:
+    """One pair for each `live` document, from token `begin` on; returns them and the tokens at which to go on."""
+    starts, maximum = shard.sentences, settings.max_tokens
+
+    is_short = stream.uniform(counter, _Lane.SHORT) < settings.short_fraction
+    target = np.where(is_short, 2 + stream.below(maximum - 1, counter, _Lane.TARGET), maximum)
+    last = np.minimum(np.searchsorted(starts, begin + target), shard.documents[live + 1])
+    end = starts[last]
+
+    # A single token cannot be cut in two. It is passed over, and the report counts it.
+    usable = end - begin > 1
+    label = _deal_labels(labels, usable, first)
+
+    # Boundaries strictly inside the text; where there is none, a lone sentence is cut at any of its tokens.
+    inner = np.searchsorted(starts, begin, side="right")
+    boundaries = last - inner
+    lone = boundaries == 0
+    choice = stream.below(np.where(lone, np.maximum(end - begin - 1, 1), boundaries), counter, _Lane.CUT)
+    cut = np.where(lone, begin + 1 + choice, starts[np.minimum(inner + choice, last)])
+    rest = end - cut
+
+    other = stream.below(len(shard.documents) - 2, counter, _Lane.OTHER)
+    other += other >= live
+    first_sentence, past = shard.documents[other], shard.documents[other + 1]
+    sentence = first_sentence + stream.below(past - first_sentence, counter, _Lane.OTHER_SENTENCE)
+    # Where the true B would begin inside a sentence, so does the false one.
+    inside = stream.below(starts[sentence + 1] - starts[sentence], counter, _Lane.OTHER_TOKEN)
+    other_begin = starts[sentence] + np.where(lone, inside, 0)
+    other_end = starts[np.minimum(np.searchsorted(starts, other_begin + rest), past)]
+
+    a_length, b_length = cut - begin, np.where(label, rest, other_end - other_begin)
+    a_kept, b_kept = truncated_lengths(a_length, b_length, maximum)
+    a_lost, b_lost = a_length - a_kept, b_length - b_kept
+    pairs = SegmentPairs(
+        a_start=begin + _heads(stream, a_lost, counter, _Lane.TRIM_A),
+        a_length=a_kept,
+        b_start=np.where(label, cut, other_begin) + _heads(stream, b_lost, counter, _Lane.TRIM_B),
+        b_length=b_kept,
+        is_next=label,
+        a_document=live,
+        b_document=np.where(label, live, other),
+        truncated=a_lost + np.where(label, b_lost, 0),
+    )
+    # A negative gives the text that it displaced back to its document.
+    return pairs.take(np.flatnonzero(usable)), np.where(usable & ~label, cut, end)
+
+
+def _deal_labels(labels: Stream, usable: NDArray[np.bool_], first: int) -> NDArray[np.bool_]:
+    """True for IsNext: of pairs number 2j and 2j + 1 of the epoch exactly one, by the toss of a coin."""
+    number = first + np.cumsum(usable) - usable
+    return (labels.below(2, number // 2) ^ (number % 2)).astype(bool)
+
+
+def truncated_lengths(
+    a: NDArray[np.int64], b: NDArray[np.int64], maximum: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lengths after tokens were taken from the longer side (B where equal) until both fit `maximum` together.
+
+    The closed form of the original's `truncate_seq_pair` loop.
+    """
+    half = maximum // 2
+    over = a + b > maximum
+    # A short side keeps all it has and leaves the rest to the other; two long sides share.
+    a_kept = np.where(a <= maximum - half, a, np.maximum(maximum - b, maximum - half))
+    a_kept = np.where(over, a_kept, a)
+    return a_kept, np.where(over, maximum - a_kept, b)
+
+
+def _heads(stream: Stream, tosses: NDArray[np.int64], counter: NDArray[np.uint64], lane: int) -> NDArray[np.int64]:
+    """Heads among `tosses` fair coins, for each counter: set bits of as many random bits."""
+    heads = np.zeros(len(tosses), dtype=np.int64)
+    for word in range(-(-int(tosses.max(initial=0)) // 32)):
+        bits = np.clip(tosses - 32 * word, 0, 32).astype(np.uint64)
+        mask = (np.uint64(1) << bits) - np.uint64(1)
+        random = stream.words(counter, lane + word // 4)[:, word % 4]
+        heads += np.bitwise_count(random & mask)
+    return heads

@@ -1,0 +1,41 @@
+"""What an example looks like: the numbers of the paper (section 3.1 and appendix A.1) and of its code."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from bertwright.settings import Settings
+
+
+class ExampleSettings(Settings):
+    """How text becomes pretraining examples."""
+
+    # Tokens in an example, [CLS] and [SEP] included.
+    max_length: int = Field(default=128, ge=8, le=512)
+    # "next_sentence": pairs of segments and NSP, as in the paper.
+    segments: Literal["next_sentence"] = "next_sentence"
+    # Share of examples that aim at a random shorter length, so that fine-tuning on short texts is no surprise.
+    short_fraction: float = Field(default=0.1, ge=0, le=1)
+    # Share of the tokens that are predicted.
+    masked_fraction: float = Field(default=0.15, gt=0, lt=1)
+    # Of those: share that becomes [MASK], and share that becomes a random word; the rest stays as it is.
+    mask_token_fraction: float = Field(default=0.8, ge=0, le=1)
+    random_token_fraction: float = Field(default=0.1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _fractions_fit(self) -> Self:
+        if self.mask_token_fraction + self.random_token_fraction > 1 + 1e-9:
+            raise ValueError("`mask_token_fraction` and `random_token_fraction` add up to more than 1")
+        return self
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of text in an example: what [CLS] A [SEP] B [SEP] leaves."""
+        return self.max_length - 3
+
+    @property
+    def max_predictions(self) -> int:
+        """Predicted positions in a full example: the static width of the masked-word head's input."""
+        return max(1, round(self.max_length * self.masked_fraction))

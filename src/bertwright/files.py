@@ -1,0 +1,237 @@
+"""Files that are either whole or absent (law 7), and text that comes out of any file with its line numbers.
+
+Writes go to a name beside the target, are synced, then renamed. A kill leaves at most a `*.partial` beside the target,
+which the next write to the same target removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import zstandard
+
+from bertwright.errors import BertwrightError, CorpusError, StorageError, UserFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PARTIAL = ".partial"
+
+
+@contextmanager
+def storage_faults(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal into StorageError (or UserFault where the path itself is at fault)."""
+    try:
+        yield
+    except BertwrightError:
+        raise
+    except OSError as error:
+        place = error.filename or path
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"{place}: the disk is full; free some space and start again, nothing half-written was kept"
+            raise StorageError(message) from None
+        if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)):
+            raise UserFault((error.strerror or str(error)).lower(), where=place) from None
+        raise StorageError(f"{place}: {error.strerror or error}") from None
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all. Raises StorageError or UserFault."""
+    partial = path.with_name(path.name + PARTIAL)
+    with storage_faults(path):
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+
+
+@contextmanager
+def new_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a directory to write in; it becomes `path` when the block ends well, and vanishes when it does not.
+
+    Raises UserFault where `path` exists and `overwrite` is false (an empty directory counts as absent).
+    """
+    refuse_existing(path, overwrite=overwrite)
+    partial = path.with_name(path.name + PARTIAL)
+    with storage_faults(path), _claimed(partial):
+        try:
+            yield partial
+            for folder, _, names in os.walk(partial):
+                for name in names:
+                    _sync_file(Path(folder) / name)
+                _sync_directory(Path(folder))
+            _put_in_place(partial, path)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _claimed(partial: Path) -> Iterator[None]:
+    """Make `partial` afresh and hold a lock on it, so that a second process neither joins in nor wipes it."""
+    if partial.exists():
+        with _locked(partial):
+            shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    with _locked(partial):
+        yield
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    # The kernel drops the lock with the process, however that ends; a lock file would outlive a kill.
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            cure = "wait for it, or choose another --out"
+            raise UserFault("another process is writing this directory", where=directory, cure=cure) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
+    """Raise UserFault if `path` already holds something and may not be replaced."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise UserFault("exists and is no directory", where=path, cure="choose another --out")
+    if not overwrite and path.is_dir() and any(path.iterdir()):
+        raise UserFault("exists and is not empty", where=path, cure="choose another --out, or give --overwrite")
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
+    if not path.exists():
+        partial.rename(path)
+    else:
+        # A directory cannot be renamed over a full one. The old one is moved away first, so that a kill in between
+        # leaves both, under names that say which is which.
+        old = path.with_name(path.name + ".old")
+        if old.exists():
+            shutil.rmtree(old)
+        path.rename(old)
+        partial.rename(path)
+        shutil.rmtree(old)
+    _sync_directory(path.parent)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    # Some file systems (network ones above all) refuse to sync a directory; the rename itself is done all the same.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def to_json(value: Any) -> bytes:
+    """JSON as every file of ours has it: indented, keys in the given order, UTF-8, a newline at the end."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_json(path: Path, fault: type[UserFault] = UserFault) -> dict[str, Any]:
+    """Read a JSON object; raises `fault` with the place if it is missing or is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise fault("no such file", where=path) from None
+    except OSError as error:
+        raise fault(f"cannot be read: {error.strerror}", where=path) from None
+    except UnicodeDecodeError:
+        raise fault("is not UTF-8 text", where=path) from None
+    except json.JSONDecodeError as error:
+        raise fault(f"this is no JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
+    except RecursionError:
+        raise fault("this JSON is nested too deeply", where=path) from None
+    if not isinstance(value, dict):
+        raise fault("a JSON object was expected", where=path)
+    return value
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with storage_faults(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open_bytes(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rb")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rb")
+    if path.suffix == ".zst":
+        # Multi-frame files (zstd -T, appended logs) are one text.
+        reader = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
+        return io.BufferedReader(reader, 1 << 20)  # type: ignore[type-var]  # a raw reader in all but its type
+    return path.open("rb")
+
+
+MAX_LINE_BYTES = 256 << 20
+
+
+def read_lines(
+    path: Path | None, stream: IO[bytes], fault: type[UserFault] = CorpusError
+) -> Iterator[tuple[int, str]]:
+    """Lines of UTF-8 text with their numbers from 1, without line ends; raises `fault` with file:line.
+
+    NUL bytes mean a binary file. A line may hold at most MAX_LINE_BYTES, so that a file without line ends cannot fill
+    the memory.
+    """
+    where = path or "standard input"
+    number = 0
+    while True:
+        line = stream.readline(MAX_LINE_BYTES + 1)
+        if not line:
+            return
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise fault(f"a line is longer than {MAX_LINE_BYTES >> 20} MB", where=f"{where}:{number}", cure="break it")
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if b"\0" in line:
+            raise fault("this is a binary file, not text", where=f"{where}:{number}", cure="give text in UTF-8")
+        try:
+            yield number, line.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            what = f"bytes that are not UTF-8 (0x{line[error.start]:02x} at byte {error.start + 1} of the line)"
+            cure = "convert the file, as in: iconv -f latin1 -t utf-8"
+            raise fault(what, where=f"{where}:{number}", cure=cure) from None
+
+
+def lines_of(path: Path, fault: type[UserFault] = CorpusError) -> Iterator[tuple[int, str]]:
+    """Lines of a plain or compressed (.gz .zst .xz) text file; raises `fault` with file:line."""
+    try:
+        with _open_bytes(path) as stream:
+            yield from read_lines(path, stream, fault)
+    except FileNotFoundError:
+        raise fault("no such file", where=path) from None
+    except IsADirectoryError:
+        raise fault("is a directory, not a file", where=path) from None
+    except (gzip.BadGzipFile, lzma.LZMAError, zstandard.ZstdError, EOFError) as error:
+        raise fault(f"the compressed data is damaged: {error}", where=path) from None
+    except OSError as error:
+        raise fault(f"cannot be read: {error.strerror or error}", where=path) from None

@@ -1,0 +1,146 @@
+"""An encoder with the heads it has: what a model directory holds and what training moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from bertwright.encoder.encoder import Encoder, Pooler, build_encoder, initialise
+from bertwright.heads.classify import ClassificationHead
+from bertwright.heads.mlm import MaskedWordHead
+from bertwright.heads.nsp import NextSentenceHead
+
+if TYPE_CHECKING:
+    from bertwright.encoder.config import EncoderConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """Which parts stand on the encoder. `labels` counts the classifier's classes; 0 means that there is none."""
+
+    pooler: bool = True
+    masked_words: bool = False
+    next_sentence: bool = False
+    labels: int = 0
+
+
+PRETRAINING = Parts(masked_words=True, next_sentence=True)
+
+
+class Bert(nn.Module):
+    """An encoder, and the pooler and heads that were asked for; the others are None."""
+
+    def __init__(self, config: EncoderConfig, parts: Parts) -> None:
+        super().__init__()
+        self.config = config
+        self.parts = parts
+        self.encoder: Encoder = build_encoder(config)
+        size = config.hidden_size
+        self.pooler = Pooler(size) if parts.pooler else None
+        self.masked_words = (
+            MaskedWordHead(vocab_size=config.vocab_size, hidden_size=size, layer_norm_eps=config.layer_norm_eps)
+            if parts.masked_words
+            else None
+        )
+        self.next_sentence = NextSentenceHead(size) if parts.next_sentence else None
+        self.classifier = (
+            ClassificationHead(hidden_size=size, labels=parts.labels, dropout=config.hidden_dropout_prob)
+            if parts.labels
+            else None
+        )
+
+    def initialise(self, seed: int) -> None:
+        """Draw all weights anew, as in the paper's code."""
+        initialise(self, standard_deviation=self.config.initializer_range, seed=seed)
+
+    def word_scores(self, hidden: Tensor) -> Tensor:
+        """hidden: (positions, hidden) -> (positions, vocabulary)."""
+        assert self.masked_words is not None
+        scores: Tensor = self.masked_words(hidden, self.encoder.embeddings.word.weight)
+        return scores
+
+    def pooled(self, hidden: Tensor) -> Tensor:
+        """hidden: (batch, length, hidden) -> (batch, hidden)."""
+        assert self.pooler is not None
+        vector: Tensor = self.pooler(hidden)
+        return vector
+
+    def pretraining_scores(
+        self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor, masked_positions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Scores of the hidden words and of the next sentence.
+
+        input_ids, token_type_ids, attention_mask: (batch, length); masked_positions: (predictions,) into the flattened
+        batch. Returns (predictions, vocabulary) and (batch, 2).
+        """
+        assert self.next_sentence is not None
+        hidden = self.encoder(input_ids, token_type_ids, attention_mask).hidden
+        chosen = hidden.flatten(0, 1).index_select(0, masked_positions)
+        return self.word_scores(chosen), self.next_sentence(self.pooled(hidden))
+
+    def class_scores(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(batch, length) each -> (batch, labels)."""
+        assert self.classifier is not None
+        hidden = self.encoder(input_ids, token_type_ids, attention_mask).hidden
+        scores: Tensor = self.classifier(self.pooled(hidden))
+        return scores
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A row of the parameter table; `parts` are the rows it is the sum of."""
+
+    name: str
+    parameters: int
+    shape: str = ""
+    parts: tuple[Component, ...] = ()
+
+
+def parameter_table(config: EncoderConfig, parts: Parts) -> list[Component]:
+    """All parameters by component, the sum of which is the model: embeddings, one layer, all layers, pooler, heads."""
+    # Nothing is allocated on the meta device: bert-large costs no more than bert-tiny.
+    with torch.device("meta"):
+        model = Bert(config, parts)
+    embeddings, layer = model.encoder.embeddings, model.encoder.layers[0]
+    each = (
+        _component("query, key, value", layer.attention.query_key_value),
+        _component("attention output", layer.attention.output),
+        _component("attention norm", layer.attention_norm),
+        _component("feed-forward in", layer.expand),
+        _component("feed-forward out", layer.contract),
+        _component("feed-forward norm", layer.feed_forward_norm),
+    )
+    one = _sum("one layer", each)
+    rows = [
+        _sum(
+            "embeddings",
+            (
+                _component("words", embeddings.word),
+                _component("segments", embeddings.segment),
+                _component("positions", embeddings.position),
+                _component("norm", embeddings.norm),
+            ),
+        ),
+        Component(f"{config.num_hidden_layers} layers", config.num_hidden_layers * one.parameters, parts=(one,)),
+    ]
+    heads = {
+        "pooler": model.pooler,
+        "masked-word head (words are shared)": model.masked_words,
+        "next-sentence head": model.next_sentence,
+        "classifier": model.classifier,
+    }
+    rows += [_component(name, head) for name, head in heads.items() if head is not None]
+    assert sum(row.parameters for row in rows) == sum(p.numel() for p in model.parameters())
+    return rows
+
+
+def _component(name: str, module: nn.Module) -> Component:
+    shapes = [" x ".join(map(str, parameter.shape)) for parameter in module.parameters()]
+    return Component(name, sum(parameter.numel() for parameter in module.parameters()), " + ".join(shapes))
+
+
+def _sum(name: str, parts: tuple[Component, ...]) -> Component:
+    return Component(name, sum(part.parameters for part in parts), parts=parts)

@@ -1,0 +1,91 @@
+"""What a shard directory holds.
+
+    manifest.json                 this file's Manifest: what, how many, from where, and a checksum of every file
+    tokenizer/                    the tokenizer that made the ids (a transformers tokenizer directory)
+    train-00000.tokens.npy        (tokens,)       uint16 or uint32   WordPiece ids, all documents one after the other
+    train-00000.sentences.npy     (sentences + 1,) int64             token offset at which each sentence starts; the end
+    train-00000.documents.npy     (documents + 1,) int64             sentence offset at which each document starts; the end
+    held_out-00000.*              the same for the documents kept aside to measure on
+
+Plain `.npy`, so that a shard is mapped into memory and never read as a whole. Every shard holds two documents or more:
+a next-sentence negative comes from another document of the same shard.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  # pydantic needs it at run time
+from typing import Literal
+
+import numpy as np
+
+from bertwright.errors import ShardError
+from bertwright.files import read_json
+from bertwright.settings import Settings
+
+FORMAT = "bertwright-shards-1"
+ARRAYS = ("tokens", "sentences", "documents")
+Split = Literal["train", "held_out"]
+
+# A sentence longer than this is broken: what has no sentence end for so long is a list or a table, and a break costs
+# nothing, because consecutive pieces still stand one after the other in an example.
+LONGEST_SENTENCE = 128
+
+
+class ShardEntry(Settings):
+    """One shard in the manifest."""
+
+    name: str
+    split: Split
+    documents: int
+    sentences: int
+    tokens: int
+    sha256: dict[str, str]
+
+
+class Manifest(Settings):
+    """What a shard directory says of itself."""
+
+    format: Literal["bertwright-shards-1"] = FORMAT
+    vocabulary_sha256: str
+    vocabulary_size: int
+    corpus_sha256: str
+    language: str
+    held_out_fraction: float
+    counts: dict[str, int]
+    shards: list[ShardEntry]
+
+    @property
+    def identity(self) -> str:
+        """What examples depend on: the checksums of every token, in order, and nothing else."""
+        return "/".join(entry.sha256["tokens"][:16] for entry in self.shards)
+
+    def of(self, split: Split) -> list[ShardEntry]:
+        """The shards of one split, in order."""
+        return [entry for entry in self.shards if entry.split == split]
+
+
+def token_dtype(vocabulary_size: int) -> type[np.uint16] | type[np.uint32]:
+    """The smallest type that holds every id."""
+    return np.uint16 if vocabulary_size <= 1 << 16 else np.uint32
+
+
+def array_path(directory: Path, shard: str, array: str) -> Path:
+    """Where one array of a shard lies."""
+    return directory / f"{shard}.{array}.npy"
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read and check `manifest.json`. Raises ShardError."""
+    if not directory.is_dir():
+        raise ShardError("no such directory", where=directory, cure="make it with: bertwright prepare")
+    path = directory / "manifest.json"
+    if not path.exists():
+        cure = "make shards with: bertwright prepare"
+        raise ShardError("holds no manifest.json, so it is no shard directory", where=directory, cure=cure)
+    values = read_json(path, ShardError)
+    if values.get("format") != FORMAT:
+        raise ShardError(f"format is {values.get('format')!r}, not {FORMAT!r}", where=path, cure="prepare it again")
+    try:
+        return Manifest.from_values(values, where=str(path))
+    except Exception as error:
+        raise ShardError(f"does not hold what a manifest must: {str(error).splitlines()[0]}", where=path) from None

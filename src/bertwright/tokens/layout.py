@@ -1,0 +1,216 @@
+"""The tokenizer's part of a model directory: `vocab.txt`, `tokenizer.json`, `tokenizer_config.json`.
+
+`AutoTokenizer.from_pretrained` reads them as they lie, and so does the `tokenizers` library. In the other direction any
+BERT directory is read, old ones with nothing but a `vocab.txt` as well.
+
+Three differences remain on the side of those libraries, and none of them can be settled by a file: transformers 5 gives
+up on words of more than 100 characters (here and in the original: 200); the Rust normaliser knows no final sigma and
+drops unassigned and private-use characters, which the original keeps; and it reads "[MASK]" in a text as the mask.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bertwright.errors import VocabularyError
+from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
+from bertwright.tokens.wordpiece import CONTINUATION, LONGEST_WORD
+
+VOCAB_FILE = "vocab.txt"
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "tokenizer_config.json"
+
+# Classes of transformers that are BertTokenizer under another name. BertJapaneseTokenizer, for one, is not: it has a
+# vocab.txt too, but splits words with a dictionary.
+_BERT_CLASSES = frozenset(
+    f"{name}Tokenizer{fast}"
+    for name in ("Bert", "ConvBert", "DistilBert", "Electra", "MobileBert", "Realm", "RetriBert", "SqueezeBert")
+    for fast in ("", "Fast")
+) | {"PreTrainedTokenizerFast", "TokenizersBackend"}
+
+_CURE = "name a BERT model directory, with a vocab.txt or a WordPiece tokenizer.json"
+
+
+def tokenizer_files(tokenizer: Tokenizer, max_length: int = 512) -> dict[str, bytes]:
+    """Return the content of the three files by name. `max_length` counts pieces, [CLS] and [SEP] among them."""
+    return {
+        VOCAB_FILE: tokenizer.vocabulary.to_bytes(),
+        TOKENIZER_FILE: _json_bytes(_tokenizer_json(tokenizer)),
+        CONFIG_FILE: _json_bytes(_tokenizer_config(tokenizer, max_length)),
+    }
+
+
+def read_tokenizer(directory: Path) -> Tokenizer:
+    """Read the tokenizer of a model directory.
+
+    The vocabulary comes from `vocab.txt`, or else from a WordPiece `tokenizer.json`. Each switch comes from
+    `tokenizer_config.json`, or else from the normaliser in `tokenizer.json`, or else is as in the original uncased
+    models: lower case, no accents, ideographs apart. Raises VocabularyError for what is missing, damaged or foreign.
+    """
+    if not directory.is_dir():
+        raise VocabularyError("is no directory", where=directory, cure=_CURE)
+    config = _read_json(directory / CONFIG_FILE)
+    name = config.get("tokenizer_class")
+    if name is not None and name not in _BERT_CLASSES:
+        raise VocabularyError(
+            f"`tokenizer_class` must be BertTokenizer, but is {name}", where=directory / CONFIG_FILE, cure=_CURE
+        )
+    described = _read_json(directory / TOKENIZER_FILE)
+    if (directory / VOCAB_FILE).exists():
+        vocabulary = Vocabulary.read(directory / VOCAB_FILE)
+    elif described:
+        vocabulary = _vocabulary_within(described, directory / TOKENIZER_FILE)
+    else:
+        raise VocabularyError(f"has neither {VOCAB_FILE} nor {TOKENIZER_FILE}", where=directory, cure=_CURE)
+
+    normalizer = described.get("normalizer")
+    if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
+        normalizer = {}
+
+    def switch(key: str, key_of_normalizer: str, *, default: bool | None) -> bool | None:
+        value = config[key] if key in config else normalizer.get(key_of_normalizer, default)
+        if value is not None and not isinstance(value, bool):
+            raise VocabularyError(
+                f"`{key}` must be true or false, but is {value!r}", where=directory / CONFIG_FILE, cure="correct it"
+            )
+        return value
+
+    # A null in these two is what some old directories hold for "not set".
+    lowercase = switch("do_lower_case", "lowercase", default=True)
+    split_cjk = switch("tokenize_chinese_chars", "handle_chinese_chars", default=True)
+    return Tokenizer(
+        vocabulary,
+        lowercase=lowercase is not False,
+        strip_accents=switch("strip_accents", "strip_accents", default=None),
+        split_cjk=split_cjk is not False,
+    )
+
+
+def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
+    """The format of the `tokenizers` library, version 1.0."""
+    vocabulary = tokenizer.vocabulary
+    first, second = _sequence("A", 0), _sequence("B", 1)
+    cls, sep, second_sep = _special(CLS, 0), _special(SEP, 0), _special(SEP, 1)
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": number, "content": piece} | _ADDED_TOKEN for number, piece in _specials_by_id(vocabulary)
+        ],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": tokenizer.split_cjk,
+            "strip_accents": tokenizer.strip_accents,
+            "lowercase": tokenizer.lowercase,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [cls, first, sep],
+            "pair": [cls, first, sep, second, second_sep],
+            "special_tokens": {
+                CLS: {"id": CLS, "ids": [vocabulary.cls_id], "tokens": [CLS]},
+                SEP: {"id": SEP, "ids": [vocabulary.sep_id], "tokens": [SEP]},
+            },
+        },
+        "decoder": {"type": "WordPiece", "prefix": CONTINUATION, "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": UNK,
+            "continuing_subword_prefix": CONTINUATION,
+            "max_input_chars_per_word": LONGEST_WORD,
+            "vocab": dict(vocabulary.ids),
+        },
+    }
+
+
+def _tokenizer_config(tokenizer: Tokenizer, max_length: int) -> dict[str, Any]:
+    return {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": tokenizer.lowercase,
+        "strip_accents": tokenizer.strip_accents,
+        "tokenize_chinese_chars": tokenizer.split_cjk,
+        "model_max_length": max_length,
+        "clean_up_tokenization_spaces": True,
+        "pad_token": PAD,
+        "unk_token": UNK,
+        "cls_token": CLS,
+        "sep_token": SEP,
+        "mask_token": MASK,
+        "added_tokens_decoder": {
+            str(number): {"content": piece} | _ADDED_TOKEN for number, piece in _specials_by_id(tokenizer.vocabulary)
+        },
+    }
+
+
+_ADDED_TOKEN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+
+
+def _specials_by_id(vocabulary: Vocabulary) -> list[tuple[int, str]]:
+    return sorted(zip(vocabulary.special_ids, SPECIALS, strict=True))
+
+
+def _sequence(name: str, type_id: int) -> dict[str, Any]:
+    return {"Sequence": {"id": name, "type_id": type_id}}
+
+
+def _special(piece: str, type_id: int) -> dict[str, Any]:
+    return {"SpecialToken": {"id": piece, "type_id": type_id}}
+
+
+def _json_bytes(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; a file that is not there is an empty one."""
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise VocabularyError(
+            f"cannot be read ({error.strerror})", where=path, cure="check the file and its permissions"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise VocabularyError(
+            f"is not JSON ({error.msg})", where=f"{path}:{error.lineno}", cure="fetch the directory again"
+        ) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise VocabularyError("is not JSON", where=path, cure="fetch the directory again") from None
+    if not isinstance(content, dict):
+        raise VocabularyError("must hold a JSON object", where=path, cure="fetch the directory again")
+    return content
+
+
+def _vocabulary_within(described: Mapping[str, Any], path: Path) -> Vocabulary:
+    """Take the vocabulary out of a `tokenizer.json` that describes the tokenizer of BERT, and no other."""
+    model = _part(described, "model")
+    for part, key, expected in (
+        (model, "type", "WordPiece"),
+        (model, "continuing_subword_prefix", CONTINUATION),
+        (_part(described, "normalizer"), "type", "BertNormalizer"),
+        (_part(described, "pre_tokenizer"), "type", "BertPreTokenizer"),
+    ):
+        # The oldest files leave the type of the model out; only a WordPiece has the prefix.
+        found = part.get(key, expected if part is model and CONTINUATION in model.values() else None)
+        if found != expected:
+            raise VocabularyError(f"`{key}` must be {expected}, but is {found}", where=path, cure=_CURE)
+    ids = _part(model, "vocab")
+    if sorted(ids.values(), key=str) != sorted(range(len(ids)), key=str):
+        raise VocabularyError("the ids of its pieces are not 0, 1, 2 and so on", where=path, cure=_CURE)
+    try:
+        return Vocabulary(sorted(ids, key=ids.__getitem__))
+    except VocabularyError as error:
+        raise VocabularyError(error.what, where=path, cure=error.cure) from None
+
+
+def _part(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    part = content.get(key)
+    return part if isinstance(part, dict) else {}

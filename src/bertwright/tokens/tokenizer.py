@@ -1,0 +1,210 @@
+"""Text to ids, as fast as plain Python allows; and with spans into the caller's own string."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Generic, NamedTuple, TypeVar
+
+from bertwright.errors import VocabularyError
+from bertwright.tokens.normalize import Span, aligned_words, chunks, located_chunks, split_at_cjk, words
+from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, Vocabulary
+from bertwright.tokens.wordpiece import CONTINUATION, WordPiece
+
+CACHED_CHUNKS = 2**18  # a generation; two of them are some 80 MB
+CACHED_ALIGNED_CHUNKS = 2**15
+LONGEST_CACHED = 64  # characters; longer chunks hardly ever come twice
+
+_SKIPPED_IN_DECODING = frozenset({PAD, CLS, SEP})
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """The pieces of a text, no special pieces added. All four are of the same length, [pieces].
+
+    `spans` are (start, end) into the caller's string: `text[start:end]` is what a piece came from. `words` counts the
+    basic words from 0: pieces of one word share its number.
+    """
+
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    spans: tuple[Span, ...]
+    words: tuple[int, ...]
+
+
+class Tokenizer:
+    """WordPiece over basic words, id for id what the original code gives.
+
+    `strip_accents=None` follows `lowercase`. Text never becomes a special piece: a literal "[MASK]" is three words,
+    unless `encode` is told otherwise.
+
+    What happens to a text happens within its chunks, so what was found for a chunk holds wherever it comes again (tests
+    compare with a literal rendering of the original, which knows no chunks and no cache). The caches are
+    bounded, belong to the instance and are not pickled.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        lowercase: bool = True,
+        strip_accents: bool | None = None,
+        split_cjk: bool = True,
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.lowercase = lowercase
+        self.strip_accents = lowercase if strip_accents is None else strip_accents
+        self.split_cjk = split_cjk
+        self._wordpiece = WordPiece(vocabulary.ids)
+        self._unknown = vocabulary.unk_id
+        self._chunks = _Cache(self._chunk_ids, CACHED_CHUNKS)
+        self._aligned = _Cache(self._aligned_chunk, CACHED_ALIGNED_CHUNKS)
+
+    def ids(self, text: str) -> list[int]:
+        """Return the WordPiece ids of `text`, no special pieces added."""
+        if self.lowercase and text.isascii():
+            text = text.lower()  # so that "The" and "the" are one chunk; elsewhere lower() costs more than it saves
+        return list(chain.from_iterable(map(self._chunks.__getitem__, chunks(text))))
+
+    def ids_many(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text."""
+        return list(map(self.ids, texts))
+
+    def encode(self, text: str, *, allow_mask: bool = False) -> Encoding:
+        """Return the ids of `text` with the pieces, where each came from, and the word it belongs to.
+
+        With `allow_mask` each literal "[MASK]" is the mask piece, and a word of its own.
+        """
+        encoded = _Growing([], [], [])
+        at = 0
+        for segment in text.split(MASK) if allow_mask else (text,):
+            if at:
+                encoded.add(_Aligned((self.vocabulary.mask_id,), ((0, len(MASK)),), (0,), 1), at - len(MASK))
+            for chunk, start in located_chunks(segment, split_cjk=self.split_cjk):
+                encoded.add(self._aligned[chunk], at + start)
+            at += len(segment) + len(MASK)
+        ids = tuple(encoded.ids)
+        return Encoding(ids, tuple(self.pieces(ids)), tuple(encoded.spans), tuple(encoded.words))
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """Return the piece of each id. Raises VocabularyError for an id that the vocabulary does not have."""
+        pieces = self.vocabulary.pieces
+        found = []
+        for number in ids:
+            if not 0 <= number < len(pieces):
+                raise VocabularyError(
+                    f"id {number} is outside the vocabulary, whose ids are 0 to {len(pieces) - 1}",
+                    cure="use the vocabulary that the ids were made with",
+                )
+            found.append(pieces[number])
+        return found
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Join pieces to words, and words with spaces; [PAD], [CLS] and [SEP] are left out.
+
+        Not the inverse of `ids`: case, accents, spacing and unknown words are lost.
+        """
+        text = ""
+        for piece in self.pieces(ids):
+            if piece in _SKIPPED_IN_DECODING:
+                continue
+            if piece.startswith(CONTINUATION) and len(piece) > len(CONTINUATION):
+                text += piece[len(CONTINUATION) :]
+            else:
+                text += f" {piece}" if text else piece
+        return text
+
+    def settings(self) -> dict[str, bool]:
+        """Return the three switches by the names of this class's arguments."""
+        return {"lowercase": self.lowercase, "strip_accents": self.strip_accents, "split_cjk": self.split_cjk}
+
+    def __reduce__(self) -> tuple[Callable[..., Tokenizer], tuple[Vocabulary, dict[str, bool]]]:
+        return _rebuilt, (self.vocabulary, self.settings())
+
+    def __repr__(self) -> str:
+        switches = ", ".join(f"{name}={value}" for name, value in self.settings().items())
+        return f"Tokenizer({self.vocabulary!r}, {switches})"
+
+    def _chunk_ids(self, chunk: str) -> tuple[int, ...]:
+        if self.split_cjk and not chunk.isascii():
+            # A Chinese sentence is one long chunk that never comes twice; its characters do.
+            parts = split_at_cjk(chunk)
+            if len(parts) > 1:
+                return tuple(chain.from_iterable(map(self._chunks.__getitem__, parts)))
+        found = words(chunk, lowercase=self.lowercase, strip_accents=self.strip_accents, split_cjk=self.split_cjk)
+        ids: list[int] = []
+        for word in found:
+            ids += [piece[0] for piece in self._wordpiece.split(word)] or [self._unknown]
+        return tuple(ids)
+
+    def _aligned_chunk(self, chunk: str) -> _Aligned:
+        ids: list[int] = []
+        spans: list[Span] = []
+        numbers: list[int] = []
+        found = aligned_words(
+            chunk, lowercase=self.lowercase, strip_accents=self.strip_accents, split_cjk=self.split_cjk
+        )
+        for number, word in enumerate(found):
+            for piece, start, end in self._wordpiece.split(word.text) or [(self._unknown, 0, len(word.text))]:
+                ids.append(piece)
+                spans.append((word.spans[start][0], max(stop for _, stop in word.spans[start:end])))
+                numbers.append(number)
+        return _Aligned(tuple(ids), tuple(spans), tuple(numbers), len(found))
+
+
+def _rebuilt(vocabulary: Vocabulary, settings: dict[str, bool]) -> Tokenizer:
+    return Tokenizer(vocabulary, **settings)
+
+
+class _Aligned(NamedTuple):
+    """What `encode` needs of one chunk; spans and words count from the chunk's own beginning."""
+
+    ids: tuple[int, ...]
+    spans: tuple[Span, ...]
+    words: tuple[int, ...]
+    word_count: int
+
+
+@dataclass(slots=True)
+class _Growing:
+    """The chunks of a text, put together."""
+
+    ids: list[int]
+    spans: list[Span]
+    words: list[int]
+    word_count: int = 0
+
+    def add(self, chunk: _Aligned, at: int) -> None:
+        self.ids += chunk.ids
+        self.spans += [(start + at, end + at) for start, end in chunk.spans]
+        self.words += [number + self.word_count for number in chunk.words]
+        self.word_count += chunk.word_count
+
+
+class _Cache(dict[str, _Value], Generic[_Value]):
+    """A dict that computes what it lacks, and keeps at most 2 * `limit` values.
+
+    Looked up from C (`map(cache.__getitem__, ...)`), which is why it is no lru_cache: that costs three times as much.
+    When full it becomes the old generation, out of which whatever is still in use is taken over.
+    """
+
+    def __init__(self, compute: Callable[[str], _Value], limit: int) -> None:
+        super().__init__()
+        self._compute = compute
+        self._limit = limit
+        self._old: dict[str, _Value] = {}
+
+    def __missing__(self, key: str) -> _Value:
+        value = self._old.get(key)
+        if value is None:
+            value = self._compute(key)
+            if len(key) > LONGEST_CACHED:
+                return value
+        if len(self) >= self._limit:
+            self._old = dict(self)
+            self.clear()
+        self[key] = value
+        return value

@@ -1,0 +1,48 @@
+"""One word to pieces: greedy longest-match-first (the WordpieceTokenizer of the original code)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CONTINUATION = "##"
+LONGEST_WORD = 200  # characters; the original gives up on longer words and says [UNK]
+
+# id, first character, one past the last character
+Piece = tuple[int, int, int]
+
+
+class WordPiece:
+    """Spells words with the pieces of a vocabulary.
+
+    `ids` maps each piece to its id; a piece that continues a word starts with "##".
+    """
+
+    def __init__(self, ids: Mapping[str, int]) -> None:
+        self._heads = dict(ids)
+        # Without their "##", so that no string is put together for every candidate of every word.
+        self._tails = {piece[2:]: number for piece, number in ids.items() if piece.startswith(CONTINUATION)}
+        self._longest_head = max(map(len, self._heads), default=0)
+        self._longest_tail = max(map(len, self._tails), default=0)
+
+    def split(self, word: str) -> list[Piece]:
+        """Spell `word` from left to right, always with the longest piece that fits.
+
+        Returns (id, start, end) for each piece, in characters of `word`; nothing at all when the word cannot be spelled
+        or is longer than 200 characters: it is then one [UNK] as a whole.
+        """
+        length = len(word)
+        if length > LONGEST_WORD:
+            return []
+        found: list[Piece] = []
+        pieces, longest = self._heads, self._longest_head
+        start = 0
+        while start < length:
+            end = min(length, start + longest)
+            while (piece := pieces.get(word[start:end])) is None:
+                end -= 1
+                if end <= start:
+                    return []
+            found.append((piece, start, end))
+            pieces, longest = self._tails, self._longest_tail
+            start = end
+        return found
