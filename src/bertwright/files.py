@@ -42,6 +42,9 @@ def storage_faults(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"{place}: the disk is full; free some space and start again, nothing half-written was kept"
             raise StorageError(message) from None
+        # numpy writes with C's own file calls and reports a short write without a number.
+        if error.errno is None and "requested and" in str(error):
+            raise StorageError(f"{place}: the disk is full; free some space and start again") from None
         if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)):
             raise UserFault((error.strerror or str(error)).lower(), where=place) from None
         raise StorageError(f"{place}: {error.strerror or error}") from None
@@ -88,15 +91,16 @@ def new_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def _claimed(partial: Path) -> Iterator[None]:
     """Make `partial` afresh and hold a lock on it, so that a second process neither joins in nor wipes it."""
     if partial.exists():
-        with _locked(partial):
+        with hold(partial):
             shutil.rmtree(partial)
     partial.mkdir(parents=True)
-    with _locked(partial):
+    with hold(partial):
         yield
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def hold(directory: Path) -> Iterator[None]:
+    """Keep other processes of ours from writing `directory` until the block ends. Raises UserFault where one does."""
     # The kernel drops the lock with the process, however that ends; a lock file would outlive a kill.
     descriptor = os.open(directory, os.O_RDONLY)
     try:

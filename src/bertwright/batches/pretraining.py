@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import torch
 
-from bertwright.examples.masking import mask_tokens, random_words
+from bertwright.examples.masking import IGNORED, mask_tokens, random_words
 from bertwright.randomness import Stream
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class PretrainingBatch:
     """Examples of masked words and next sentences, as tensors (all int64 but the mask).
 
     input_ids, token_type_ids: (batch, length). attention_mask: (batch, length) bool, false on padding.
-    masked_positions: (predictions,) index into the flattened (batch * length) positions; masked_labels: (predictions,)
-    the words that stood there. next_sentence_labels: (batch,), 0 where B follows A and 1 where it does not, as in the
+    masked_positions: (batch, predictions); masked_labels: (batch * predictions,) the words that stood there, IGNORED
+    where a shorter example has fewer. next_sentence_labels: (batch,), 0 where B follows A and 1 where it does not, as in the
     original code.
     """
 
@@ -51,8 +51,10 @@ class PretrainingBatch:
 class PretrainingBatches:
     """Builds the batch of any range of examples; a pure function of the plan and the numbers asked for."""
 
-    def __init__(self, plan: ExamplePlan, vocabulary: Vocabulary) -> None:
+    def __init__(self, plan: ExamplePlan, vocabulary: Vocabulary, *, fixed_shape: bool = False) -> None:
+        """`fixed_shape` pads every batch to the full length, as compiled models want it."""
         self.plan = plan
+        self._fixed_shape = fixed_shape
         self._vocabulary = vocabulary
         self._words = random_words(vocabulary)
 
@@ -65,7 +67,7 @@ class PretrainingBatches:
         is_next = np.zeros(size, dtype=bool)
         masked_ids = np.empty_like(input_ids)
         positions = np.zeros((size, settings.max_predictions), dtype=np.int64)
-        labels = np.full_like(positions, -1)
+        labels = np.full_like(positions, IGNORED)
 
         first = 0
         for run, count in self.plan.locate(cursor, size):
@@ -86,14 +88,14 @@ class PretrainingBatches:
 
         # Padding only up to the longest example, in steps that keep the kernels' blocks full.
         length = min(settings.max_length, -(-int(longest.max()) // _ALIGNMENT) * _ALIGNMENT)
-        real = labels >= 0
-        flat = np.arange(size)[:, None] * length + positions
+        if self._fixed_shape:
+            length = settings.max_length
         return PretrainingBatch(
             input_ids=torch.from_numpy(masked_ids[:, :length].copy()),
             token_type_ids=torch.from_numpy(token_types[:, :length].copy()),
             attention_mask=torch.from_numpy(np.arange(length)[None, :] < longest[:, None]),
-            masked_positions=torch.from_numpy(flat[real]),
-            masked_labels=torch.from_numpy(labels[real]),
+            masked_positions=torch.from_numpy(positions),
+            masked_labels=torch.from_numpy(labels.flatten()),
             next_sentence_labels=torch.from_numpy((~is_next).astype(np.int64)),
         )
 

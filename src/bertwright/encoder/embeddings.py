@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bertwright.encoder.dropout import Dropout
+
 
 class Embeddings(nn.Module):
     """Word, position and segment vectors, summed, normalised, with dropout."""
 
-    def __init__(  # noqa: PLR0913  # plain numbers, so that the layer can be read and built alone
+    def __init__(
         self,
         *,
         vocab_size: int,
@@ -24,7 +26,7 @@ class Embeddings(nn.Module):
         self.position = nn.Embedding(max_position_embeddings, hidden_size)
         self.segment = nn.Embedding(type_vocab_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
         """input_ids, token_type_ids: (batch, length) int64 -> (batch, length, hidden)."""

@@ -41,23 +41,31 @@ class Encoder(nn.Module):
         token_type_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         *,
+        wanted: Tensor | None = None,
         all_layers: bool = False,
     ) -> EncoderOutput:
         """Encode a batch.
 
         input_ids, token_type_ids: (batch, length) int64; segments default to 0. attention_mask: (batch, length), true
-        or 1 on tokens, false or 0 on padding; None means that there is none.
+        or 1 on tokens, false or 0 on padding; None means that there is none. wanted: (batch, n) positions whose vectors
+        are used; the last layer computes no others, which is exact, and `hidden` is then (batch, n, hidden).
         """
         if token_type_ids is None:
             token_type_ids = torch.zeros_like(input_ids)
-        mask = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
-        # The layers may compute in a lower precision than the embeddings (see training/precision.py).
-        hidden = self.embeddings(input_ids, token_type_ids).to(self.layers[0].expand.weight.dtype)
+        bias = None if attention_mask is None else padding_bias(attention_mask)
+        hidden = self.embeddings(input_ids, token_type_ids)
         outputs = [hidden]
-        for layer in self.layers:
-            hidden = layer(hidden, mask)
+        last = len(self.layers) - 1
+        for number, layer in enumerate(self.layers):
+            hidden = layer(hidden, bias, wanted if number == last else None)
             outputs.append(hidden)
         return EncoderOutput(hidden, tuple(outputs) if all_layers else ())
+
+
+def padding_bias(attention_mask: Tensor) -> Tensor:
+    """(batch, length), false or 0 on padding -> (batch, 1, 1, length), 0 on tokens and -inf on padding."""
+    zeros = torch.zeros(attention_mask.shape, device=attention_mask.device)
+    return zeros.masked_fill(~attention_mask.bool(), float("-inf"))[:, None, None, :]
 
 
 class Pooler(nn.Module):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bertwright.encoder.attention import SelfAttention
+from bertwright.encoder.attention import SelfAttention, select_positions
+from bertwright.encoder.dropout import Dropout
 
 
 class EncoderLayer(nn.Module):
     """hidden -> norm(hidden + attention(hidden)) -> norm(that + feed-forward(that))."""
 
-    def __init__(  # noqa: PLR0913  # plain numbers, so that the layer can be read and built alone
+    def __init__(
         self,
         *,
         hidden_size: int,
@@ -29,11 +30,14 @@ class EncoderLayer(nn.Module):
         self.expand = nn.Linear(hidden_size, intermediate_size)
         self.contract = nn.Linear(intermediate_size, hidden_size)
         self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
-        self.dropout = nn.Dropout(hidden_dropout)
+        self.dropout = Dropout(hidden_dropout)
 
-    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """hidden: (batch, length, hidden), mask as in SelfAttention; returns the shape of `hidden`."""
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, mask)))
+    def forward(self, hidden: Tensor, bias: Tensor | None, asking: Tensor | None = None) -> Tensor:
+        """hidden: (batch, length, hidden); bias and asking as in SelfAttention -> (batch, queries or length, hidden)."""
+        attended = self.attention(hidden, bias, asking)
+        if asking is not None:
+            hidden = select_positions(hidden, asking)
+        hidden = self.attention_norm(hidden + self.dropout(attended))
         # The paper's GELU is the exact one, with the error function; the tanh form came to the code in 2019.
         expanded = functional.gelu(self.expand(hidden))
         normed: Tensor = self.feed_forward_norm(hidden + self.dropout(self.contract(expanded)))

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from bertwright.tokens.vocabulary import Vocabulary
 
 
+# The label of a slot without a word; no id of any vocabulary, and what torch's cross-entropy leaves out.
+IGNORED = -100
+
+
 @dataclass(frozen=True, slots=True)
 class Masked:
     """Sequences with words hidden.
 
     input_ids: (batch, length). positions, labels: (batch, max_predictions), positions ascending; the first counts[i] of
-    row i are real, the rest is position 0 with label -1.
+    row i are real, the rest is position 0 with label IGNORED.
     """
 
     input_ids: NDArray[np.int64]
@@ -73,7 +77,7 @@ def mask_tokens(  # noqa: PLR0913  # plain arrays and numbers, so that it can be
     positions = np.where(real, positions, 0)
 
     chosen = np.take_along_axis(random, positions[..., None], axis=1)
-    labels = np.where(real, np.take_along_axis(input_ids, positions, axis=1), -1)
+    labels = np.where(real, np.take_along_axis(input_ids, positions, axis=1), IGNORED)
     fate = chosen[..., 1] * 2.0**-32
     word = words[scale(chosen[..., 2] << np.uint64(32) | chosen[..., 3], len(words))]
     shown = np.where(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from bertwright.encoder.dropout import Dropout
+
 
 class ClassificationHead(nn.Module):
     """Dropout and one dense layer: pooled vector -> a score for each label."""
 
     def __init__(self, *, hidden_size: int, labels: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.dense = nn.Linear(hidden_size, labels)
 
     def forward(self, pooled: Tensor) -> Tensor:

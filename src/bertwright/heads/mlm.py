@@ -23,4 +23,4 @@ class MaskedWordHead(nn.Module):
         word_embeddings: (vocabulary, hidden), shared with the input. Returns (positions, vocabulary).
         """
         transformed = self.norm(functional.gelu(self.dense(hidden)))
-        return functional.linear(transformed, word_embeddings.to(transformed.dtype), self.bias)
+        return functional.linear(transformed, word_embeddings, self.bias)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bertwright.encoder.encoder import Encoder, Pooler, build_encoder, initialise
 from bertwright.heads.classify import ClassificationHead
@@ -69,22 +70,24 @@ class Bert(nn.Module):
         return vector
 
     def pretraining_scores(
-        self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor, masked_positions: Tensor
+        self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor | None, masked_positions: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Scores of the hidden words and of the next sentence.
 
-        input_ids, token_type_ids, attention_mask: (batch, length); masked_positions: (predictions,) into the flattened
-        batch. Returns (predictions, vocabulary) and (batch, 2).
+        input_ids, token_type_ids, attention_mask: (batch, length); masked_positions: (batch, predictions). Returns
+        (batch * predictions, vocabulary) and (batch, 2).
         """
         assert self.next_sentence is not None
-        hidden = self.encoder(input_ids, token_type_ids, attention_mask).hidden
-        chosen = hidden.flatten(0, 1).index_select(0, masked_positions)
-        return self.word_scores(chosen), self.next_sentence(self.pooled(hidden))
+        # Nothing but [CLS] and the hidden words is looked at after the last layer.
+        wanted = functional.pad(masked_positions, (1, 0))
+        hidden = self.encoder(input_ids, token_type_ids, attention_mask, wanted=wanted).hidden
+        return self.word_scores(hidden[:, 1:].flatten(0, 1)), self.next_sentence(self.pooled(hidden))
 
     def class_scores(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(batch, length) each -> (batch, labels)."""
         assert self.classifier is not None
-        hidden = self.encoder(input_ids, token_type_ids, attention_mask).hidden
+        first = torch.zeros_like(input_ids[:, :1])
+        hidden = self.encoder(input_ids, token_type_ids, attention_mask, wanted=first).hidden
         scores: Tensor = self.classifier(self.pooled(hidden))
         return scores
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import torch
 
 from bertwright.errors import DivergenceError
 from bertwright.randomness import Stream
+from bertwright.training.precision import computing_in
 from bertwright.training.schedules import linear_warmup_linear_decay
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bertwright.heads.model import Bert
-    from bertwright.training.precision import Computation
     from bertwright.training.settings import TrainingSettings
     from bertwright.training.signals import StopWish
 
@@ -40,8 +40,6 @@ class Batch(Protocol):
 
 
 BatchT = TypeVar("BatchT", bound=Batch)
-# (model, batch) -> the loss to minimise, and figures to report, all scalars. Figures are averaged between reports.
-Objective = "Callable[[Bert, BatchT], tuple[Tensor, dict[str, Tensor]]]"
 
 
 @dataclass(slots=True)
@@ -64,7 +62,7 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hooks(Generic[BatchT]):
+class Hooks:
     """Who is told what: `report` every log_every steps; `evaluate` and `save` every so many steps and at the end."""
 
     report: Callable[[Report], None]
@@ -78,13 +76,14 @@ def train(  # noqa: PLR0913  # what a loop stands on, each given by name
     *,
     batches: Iterable[BatchT],
     objective: Callable[[Bert, BatchT], tuple[Tensor, dict[str, Tensor]]],
-    computation: Computation,
-    hooks: Hooks[BatchT],
+    dtype: torch.dtype,
+    hooks: Hooks,
     wish: StopWish,
 ) -> bool:
     """Train until `settings.steps`, or until someone wishes to stop; the state is saved in both cases.
 
-    `batches` begins with the batch of step `trainee.step`. Returns whether all steps were done. Raises DivergenceError.
+    `batches` begins with the batch of step `trainee.step`. `objective` maps model and batch to the loss and to figures,
+    all scalars; figures are averaged between reports. Layers compute in `dtype`. Returns whether all steps were done. Raises DivergenceError.
     """
     device = next(trainee.model.parameters()).device
     meter = _Meter()
@@ -97,9 +96,10 @@ def train(  # noqa: PLR0913  # what a loop stands on, each given by name
         # Dropout is the one draw that torch makes. Seeding it from the step keeps law 1: no generator outlives a step.
         torch.manual_seed(Stream(settings.seed, "dropout", trainee.step).integer())
 
-        loss, figures = objective(computation.begin_step(), batch)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        computation.collect_gradients()
+        trainee.model.train()
+        with computing_in(dtype, device):
+            loss, figures = objective(trainee.model, batch)
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(trainee.model.parameters(), settings.clip_norm)
         trainee.optimizer.step()
         trainee.optimizer.zero_grad(set_to_none=True)

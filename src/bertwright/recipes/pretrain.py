@@ -1,0 +1,325 @@
+"""Shards -> a pretrained model: masked words and next sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.resources
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from bertwright.batches.loading import ahead
+from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
+from bertwright.checkpoints.model_directory import read_model, with_parts, write_model
+from bertwright.encoder.config import PRESETS, EncoderConfig
+from bertwright.errors import ModelError, SettingsError, ShardError, Stopped
+from bertwright.examples.plan import Cursor, ExamplePlan
+from bertwright.examples.settings import ExampleSettings
+from bertwright.heads.model import PRETRAINING, Bert
+from bertwright.progress import Progress
+from bertwright.recipes.curves import draw_curves
+from bertwright.recipes.run import Run, open_run
+from bertwright.settings import Settings
+from bertwright.shards.read import ShardDirectory, open_shards
+from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
+from bertwright.training.loop import Hooks, Report, Trainee, train
+from bertwright.training.optimizers import adamw
+from bertwright.training.precision import choose_dtype, computing_in
+from bertwright.training.settings import TrainingSettings
+from bertwright.training.signals import stop_wishes
+
+_EVALUATION_BATCH = 64
+
+
+class ModelSettings(Settings):
+    """The encoder's shape: a preset, and what differs from it. The vocabulary's size comes from the shards."""
+
+    preset: Literal["bert-tiny", "bert-mini", "bert-small", "bert-medium", "bert-base", "bert-large"]
+    hidden_size: int | None = None
+    num_hidden_layers: int | None = None
+    num_attention_heads: int | None = None
+    intermediate_size: int | None = None
+    max_position_embeddings: int | None = None
+    hidden_dropout_prob: float | None = None
+    attention_probs_dropout_prob: float | None = None
+
+    def config(self, vocab_size: int, pad_token_id: int) -> EncoderConfig:
+        """The encoder's numbers. Raises SettingsError."""
+        changed = {name: value for name, value in self.model_dump(exclude={"preset"}).items() if value is not None}
+        values = PRESETS[self.preset].model_dump() | changed
+        return EncoderConfig.from_values(
+            values | {"vocab_size": vocab_size, "pad_token_id": pad_token_id}, where="recipe, table [model]"
+        )
+
+
+class PretrainRecipe(Settings):
+    """Everything that pretraining follows from, but the data."""
+
+    model: ModelSettings
+    examples: ExampleSettings = ExampleSettings()
+    training: TrainingSettings
+    # Held-out examples that each evaluation measures on, always the same ones.
+    evaluation_examples: int = 512
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with bertwright."""
+    folder = importlib.resources.files("bertwright.recipes")
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def load_recipe(recipe: str, overrides: list[str] | None = None) -> PretrainRecipe:
+    """A recipe by name or by path, with `key=value` overrides. Raises SettingsError."""
+    if recipe in recipe_names():
+        text = (importlib.resources.files("bertwright.recipes") / f"{recipe}.toml").read_text(encoding="utf-8")
+        return PretrainRecipe.from_toml(text, where=recipe, overrides=overrides)
+    path = Path(recipe)
+    if not path.is_file():
+        known = ", ".join(recipe_names())
+        raise SettingsError("no such recipe or file", where=recipe, cure=f"recipes are: {known}")
+    return PretrainRecipe.from_file(path, overrides)
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """What a finished run tells: held-out scores and baseline are empty where nothing was held out."""
+
+    out: Path
+    scores: dict[str, float]
+    baseline: dict[str, float]
+    seconds: float
+
+
+def pretrain(  # noqa: PLR0917  # three files and how to treat them
+    recipe: PretrainRecipe,
+    data: Path,
+    out: Path,
+    *,
+    init: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: torch.device | None = None,
+    progress: Progress,
+) -> Pretrained:
+    """Pretrain on a shard directory; `out` becomes a model directory. Raises Stopped after saving, or UserFault."""
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    shards = open_shards(data)
+    dtype = choose_dtype(recipe.training.precision, device)
+    model, start = _first_model(recipe, shards, init)
+    identity = {
+        "recipe": recipe.model_dump(),
+        "data": shards.manifest.identity,
+        "corpus_sha256": shards.manifest.corpus_sha256,
+        "vocabulary_sha256": shards.manifest.vocabulary_sha256,
+        "init": start,
+        "precision": str(dtype).removeprefix("torch."),
+    }
+    with open_run(out, identity, resume=resume, overwrite=overwrite) as run:
+        session = _Session(run, recipe, shards, model.to(device), dtype, start, progress)
+        return session.go()
+
+
+class _Session:
+    """One sitting of a pretraining run: what is built at its start, and the hooks of its loop."""
+
+    def __init__(
+        self,
+        run: Run,
+        recipe: PretrainRecipe,
+        shards: ShardDirectory,
+        model: Bert,
+        dtype: torch.dtype,
+        start: str,
+        progress: Progress,
+    ) -> None:
+        self.run, self.recipe, self.shards, self.start, self.progress = run, recipe, shards, start, progress
+        self.trainee = Trainee(model, adamw(model, recipe.training))
+        self.dtype, self.device = dtype, next(model.parameters()).device
+        vocabulary = shards.tokenizer.vocabulary
+        train_shards = shards.shards("train")
+        self.plan = ExamplePlan(train_shards, recipe.examples, recipe.training.seed)
+        self.batches = PretrainingBatches(self.plan, vocabulary, fixed_shape=recipe.training.compile)
+        self.first, self.first_step = Cursor(), 0
+        self.earlier_seconds = 0.0
+        self.begun = time.perf_counter()
+        self.held_out = list(self._held_out_batches())
+        counts = sum(np.bincount(shard.tokens, minlength=len(vocabulary)) for shard in train_shards)
+        never = (vocabulary.pad_id, vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id)
+        self.baseline = unigram_baseline(np.asarray(counts), self.held_out, never) if self.held_out else {}
+        self.scores: dict[str, float] = {}
+
+    def go(self) -> Pretrained:
+        recipe, trainee = self.recipe, self.trainee
+        saved = self.run.restore(trainee)
+        if saved:
+            self.first, self.first_step = Cursor(**saved["cursor"]), trainee.step
+            self.earlier_seconds = saved["seconds"]
+            self.scores = saved["scores"]
+            self.progress.say(f"going on from step {trainee.step:,} of {recipe.training.steps:,}")
+        self._introduce()
+        with (
+            self.progress.task("pretraining", recipe.training.steps, "steps") as self.bar,
+            stop_wishes() as wish,
+        ):
+            self.bar.update(trainee.step)
+            hooks = Hooks(report=self._report, evaluate=self._evaluate, save=self._save)
+            finished = train(
+                trainee,
+                recipe.training,
+                batches=ahead(self._training_batches()),
+                objective=objective,
+                dtype=self.dtype,
+                hooks=hooks,
+                wish=wish,
+            )
+        self._draw()
+        if not finished:
+            assert wish.signal_number is not None
+            message = f"stopped at step {trainee.step:,} of {recipe.training.steps:,} and saved; go on with --resume"
+            raise Stopped(message, wish.signal_number)
+        self._write_model()
+        return Pretrained(self.run.out, self.scores, self.baseline, self._seconds())
+
+    def _training_batches(self) -> Iterator[PretrainingBatch]:
+        size = self.recipe.training.batch_size
+        cursor = self.first
+        while True:
+            yield self.batches.build(cursor, size)
+            cursor = self.plan.advance(cursor, size)
+
+    def _held_out_batches(self) -> Iterator[PretrainingBatch]:
+        shards = self.shards.shards("held_out")
+        if not shards:
+            return
+        # A seed of its own: what is measured stays the same whatever the training seed.
+        plan = ExamplePlan(shards, self.recipe.examples, seed=0)
+        builder = PretrainingBatches(plan, self.shards.tokenizer.vocabulary)
+        count = min(plan.size(0), self.recipe.evaluation_examples)
+        for start in range(0, count, _EVALUATION_BATCH):
+            yield builder.build(Cursor(0, start), min(_EVALUATION_BATCH, count - start))
+
+    def _introduce(self) -> None:
+        parameters = sum(parameter.numel() for parameter in self.trainee.model.parameters())
+        report = self.plan.report(self.first.epoch)
+        steps, size = self.recipe.training.steps, self.recipe.training.batch_size
+        self.progress.say(
+            f"{parameters:,} parameters, {str(self.dtype).removeprefix('torch.')}; "
+            f"{report.examples:,} examples an epoch, {report.is_next:,} of them IsNext; "
+            f"{steps:,} steps of {size} are {steps * size / report.examples:.1f} epochs"
+        )
+        lost = report.truncated_tokens + report.single_tokens
+        self.progress.say(
+            f"cut away to fit {self.recipe.examples.max_length} tokens: {lost / report.corpus_tokens:.1%} of the text, "
+            "other text in each epoch"
+        )
+
+    def _report(self, report: Report) -> None:
+        self.run.record(
+            {
+                "step": report.step,
+                **report.figures,
+                "learning_rate": report.learning_rate,
+                "tokens_per_second": report.tokens_per_second,
+                "seconds": self._seconds(),
+            }
+        )
+        figures = report.figures
+        self.bar.update(
+            report.step,
+            f"loss {figures['loss']:.3f}  MLM {figures['mlm_accuracy']:.1%}  NSP {figures['nsp_accuracy']:.1%}  "
+            f"{report.tokens_per_second:,.0f} tokens/s",
+        )
+
+    def _evaluate(self, step: int) -> None:
+        if not self.held_out:
+            return
+        with computing_in(self.dtype, self.device):
+            self.scores = held_out_scores(self.trainee.model, self.held_out)
+        self.run.record({"step": step} | {f"held_out_{name}": value for name, value in self.scores.items()})
+        self.progress.say(
+            f"step {step:,}, held out: MLM loss {self.scores['mlm_loss']:.3f}, "
+            f"accuracy {self.scores['mlm_accuracy']:.1%} (unigram {self.baseline['mlm_accuracy']:.1%}); "
+            f"NSP accuracy {self.scores['nsp_accuracy']:.1%}"
+        )
+
+    def _save(self, step: int) -> None:
+        size = self.recipe.training.batch_size
+        cursor = self.plan.advance(self.first, (step - self.first_step) * size)
+        self.run.save(self.trainee, cursor=asdict(cursor), seconds=self._seconds(), scores=self.scores)
+
+    def _seconds(self) -> float:
+        return self.earlier_seconds + time.perf_counter() - self.begun
+
+    def _draw(self) -> None:
+        path = self.run.folder / "curves.png"
+        if draw_curves(self.run.metrics(), path, self.baseline):
+            self.progress.say(f"curves: {path}")
+        else:
+            self.progress.say("curves were not drawn: install matplotlib with pip install 'bertwright[report]'")
+
+    def _write_model(self) -> None:
+        manifest, recipe = self.shards.manifest, self.recipe
+        record: dict[str, Any] = {
+            "bertwright": importlib.metadata.version("bertwright"),
+            "lineage": [
+                {"step": "vocabulary", "sha256": manifest.vocabulary_sha256, "size": manifest.vocabulary_size},
+                {"step": "prepare", "corpus_sha256": manifest.corpus_sha256, "tokens": manifest.counts["tokens"]},
+                {"step": "pretrain", "from": self.start, "recipe": recipe.model_dump()},
+            ],
+            "task": "pretrain",
+            "metrics": self.scores,
+            "baseline": self.baseline,
+        }
+        write_model(self.run.out, self.trainee.model, self.shards.tokenizer, record=record)
+
+
+def _first_model(recipe: PretrainRecipe, shards: ShardDirectory, init: Path | None) -> tuple[Bert, str]:
+    """The model of step 0 and what it is: random weights, or those of `init`."""
+    if not shards.manifest.of("train"):
+        raise ShardError("holds no shards to train on", where=shards.path)
+    vocabulary = shards.tokenizer.vocabulary
+    config = recipe.model.config(len(vocabulary), vocabulary.pad_id)
+    longest = recipe.examples.max_length
+    if init is None:
+        _refuse_long(longest, config)
+        model = Bert(config, PRETRAINING)
+        model.initialise(recipe.training.seed)
+        return model, "random weights"
+    loaded = read_model(init)
+    if loaded.tokenizer.vocabulary.sha256 != vocabulary.sha256:
+        raise ModelError(
+            "the vocabulary does not match the shards: they were made with another one",
+            where=init,
+            cure=f"prepare the corpus with --vocab {init}",
+        )
+    if loaded.tokenizer.settings() != shards.tokenizer.settings():
+        raise ModelError("lower case, accents or CJK are treated otherwise in the shards", where=init,
+                         cure=f"prepare the corpus with --vocab {init}")
+    dropout = {
+        name: getattr(config, name) for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    }
+    kept = loaded.model.config.model_copy(update=dropout)
+    _refuse_long(longest, kept)
+    model, _ = with_parts(loaded.model, PRETRAINING, seed=recipe.training.seed, config=kept)
+    return model, f"{init.name}, weights sha256 {_weights_hash(model)}"
+
+
+def _weights_hash(model: Bert) -> str:
+    digest = hashlib.sha256()
+    for parameter in model.parameters():
+        digest.update(parameter.detach().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _refuse_long(max_length: int, config: EncoderConfig) -> None:
+    if max_length > config.max_position_embeddings:
+        raise SettingsError(
+            f"`examples.max_length` is {max_length}, but the model has {config.max_position_embeddings} positions",
+            cure=f"set it to {config.max_position_embeddings} or less",
+        )

@@ -1,0 +1,57 @@
+"""Corpus -> vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bertwright.errors import CorpusError
+from bertwright.files import new_directory, refuse_existing, write_atomic
+from bertwright.progress import Progress
+from bertwright.text.documents import ReadReport, read_documents
+from bertwright.tokens.layout import tokenizer_files
+from bertwright.tokens.learn import learn_vocabulary
+from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.words import count_words
+
+_REPORT_EVERY = 200
+
+
+def make_vocabulary(
+    sources: Sequence[str],
+    out: Path,
+    *,
+    size: int,
+    lowercase: bool = True,
+    strip_accents: bool | None = None,
+    split_cjk: bool = True,
+    alphabet_limit: int = 1000,
+    overwrite: bool = False,
+    progress: Progress,
+) -> Tokenizer:
+    """Learn a WordPiece vocabulary of `size` pieces and write it as a tokenizer directory. Raises CorpusError."""
+    refuse_existing(out, overwrite=overwrite)
+    report = ReadReport()
+    with progress.task("counting words", None, "documents") as task:
+
+        def texts() -> Iterator[str]:
+            for number, document in enumerate(read_documents(sources, report), start=1):
+                if number % _REPORT_EVERY == 0:
+                    task.update(number)
+                yield from document.paragraphs
+
+        counts = count_words(texts(), lowercase=lowercase, strip_accents=strip_accents, split_cjk=split_cjk)
+    if not counts:
+        raise CorpusError("the corpus is empty: there is no word in it", where=" ".join(sources))
+    with progress.task("learning pieces", size, "pieces") as task:
+        vocabulary = learn_vocabulary(
+            counts, size, alphabet_limit=alphabet_limit, on_progress=lambda done, _: task.update(done)
+        )
+    tokenizer = Tokenizer(vocabulary, lowercase=lowercase, strip_accents=strip_accents, split_cjk=split_cjk)
+    with new_directory(out, overwrite=overwrite) as partial:
+        for name, content in tokenizer_files(tokenizer).items():
+            write_atomic(partial / name, content)
+    words = counts.total()
+    few = "" if len(vocabulary) == size else f" (asked for {size:,}: the corpus holds no more pairs seen twice)"
+    progress.say(f"{len(vocabulary):,} pieces{few} from {words:,} words, {len(counts):,} of them distinct -> {out}")
+    return tokenizer
