@@ -50,20 +50,27 @@ class LoadedModel:
 
 
 def write_model(
-    path: Path, model: Bert, tokenizer: Tokenizer, *, labels: Sequence[str] = (), record: dict[str, Any] | None = None
+    path: Path,
+    model: Bert,
+    tokenizer: Tokenizer,
+    *,
+    labels: Sequence[str] = (),
+    record: dict[str, Any] | None = None,
+    name: str | None = None,
 ) -> None:
     """Write a model into the existing directory `path`, every file whole or absent.
 
-    config.json goes last: a directory without it is not yet a model.
+    config.json goes last: a directory without it is not yet a model. `name` heads the model card (default: the
+    directory's).
     """
     record = record or {}
     with storage_faults(path):
         (path / CONFIG).unlink(missing_ok=True)
     write_tensors(path / SAFETENSORS, to_theirs(dict(model.named_parameters())))
-    for name, content in tokenizer_files(tokenizer, max_length=model.config.max_position_embeddings).items():
-        write_atomic(path / name, content)
+    for file_name, content in tokenizer_files(tokenizer, max_length=model.config.max_position_embeddings).items():
+        write_atomic(path / file_name, content)
     write_atomic(path / RECORD, to_json(record))
-    write_atomic(path / "README.md", model_card(path.name, model, labels, record).encode())
+    write_atomic(path / "README.md", model_card(name or path.name, model, labels, record).encode())
     write_atomic(path / CONFIG, to_json(_config_json(model, labels)))
 
 
@@ -92,7 +99,8 @@ def read_model(path: Path) -> LoadedModel:
         model = Bert(config, parts)
     _assign(model, ours, path)
     _refuse_untied(theirs, values, path)
-    labels = tuple(values.get("id2label", {}).get(str(i), f"LABEL_{i}") for i in range(parts.labels))
+    names = values.get("id2label") or {}
+    labels = tuple(names.get(str(i), f"LABEL_{i}") for i in range(parts.labels))
     record = read_json(path / RECORD, ModelError) if (path / RECORD).exists() else {}
     left = tuple(name for name in unused if not name.startswith(_TIED_OR_DERIVED))
     return LoadedModel(path, model.eval(), tokenizer, labels, record, left)
@@ -158,7 +166,8 @@ def _assign(model: Bert, tensors: dict[str, Tensor], path: Path) -> None:
 def _refuse_untied(theirs: dict[str, Tensor], values: dict[str, Any], path: Path) -> None:
     decoder = theirs.get("cls.predictions.decoder.weight")
     words = theirs.get("bert.embeddings.word_embeddings.weight")
-    if values.get("tie_word_embeddings") is False or (
+    has_head = "cls.predictions.transform.dense.weight" in theirs
+    if (has_head and values.get("tie_word_embeddings") is False) or (
         decoder is not None and words is not None and not torch.equal(decoder, words)
     ):
         raise ModelError("the masked-word head has word embeddings of its own; BERT shares them", where=path)

@@ -72,8 +72,11 @@ def to_ours(theirs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]
         elif layer[2].startswith(_PARTED[0]):
             kind = layer[2].removeprefix(_PARTED[0])
             stem = f"bert.encoder.layer.{layer[1]}."
-            tensor = torch.cat([plain[stem + part + kind] for part in _PARTED])  # noqa: PLW2901
-            known = f"encoder.layers.{layer[1]}.{_FUSED}{kind}"
+            three = [plain[stem + part + kind] for part in _PARTED if stem + part + kind in plain]
+            # A file that lacks one of the three, or whose shapes differ, lacks the joined matrix: the reader says so.
+            whole = len(three) == len(_PARTED) and all(part.shape == tensor.shape for part in three)
+            known = f"encoder.layers.{layer[1]}.{_FUSED}{kind}" if whole else ""
+            tensor = torch.cat(three) if whole else tensor  # noqa: PLW2901
         elif layer[2].startswith(_PARTED):
             continue
         else:

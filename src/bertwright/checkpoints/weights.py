@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
 SAFETENSORS = "model.safetensors"
 _BIN = "pytorch_model.bin"
@@ -52,6 +53,14 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
                 tensors |= read(directory / part)
             return {key: _as_fp32(tensor) for key, tensor in tensors.items()}
     raise ModelError(f"holds no weights ({SAFETENSORS} or {_BIN})", where=directory)
+
+
+def weights_hash(module: nn.Module) -> str:
+    """A short hash of all weights, in their order."""
+    digest = hashlib.sha256()
+    for parameter in module.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _as_fp32(tensor: Tensor) -> Tensor:

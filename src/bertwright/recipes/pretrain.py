@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.resources
 import time
@@ -17,6 +16,7 @@ import torch
 from bertwright.batches.loading import ahead
 from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
 from bertwright.checkpoints.model_directory import read_model, with_parts, write_model
+from bertwright.checkpoints.weights import weights_hash
 from bertwright.encoder.config import PRESETS, EncoderConfig
 from bertwright.errors import ModelError, SettingsError, ShardError, Stopped
 from bertwright.examples.plan import Cursor, ExamplePlan
@@ -28,6 +28,7 @@ from bertwright.recipes.run import Run, open_run
 from bertwright.settings import Settings
 from bertwright.shards.read import ShardDirectory, open_shards
 from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
+from bertwright.training.compilation import compile_encoder
 from bertwright.training.loop import Hooks, Report, Trainee, train
 from bertwright.training.optimizers import adamw
 from bertwright.training.precision import choose_dtype, computing_in
@@ -141,6 +142,8 @@ class _Session:
         self.run, self.recipe, self.shards, self.start, self.progress = run, recipe, shards, start, progress
         self.trainee = Trainee(model, adamw(model, recipe.training))
         self.dtype, self.device = dtype, next(model.parameters()).device
+        if recipe.training.compile:
+            compile_encoder(model)
         vocabulary = shards.tokenizer.vocabulary
         train_shards = shards.shards("train")
         self.plan = ExamplePlan(train_shards, recipe.examples, recipe.training.seed)
@@ -199,7 +202,8 @@ class _Session:
             return
         # A seed of its own: what is measured stays the same whatever the training seed.
         plan = ExamplePlan(shards, self.recipe.examples, seed=0)
-        builder = PretrainingBatches(plan, self.shards.tokenizer.vocabulary)
+        fixed = self.recipe.training.compile
+        builder = PretrainingBatches(plan, self.shards.tokenizer.vocabulary, fixed_shape=fixed)
         count = min(plan.size(0), self.recipe.evaluation_examples)
         for start in range(0, count, _EVALUATION_BATCH):
             yield builder.build(Cursor(0, start), min(_EVALUATION_BATCH, count - start))
@@ -307,14 +311,7 @@ def _first_model(recipe: PretrainRecipe, shards: ShardDirectory, init: Path | No
     kept = loaded.model.config.model_copy(update=dropout)
     _refuse_long(longest, kept)
     model, _ = with_parts(loaded.model, PRETRAINING, seed=recipe.training.seed, config=kept)
-    return model, f"{init.name}, weights sha256 {_weights_hash(model)}"
-
-
-def _weights_hash(model: Bert) -> str:
-    digest = hashlib.sha256()
-    for parameter in model.parameters():
-        digest.update(parameter.detach().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return model, f"{init.name}, weights sha256 {weights_hash(loaded.model)}"
 
 
 def _refuse_long(max_length: int, config: EncoderConfig) -> None:

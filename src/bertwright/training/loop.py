@@ -88,7 +88,8 @@ def train(  # noqa: PLR0913  # what a loop stands on, each given by name
     device = next(trainee.model.parameters()).device
     meter = _Meter()
     source = iter(batches)
-    while trainee.step < settings.steps and wish.signal_number is None:
+    stopping = wish.signal_number is not None
+    while trainee.step < settings.steps and not stopping:
         batch = next(source).to(device)
         rate = learning_rate(trainee.step, settings)
         for group in trainee.optimizer.param_groups:
@@ -107,7 +108,9 @@ def train(  # noqa: PLR0913  # what a loop stands on, each given by name
         meter.add(batch.tokens, figures | {"loss": loss.detach(), "gradient_norm": norm})
 
         done = trainee.step == settings.steps
-        saving = trainee.step % settings.save_every == 0 or done or wish.signal_number is not None
+        # Asked once a step: a wish that comes while the hooks run is heard after the next one, which is then saved.
+        stopping = wish.signal_number is not None
+        saving = trainee.step % settings.save_every == 0 or done or stopping
         if trainee.step % settings.log_every == 0 or saving:
             hooks.report(meter.report(trainee.step, rate))
         if trainee.step % settings.evaluate_every == 0 or done:

@@ -1,0 +1,58 @@
+"""bertwright embed."""
+
+from __future__ import annotations
+
+import io
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertwright.cli.talk import Talk
+
+
+class PoolingChoice(StrEnum):
+    """How the vectors of a text's tokens become one."""
+
+    mean = "mean"
+    cls = "cls"
+
+
+def run(
+    model: Annotated[Path, typer.Argument(help="Model directory.")],
+    out: Annotated[Path, typer.Option(help="File to write, (texts, hidden) fp32 as .npy.")],
+    file: Annotated[str, typer.Argument(help='Texts: one a line in .txt or "-", column text in .jsonl, .csv, .tsv.')] = "-",
+    pooling: Annotated[PoolingChoice, typer.Option(help="Mean of the tokens, or [CLS].")] = PoolingChoice.mean,
+) -> None:
+    """Embed texts, one vector each.
+
+    Example: bertwright embed model sentences.txt --out vectors.npy
+    """
+    import sys
+
+    import numpy as np
+
+    from bertwright.errors import RowError
+    from bertwright.files import lines_of, read_lines, write_atomic
+    from bertwright.inference.predictor import load
+    from bertwright.tasks.rows import SINGLE, read_rows
+
+    predictor = load(model)
+    talk = Talk()
+    if file == "-":
+        texts = [line for _, line in read_lines(None, sys.stdin.buffer, RowError)]
+    elif ".txt" in Path(file).suffixes:
+        texts = [line for _, line in lines_of(Path(file), RowError)]
+    else:
+        texts = [row.texts[0] for row in read_rows(Path(file), SINGLE, None)]
+    if not texts:
+        raise RowError("holds no texts", where="standard input" if file == "-" else file)
+    with talk.task("embedding", len(texts), "texts") as task:
+        vectors = predictor.embed(texts, pooling.value, task.update)
+    content = io.BytesIO()
+    np.save(content, vectors, allow_pickle=False)
+    write_atomic(out, content.getvalue())
+    if cut := predictor.cut(texts):
+        talk.say(f"{cut:,} of {len(texts):,} texts did not fit {predictor.max_length} tokens and were cut")
+    talk.say(f"{vectors.shape[0]:,} vectors of {vectors.shape[1]} -> {out}")

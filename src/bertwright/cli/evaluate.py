@@ -1,0 +1,31 @@
+"""bertwright evaluate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertwright.cli.talk import Talk, out
+
+
+def run(
+    model: Annotated[Path, typer.Argument(help="Model directory.")],
+    data: Annotated[Path, typer.Argument(help="Labelled rows, or a shard directory for a pretrained model.")],
+    label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Score a model on data of its task.
+
+    Example: bertwright evaluate classifier test.jsonl
+    """
+    from bertwright.recipes.evaluate import evaluate
+
+    scores = evaluate(model, data, label_column=label_column, progress=Talk())
+    if as_json:
+        out(json.dumps(scores))
+        return
+    for name, value in scores.items():
+        out(f"{name:<14}{value:.4f}")

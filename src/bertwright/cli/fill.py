@@ -1,0 +1,41 @@
+"""bertwright fill."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertwright.cli.talk import out
+
+
+def run(
+    model: Annotated[Path, typer.Argument(help="Pretrained model directory.")],
+    text: Annotated[str, typer.Argument(help='A text with one [MASK] or more, or "-" for standard input, a text a line.')],
+    top: Annotated[int, typer.Option(min=1, help="Words to show for each [MASK].")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a text.")] = False,
+) -> None:
+    """Fill the [MASK]s of a text: the likeliest words and their probabilities.
+
+    Example: bertwright fill model "The function returns a [MASK]."
+    """
+    import sys
+
+    from bertwright.errors import RowError
+    from bertwright.files import read_lines
+    from bertwright.inference.predictor import load
+
+    predictor = load(model)
+    texts = [line for _, line in read_lines(None, sys.stdin.buffer, RowError)] if text == "-" else [text]
+    for one in texts:
+        filled = predictor.fill(one, top)
+        if as_json:
+            out(json.dumps({"text": one, "masks": [asdict(mask) for mask in filled]}, ensure_ascii=False))
+            continue
+        out(one)
+        for mask in filled:
+            words = "  ".join(f"{candidate.word} {candidate.probability:.1%}" for candidate in mask.candidates)
+            out(f"  [MASK] at {mask.start}: {words}")

@@ -1,0 +1,65 @@
+"""The command line: one app of all verbs, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from bertwright.cli import (
+    convert,
+    embed,
+    evaluate,
+    fill,
+    finetune,
+    inspect_,
+    predict,
+    prepare,
+    pretrain,
+    quickstart,
+    tokenize,
+    vocab,
+)
+from bertwright.errors import BertwrightError
+
+app = typer.Typer(
+    name="bertwright",
+    help="The whole life of a BERT encoder: text, vocabulary, shards, pretraining, fine-tuning, predictions.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+# In the order of the life.
+app.command("quickstart")(quickstart.run)
+app.command("tokenize")(tokenize.run)
+app.command("vocab")(vocab.run)
+app.command("prepare")(prepare.run)
+app.command("pretrain")(pretrain.run)
+app.command("finetune")(finetune.run)
+app.command("evaluate")(evaluate.run)
+app.command("predict")(predict.run)
+app.command("fill")(fill.run)
+app.command("embed")(embed.run)
+app.command("convert")(convert.run)
+app.command("inspect")(inspect_.run)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0 well, 2 the user's fault, 1 the machine's, 128 + n a signal."""
+    try:
+        app(arguments)
+    except SystemExit as stop:
+        # typer ends every command so: 0 when all went well, 2 after it told what is wrong with the arguments, 130 after
+        # Ctrl-C.
+        return stop.code if isinstance(stop.code, int) else 1
+    except BertwrightError as error:
+        return _tell(str(error), error.exit_code)
+    except OSError as error:
+        return _tell(f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}", 1)
+    return 0
+
+
+def _tell(message: str, code: int) -> int:
+    sys.stderr.write(f"bertwright: {message}\n")
+    return code

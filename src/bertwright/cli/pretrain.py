@@ -1,0 +1,36 @@
+"""bertwright pretrain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertwright.cli.talk import Talk, duration
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, as bert-base or quickstart, or a TOML file.")],
+    data: Annotated[Path, typer.Option(help="Shard directory, made by prepare.")],
+    out: Annotated[Path, typer.Option(help="Directory that becomes the model.")],
+    init: Annotated[Path | None, typer.Option(help="Model directory to start from instead of random weights.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A setting, as in training.steps=1000.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever --out holds.")] = False,
+) -> None:
+    """Pretrain an encoder on masked words and next sentence.
+
+    Ctrl-C saves; --resume goes on and ends in the same weights.
+
+    Example: bertwright pretrain bert-small --data shards --out model --set training.steps=20000
+    """
+    from bertwright.recipes.pretrain import load_recipe, pretrain
+    from bertwright.training.memory import keep_big_blocks
+
+    keep_big_blocks()
+    talk = Talk()
+    done = pretrain(
+        load_recipe(recipe, set_), data, out, init=init, resume=resume, overwrite=overwrite, progress=talk
+    )
+    talk.say(f"{done.out} is a model directory, after {duration(done.seconds)}; try: bertwright fill {done.out} TEXT")

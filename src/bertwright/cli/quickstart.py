@@ -1,0 +1,69 @@
+"""bertwright quickstart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bertwright.cli.talk import Talk, duration, out
+
+if TYPE_CHECKING:
+    from bertwright.recipes.quickstart import Outcome
+
+
+def run(
+    to: Annotated[Path, typer.Option("--out", help="Directory for everything that is made.")] = Path("quickstart"),
+    corpus: Annotated[Path | None, typer.Option(help="Your own text instead of what is found here.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.5, help="Time for all of it, roughly.")] = 7.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier quickstart in --out.")] = False,
+) -> None:
+    """The whole life of a BERT on real text found on this machine.
+
+    Example: bertwright quickstart --minutes 7
+    """
+    from bertwright.recipes.quickstart import quickstart
+    from bertwright.training.memory import keep_big_blocks
+
+    keep_big_blocks()
+    talk = Talk()
+    _print(quickstart(to, corpus=corpus, minutes=minutes, overwrite=overwrite, progress=talk))
+
+
+def _print(outcome: Outcome) -> None:
+    scores, baseline = outcome.pretrained.scores, outcome.pretrained.baseline
+    out("")
+    out("Hidden words of held-out sentences, and the model's best guesses")
+    for sentence in outcome.sentences:
+        guesses = "  ".join(f"{guess.word} {guess.probability:.0%}" for guess in sentence.filled.candidates)
+        out(f"  {sentence.text}")
+        out(f"    {sentence.hidden}?  {guesses}")
+    if scores:
+        out("")
+        out("Held-out text                      model   baseline")
+        out(f"  hidden words guessed right      {scores['mlm_accuracy']:6.1%}     {baseline['mlm_accuracy']:6.1%}  unigram")
+        out(f"  next sentence told right        {scores['nsp_accuracy']:6.1%}      50.0%  chance")
+    if comparison := outcome.comparison:
+        gain = comparison.pretrained["accuracy"] - comparison.scratch["accuracy"]
+        out("")
+        out(
+            f"Which of {len(comparison.labels)} packages does a passage document? "
+            f"{comparison.train_rows:,} rows to learn from, {comparison.dev_rows:,} rows of unseen modules"
+        )
+        out("                                accuracy   macro F1        MCC")
+        for name, values in (("from the pretrained encoder", comparison.pretrained), ("from random weights", comparison.scratch)):
+            figures = "".join(f"{values[key]:>11.1%}" for key in ("accuracy", "macro_f1", "mcc"))
+            out(f"  {name:<28}{figures}")
+        out(f"  {'always the same package':<28}{comparison.majority:>11.1%}")
+        verdict = "won" if gain > 0 else "did not win"
+        out(f"  pretraining {verdict}: {gain * 100:+.1f} points of accuracy, same rows, same steps")
+    where = outcome.out
+    out("")
+    out(f"All of it took {duration(outcome.seconds)} and lies in {where}/ (curves: {where}/curves.png). Try next:")
+    out(f'  bertwright fill {where}/model "The function returns a new [MASK]."')
+    if outcome.comparison:
+        out(f"  echo '{{\"text\": \"Draw a line plot with markers on the given axes.\"}}' | bertwright predict {where}/classifier")
+    else:
+        out(f"  bertwright evaluate {where}/model {where}/shards")
+    out(f"  bertwright inspect {where}/model")

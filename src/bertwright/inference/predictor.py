@@ -1,0 +1,116 @@
+"""A model directory ready to answer: raw text in, typed results out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bertwright.batches.sequences import Framed, InputBatch, by_length, frame, frame_ids, pad
+from bertwright.checkpoints.model_directory import LoadedModel, read_model
+from bertwright.errors import ModelError, RowError
+from bertwright.heads.embed import Pooling, pool
+from bertwright.inference.results import Candidate, Classified, Filled
+
+# Tokens in a batch, padding included: enough to keep two cores or a GPU busy, little enough to stay in the cache.
+_TOKEN_BUDGET = 4096
+
+
+class Predictor:
+    """One model for all that it can do; made by `load`."""
+
+    def __init__(self, loaded: LoadedModel, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.path = loaded.path
+        self.labels = loaded.labels
+        self.record = loaded.record
+        self.unused = loaded.unused
+        self.tokenizer = loaded.tokenizer
+        self.model = loaded.model.to(self.device).eval()
+        self.max_length = min(512, loaded.model.config.max_position_embeddings)
+
+    def fill(self, text: str, top: int = 5) -> list[Filled]:
+        """The likeliest words for each `[MASK]` of a text.
+
+        Raises ModelError where the model cannot, and RowError where the text has no [MASK] or does not fit.
+        """
+        if self.model.masked_words is None:
+            raise ModelError("has no masked-word head", where=self.path, cure="fill needs a pretrained model")
+        encoding = self.tokenizer.encode(text, allow_mask=True)
+        vocabulary = self.tokenizer.vocabulary
+        masks = [position for position, number in enumerate(encoding.ids) if number == vocabulary.mask_id]
+        if not masks:
+            raise RowError("the text has no [MASK]", cure='as in "The capital of France is [MASK]."')
+        if len(encoding.ids) + 2 > self.max_length:
+            what = f"the text is {len(encoding.ids) + 2} tokens long, the model takes {self.max_length}"
+            raise RowError(what, cure="give the part around the [MASK]")
+        batch = self._batch([frame_ids(self.tokenizer, [list(encoding.ids)], self.max_length)])
+        wanted = torch.tensor([[position + 1 for position in masks]], device=self.device)
+        with torch.inference_mode():
+            hidden = self.model.encoder(
+                batch.input_ids, batch.token_type_ids, batch.attention_mask, wanted=wanted
+            ).hidden
+            probabilities = self.model.word_scores(hidden[0]).float().softmax(dim=-1)
+        best = probabilities.topk(min(top, len(vocabulary)))
+        return [
+            Filled(
+                *encoding.spans[position],
+                tuple(
+                    Candidate(vocabulary.pieces[number], probability)
+                    for number, probability in zip(numbers, values, strict=True)
+                ),
+            )
+            for position, numbers, values in zip(masks, best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+    def embed(
+        self, texts: Sequence[str], pooling: Pooling = "mean", progress: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """One vector a text, (texts, hidden): the mean over its tokens, or that of [CLS].
+
+        A text longer than the model takes is cut; `cut` tells how many tokens.
+        """
+        vectors = np.zeros((len(texts), self.model.config.hidden_size), dtype=np.float32)
+        framed = [frame(self.tokenizer, [text], self.max_length) for text in texts]
+        done = 0
+        with torch.inference_mode():
+            for rows in by_length([len(sequence.ids) for sequence in framed], _TOKEN_BUDGET):
+                batch = self._batch([framed[row] for row in rows])
+                hidden = self.model.encoder(batch.input_ids, batch.token_type_ids, batch.attention_mask).hidden
+                vectors[rows] = pool(hidden, batch.attention_mask, pooling).float().cpu().numpy()
+                done += len(rows)
+                if progress:
+                    progress(done)
+        return vectors
+
+    def classify(self, texts: Iterable[str | Sequence[str]]) -> list[Classified]:
+        """The label of each text, or of each pair of texts. Raises ModelError where the model has no classifier."""
+        if self.model.classifier is None:
+            cure = "fine-tune one with: bertwright finetune MODEL --task classify"
+            raise ModelError("has no classifier", where=self.path, cure=cure)
+        parts = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
+        framed = [frame(self.tokenizer, part, self.max_length) for part in parts]
+        results: list[Classified | None] = [None] * len(framed)
+        with torch.inference_mode():
+            for rows in by_length([len(sequence.ids) for sequence in framed], _TOKEN_BUDGET):
+                batch = self._batch([framed[row] for row in rows])
+                scores = self.model.class_scores(batch.input_ids, batch.token_type_ids, batch.attention_mask)
+                for row, values in zip(rows, scores.float().softmax(dim=-1).tolist(), strict=True):
+                    ranked = sorted(zip(self.labels, values, strict=True), key=lambda pair: -pair[1])
+                    results[row] = Classified(ranked[0][0], dict(ranked), framed[row].cut)
+        return [result for result in results if result is not None]
+
+    def cut(self, texts: Iterable[str]) -> int:
+        """How many of the texts do not fit the model and lose tokens."""
+        return sum(1 for text in texts if len(self.tokenizer.ids(text)) + 2 > self.max_length)
+
+    def _batch(self, framed: Sequence[Framed]) -> InputBatch:
+        return pad(framed, self.tokenizer.vocabulary.pad_id).to(self.device)
+
+
+def load(path: str | Path, device: str | torch.device | None = None) -> Predictor:
+    """Load a model directory, ours or one of transformers'. Raises ModelError."""
+    return Predictor(read_model(Path(path)), None if device is None else torch.device(device))

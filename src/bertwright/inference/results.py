@@ -1,0 +1,34 @@
+"""What a model says of a text, typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A word for a [MASK], as the vocabulary writes it (`##` where it goes on with a word), and its probability."""
+
+    word: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """One [MASK] of a text: where it stands (`text[start:end] == "[MASK]"`), and the likeliest words."""
+
+    start: int
+    end: int
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The likeliest label of a text or a pair, and the probability of each label, likeliest first.
+
+    `cut` counts the tokens that did not fit the model and were not seen.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    cut: int

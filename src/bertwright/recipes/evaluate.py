@@ -1,0 +1,64 @@
+"""The metrics of a model's task on data it has not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from bertwright.batches.pretraining import PretrainingBatches
+from bertwright.checkpoints.model_directory import LoadedModel, read_model
+from bertwright.errors import ModelError
+from bertwright.examples.plan import Cursor, ExamplePlan
+from bertwright.examples.settings import ExampleSettings
+from bertwright.progress import Progress
+from bertwright.shards.read import open_shards
+from bertwright.tasks.classify import FIELDS, load_features
+from bertwright.tasks.classify import evaluate as evaluate_classes
+from bertwright.tasks.pretrain import held_out_scores
+from bertwright.tasks.rows import PAIR, SINGLE, records
+
+_BATCH = 64
+
+
+def evaluate(path: Path, data: Path, *, label_column: str = "label", progress: Progress) -> dict[str, float]:
+    """Score a classifier on a labelled file, or a pretrained model on the held-out text of a shard directory.
+
+    Raises ModelError, RowError or ShardError.
+    """
+    loaded = read_model(path)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    loaded.model.to(device)
+    if data.is_dir():
+        return _pretraining(loaded, data, progress)
+    if loaded.model.classifier is None:
+        raise ModelError("has no classifier to score on rows", where=path, cure="give a shard directory, or fine-tune")
+    task = loaded.record.get("task")
+    if task not in FIELDS:
+        # A foreign directory does not say what it classifies; the columns do.
+        _, first = next(records(data), ("", {}))
+        task = "pair" if all(name in first for name in PAIR) and SINGLE[0] not in first else "classify"
+    longest = int(loaded.record.get("max_length", min(512, loaded.model.config.max_position_embeddings)))
+    features = load_features(data, task, loaded.labels, loaded.tokenizer, longest, label_column)
+    if features.cut:
+        progress.say(f"{features.cut:,} of {len(features.classes):,} rows were cut to {longest} tokens")
+    return evaluate_classes(loaded.model, features, len(loaded.labels), loaded.tokenizer.vocabulary.pad_id)
+
+
+def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[str, float]:
+    if not (loaded.model.parts.masked_words and loaded.model.parts.next_sentence):
+        raise ModelError("has no masked-word and next-sentence heads to score", where=loaded.path)
+    shards = open_shards(data)
+    if shards.manifest.vocabulary_sha256 != loaded.tokenizer.vocabulary.sha256:
+        what = "the vocabulary does not match the shards: they were made with another one"
+        raise ModelError(what, where=loaded.path, cure=f"prepare the corpus with --vocab {loaded.path}")
+    held_out = shards.shards("held_out")
+    if not held_out:
+        raise ModelError("these shards hold no held-out text", where=data, cure="prepare with a larger --held-out")
+    values = next((s["recipe"]["examples"] for s in loaded.record.get("lineage", []) if s["step"] == "pretrain"), {})
+    plan = ExamplePlan(held_out, ExampleSettings.from_values(values), seed=0)
+    builder = PretrainingBatches(plan, loaded.tokenizer.vocabulary)
+    count = plan.size(0)
+    progress.say(f"{count:,} held-out examples")
+    batches = (builder.build(Cursor(0, start), min(_BATCH, count - start)) for start in range(0, count, _BATCH))
+    return held_out_scores(loaded.model, batches)

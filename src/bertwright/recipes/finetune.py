@@ -1,0 +1,279 @@
+"""A model and labelled rows -> a classifier, the best on the dev rows kept."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from bertwright.batches.loading import ahead
+from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts, write_model
+from bertwright.checkpoints.weights import read_tensors, weights_hash, write_tensors
+from bertwright.errors import SettingsError, Stopped
+from bertwright.files import sha256
+from bertwright.heads.model import Bert, Parts
+from bertwright.progress import Progress
+from bertwright.recipes.run import Run, open_run
+from bertwright.settings import Settings
+from bertwright.tasks.classify import (
+    FIELDS,
+    Features,
+    evaluate,
+    labels_of,
+    majority_accuracy,
+    make_features,
+    objective,
+    training_batches,
+)
+from bertwright.tasks.rows import Row, read_rows
+from bertwright.training.loop import Hooks, Report, Trainee, train
+from bertwright.training.optimizers import adamw
+from bertwright.training.precision import choose_dtype, computing_in
+from bertwright.training.settings import PrecisionName, TrainingSettings
+from bertwright.training.signals import stop_wishes
+
+_BEST = "best.safetensors"
+
+
+class FinetuneSettings(Settings):
+    """How a model is fine-tuned; the defaults are the paper's middle choices (appendix A.3)."""
+
+    # Times that every training row is seen.
+    epochs: int = Field(default=3, ge=1)
+    # Tokens in an input, [CLS] and [SEP] included; longer ones are cut.
+    max_length: int = Field(default=128, ge=8, le=512)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=5e-5, gt=0)
+    warmup_fraction: float = Field(default=0.1, ge=0, le=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    precision: PrecisionName = "auto"
+    # Times in an epoch that the dev rows are scored.
+    evaluations_per_epoch: int = Field(default=1, ge=1)
+    # The dev score by which the best weights are chosen.
+    keep_best_by: str = Field(default="accuracy", pattern="^(accuracy|macro_f1|mcc)$")
+    # Dropout in training; None leaves the model's own.
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    label_column: str = "label"
+
+    def training(self, rows: int) -> TrainingSettings:
+        """The same as settings of the training loop, for so many rows."""
+        steps = math.ceil(rows * self.epochs / self.batch_size)
+        every = max(1, math.ceil(steps / (self.epochs * self.evaluations_per_epoch)))
+        return TrainingSettings(
+            steps=steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            warmup_fraction=self.warmup_fraction,
+            weight_decay=self.weight_decay,
+            seed=self.seed,
+            precision=self.precision,
+            log_every=min(10, every),
+            evaluate_every=every,
+            save_every=every,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finetuned:
+    """A finished fine-tuning: the best dev scores, and the accuracy of always giving the most frequent label."""
+
+    out: Path
+    scores: dict[str, float]
+    majority: float
+    labels: tuple[str, ...]
+
+
+def finetune(
+    source: Path,
+    task: str,
+    train_file: Path,
+    dev_file: Path,
+    out: Path,
+    *,
+    settings: FinetuneSettings,
+    resume: bool = False,
+    overwrite: bool = False,
+    from_scratch: bool = False,
+    device: torch.device | None = None,
+    progress: Progress,
+) -> Finetuned:
+    """Fine-tune a model directory on labelled files; `out` becomes a model directory.
+
+    `from_scratch` keeps the shape and the vocabulary but draws all weights anew, to see what pretraining was worth.
+    Raises Stopped after saving, or UserFault.
+    """
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if task not in FIELDS:
+        raise SettingsError(f"`--task` must be {' or '.join(FIELDS)}, but is {task!r}")
+    loaded = read_model(source)
+    positions = loaded.model.config.max_position_embeddings
+    if settings.max_length > positions:
+        what = f"`max_length` is {settings.max_length}, but the model has {positions} positions"
+        raise SettingsError(what, cure=f"set it to {positions} or less")
+    train_rows = read_rows(train_file, FIELDS[task], settings.label_column)
+    dev_rows = read_rows(dev_file, FIELDS[task], settings.label_column)
+    labels = labels_of(train_rows)
+    model = _model(loaded, len(labels), settings, from_scratch=from_scratch, progress=progress)
+    identity = {
+        "settings": settings.model_dump(),
+        "task": task,
+        "model": "random weights" if from_scratch else f"{source.name}, weights sha256 {weights_hash(loaded.model)}",
+        "train": sha256(train_file),
+        "dev": sha256(dev_file),
+        "precision": str(choose_dtype(settings.precision, device)).removeprefix("torch."),
+    }
+    with open_run(out, identity, resume=resume, overwrite=overwrite) as run:
+        session = _Session(run, task, loaded, model.to(device), settings, labels, train_rows, dev_rows, progress)
+        return session.go(identity)
+
+
+def _model(
+    loaded: LoadedModel, labels: int, settings: FinetuneSettings, *, from_scratch: bool, progress: Progress
+) -> Bert:
+    config = loaded.model.config
+    if settings.dropout is not None:
+        dropout = {"hidden_dropout_prob": settings.dropout, "attention_probs_dropout_prob": settings.dropout}
+        config = config.model_copy(update=dropout)
+    parts = Parts(labels=labels)
+    if from_scratch:
+        model = Bert(config, parts)
+        model.initialise(settings.seed)
+        return model
+    model, drawn = with_parts(loaded.model, parts, seed=settings.seed, config=config)
+    progress.say(f"{loaded.path}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
+    if loaded.unused:
+        progress.say(f"{loaded.path}: not used, {', '.join(loaded.unused)}")
+    return model
+
+
+class _Session:
+    """One sitting of a fine-tuning run."""
+
+    def __init__(
+        self,
+        run: Run,
+        task: str,
+        loaded: LoadedModel,
+        model: Bert,
+        settings: FinetuneSettings,
+        labels: tuple[str, ...],
+        train_rows: Sequence[Row],
+        dev_rows: Sequence[Row],
+        progress: Progress,
+    ) -> None:
+        self.run, self.task, self.loaded, self.labels, self.progress = run, task, loaded, labels, progress
+        self.settings = settings
+        self.training = settings.training(len(train_rows))
+        self.trainee = Trainee(model, adamw(model, self.training))
+        self.device = next(model.parameters()).device
+        self.dtype = choose_dtype(settings.precision, self.device)
+        tokenizer = loaded.tokenizer
+        self.pad_id = tokenizer.vocabulary.pad_id
+        self.train_features = make_features(train_rows, labels, tokenizer, settings.max_length)
+        self.dev_features = make_features(dev_rows, labels, tokenizer, settings.max_length)
+        self.best: dict[str, float] = {}
+
+    def go(self, identity: dict[str, Any]) -> Finetuned:
+        trainee = self.trainee
+        saved = self.run.restore(trainee)
+        if saved:
+            self.best = saved["best"]
+            self.progress.say(f"going on from step {trainee.step:,} of {self.training.steps:,}")
+        self._introduce()
+        batches = training_batches(
+            self.train_features,
+            batch_size=self.training.batch_size,
+            seed=self.training.seed,
+            start_step=trainee.step,
+            pad_id=self.pad_id,
+        )
+        with self.progress.task("fine-tuning", self.training.steps, "steps") as self.bar, stop_wishes() as wish:
+            self.bar.update(trainee.step)
+            finished = train(
+                trainee,
+                self.training,
+                batches=ahead(batches),
+                objective=objective,
+                dtype=self.dtype,
+                hooks=Hooks(report=self._report, evaluate=self._evaluate, save=self._save),
+                wish=wish,
+            )
+        if not finished:
+            assert wish.signal_number is not None
+            message = f"stopped at step {trainee.step:,} of {self.training.steps:,} and saved; go on with --resume"
+            raise Stopped(message, wish.signal_number)
+        majority = majority_accuracy(self.train_features, self.dev_features)
+        self._write_model(identity, majority)
+        return Finetuned(self.run.out, self.best, majority, self.labels)
+
+    def _introduce(self) -> None:
+        self.progress.say(
+            f"{len(self.train_features.classes):,} training rows, {len(self.dev_features.classes):,} dev rows, "
+            f"{len(self.labels)} labels; {self.training.steps:,} steps of {self.training.batch_size}"
+        )
+        for name, features in (("training", self.train_features), ("dev", self.dev_features)):
+            _tell_cut(self.progress, name, features, self.settings.max_length)
+
+    def _report(self, report: Report) -> None:
+        self.run.record(
+            {
+                "step": report.step,
+                **report.figures,
+                "learning_rate": report.learning_rate,
+                "tokens_per_second": report.tokens_per_second,
+            }
+        )
+        figures = report.figures
+        self.bar.update(
+            report.step,
+            f"loss {figures['loss']:.3f}  accuracy {figures['accuracy']:.1%}  {report.tokens_per_second:,.0f} tokens/s",
+        )
+
+    def _evaluate(self, step: int) -> None:
+        with computing_in(self.dtype, self.device):
+            scores = evaluate(self.trainee.model, self.dev_features, len(self.labels), self.pad_id)
+        self.run.record({"step": step} | {f"dev_{name}": value for name, value in scores.items()})
+        chosen = self.settings.keep_best_by
+        better = not self.best or scores[chosen] > self.best[chosen]
+        if better:
+            # The weights first: a kill in between leaves better weights beside a worse score, and the step is done again.
+            write_tensors(self.run.folder / _BEST, dict(self.trainee.model.named_parameters()))
+            self.best = scores
+        told = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        self.progress.say(f"step {step:,}, dev: {told}{'  (best so far)' if better else ''}")
+
+    def _save(self, step: int) -> None:
+        del step
+        self.run.save(self.trainee, best=self.best)
+
+    def _write_model(self, identity: dict[str, Any], majority: float) -> None:
+        tensors = read_tensors(self.run.folder / _BEST)
+        with torch.no_grad():
+            for name, parameter in self.trainee.model.named_parameters():
+                parameter.copy_(tensors[name])
+        # Dropout belongs to the training, not to the model: the directory says what the source said.
+        model, _ = with_parts(self.trainee.model, self.trainee.model.parts, seed=0, config=self.loaded.model.config)
+        lineage = [*self.loaded.record.get("lineage", []), {"step": "finetune", **identity}]
+        record = {
+            "bertwright": importlib.metadata.version("bertwright"),
+            "lineage": lineage,
+            "task": self.task,
+            "max_length": self.settings.max_length,
+            "metrics": self.best,
+            "baseline": {"majority_accuracy": majority},
+        }
+        write_model(self.run.out, model, self.loaded.tokenizer, labels=self.labels, record=record)
+
+
+def _tell_cut(progress: Progress, name: str, features: Features, max_length: int) -> None:
+    if features.cut:
+        share = features.cut / len(features.classes)
+        progress.say(f"{features.cut:,} {name} rows ({share:.1%}) were cut to {max_length} tokens")
+
