@@ -16,6 +16,7 @@ import json
 import lzma
 import os
 import shutil
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -183,15 +184,53 @@ def sha256(path: Path) -> str:
 
 
 def _open_bytes(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rb")
-    if path.suffix == ".xz":
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        return io.BufferedReader(gzip.GzipFile(path), 1 << 20)
+    if suffix == ".xz":
         return lzma.open(path, "rb")
-    if path.suffix == ".zst":
-        # Multi-frame files (zstd -T, appended logs) are one text.
-        reader = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
-        return io.BufferedReader(reader, 1 << 20)  # type: ignore[type-var]  # a raw reader in all but its type
+    if suffix == ".zst":
+        return io.BufferedReader(_ZstandardReader(path.open("rb")), 1 << 20)
     return path.open("rb")
+
+
+class _ZstandardReader(io.RawIOBase):
+    """The frames of a .zst file as one stream (zstd -T and appended logs make several).
+
+    The library's own stream_reader takes a file that was cut short for a whole one.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._begun = False
+        self._compressed = b""
+        self._plain = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._plain:
+            if self._frame.eof:
+                self._compressed = self._frame.unused_data
+                self._frame, self._begun = zstandard.ZstdDecompressor().decompressobj(), False
+            self._compressed = self._compressed or self._file.read(1 << 14)
+            if not self._compressed:
+                if self._begun:
+                    raise EOFError("it ends in the middle of a frame")
+                return 0
+            self._begun = True
+            self._plain = memoryview(self._frame.decompress(self._compressed))
+            self._compressed = b""
+        size = min(len(buffer), len(self._plain))
+        buffer[:size] = self._plain[:size]
+        self._plain = self._plain[size:]
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 MAX_LINE_BYTES = 256 << 20
@@ -235,7 +274,7 @@ def lines_of(path: Path, fault: type[UserFault] = CorpusError) -> Iterator[tuple
         raise fault("no such file", where=path) from None
     except IsADirectoryError:
         raise fault("is a directory, not a file", where=path) from None
-    except (gzip.BadGzipFile, lzma.LZMAError, zstandard.ZstdError, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError) as error:
         raise fault(f"the compressed data is damaged: {error}", where=path) from None
     except OSError as error:
         raise fault(f"cannot be read: {error.strerror or error}", where=path) from None

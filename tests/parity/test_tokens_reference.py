@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ import pytest
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import Vocabulary
 
-DATA = os.environ.get("BERTWRIGHT_DATA")
-
-pytestmark = [pytest.mark.data, pytest.mark.skipif(DATA is None, reason="BERTWRIGHT_DATA is not set")]
+pytestmark = pytest.mark.data
 
 LOWERCASE = {
     "bert-base-uncased": True,
@@ -31,21 +28,20 @@ SIZES = {
 }
 
 
-def vocabulary(name: str) -> Vocabulary:
-    return Vocabulary.read(Path(DATA or "") / "vocab" / f"{name}-vocab.txt")
+def vocabulary(data_dir: Path, name: str) -> Vocabulary:
+    return Vocabulary.read(data_dir / "vocab" / f"{name}-vocab.txt")
 
 
-def rows(name: str) -> list[dict[str, Any]]:
-    with gzip.open(
-        Path(DATA or "") / "reference" / "tokenization" / f"{name}.jsonl.gz", "rt", encoding="utf-8"
-    ) as file:
+def rows(data_dir: Path, name: str) -> list[dict[str, Any]]:
+    path = data_dir / "reference" / "tokenization" / f"{name}.jsonl.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as file:
         return [json.loads(line) for line in file]
 
 
 @pytest.mark.parametrize("name", LOWERCASE)
-def test_ids_and_pieces_are_those_of_the_original(name: str) -> None:
-    tokenizer = Tokenizer(vocabulary(name), lowercase=LOWERCASE[name])
-    references = rows(name)
+def test_ids_and_pieces_are_those_of_the_original(name: str, data_dir: Path) -> None:
+    tokenizer = Tokenizer(vocabulary(data_dir, name), lowercase=LOWERCASE[name])
+    references = rows(data_dir, name)
     assert len(references) == 1800
     for row in references:
         text = row["text"]
@@ -58,9 +54,9 @@ def test_ids_and_pieces_are_those_of_the_original(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_an_official_vocabulary_is_read_line_by_line_and_written_byte_by_byte(name: str) -> None:
-    found = vocabulary(name)
-    content = (Path(DATA or "") / "vocab" / f"{name}-vocab.txt").read_bytes()
+def test_an_official_vocabulary_is_read_line_by_line_and_written_byte_by_byte(name: str, data_dir: Path) -> None:
+    found = vocabulary(data_dir, name)
+    content = (data_dir / "vocab" / f"{name}-vocab.txt").read_bytes()
     assert len(found) == SIZES[name]
     assert found.to_bytes() == content
     for number, line in enumerate(content.removesuffix(b"\n").split(b"\n")):
@@ -68,11 +64,11 @@ def test_an_official_vocabulary_is_read_line_by_line_and_written_byte_by_byte(na
 
 
 @pytest.mark.parametrize("name", LOWERCASE)
-def test_transformers_gives_the_same_ids_from_the_files_written(name: str, tmp_path: Path) -> None:
+def test_transformers_gives_the_same_ids_from_the_files_written(name: str, data_dir: Path, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     from bertwright.tokens.layout import read_tokenizer, tokenizer_files
 
-    tokenizer = Tokenizer(vocabulary(name), lowercase=LOWERCASE[name])
+    tokenizer = Tokenizer(vocabulary(data_dir, name), lowercase=LOWERCASE[name])
     for file, content in tokenizer_files(tokenizer).items():
         (tmp_path / file).write_bytes(content)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
@@ -80,7 +76,7 @@ def test_transformers_gives_the_same_ids_from_the_files_written(name: str, tmp_p
     assert read_tokenizer(tmp_path).vocabulary == tokenizer.vocabulary
 
     # The texts on which the two are built to agree (bertwright.tokens.layout says where they are not).
-    texts = [row["text"] for row in rows(name) if all(map(_is_common, row["text"]))]
+    texts = [row["text"] for row in rows(data_dir, name) if all(map(_is_common, row["text"]))]
     texts = [text for text in texts if "[" not in text and max(map(len, text.split()), default=0) <= 100]
     assert len(texts) > 300
     for text in texts:

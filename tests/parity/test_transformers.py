@@ -24,7 +24,9 @@ from tests.parity.reference import (
 transformers: Any = pytest.importorskip("transformers")
 
 
-def shape(layers: int, hidden: int, heads: int, wide: int, vocabulary: int, positions: int, kinds: int) -> EncoderConfig:
+def shape(
+    layers: int, hidden: int, heads: int, wide: int, vocabulary: int, positions: int, kinds: int
+) -> EncoderConfig:
     return EncoderConfig(
         num_hidden_layers=layers,
         hidden_size=hidden,

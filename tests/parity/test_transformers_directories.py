@@ -163,9 +163,7 @@ def test_our_directory_loads_here_as_it_was(tmp_path: Path) -> None:
     assert found.model.config == CONFIG
     assert found.model.parts == ours.parts
     assert not found.model.training
-    for (name, parameter), (same, other) in zip(
-        found.model.named_parameters(), ours.named_parameters(), strict=True
-    ):
+    for (name, parameter), (same, other) in zip(found.model.named_parameters(), ours.named_parameters(), strict=True):
         assert name == same
         assert parameter.requires_grad
         assert torch.equal(parameter, other), name

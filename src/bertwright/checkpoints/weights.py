@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -70,8 +70,11 @@ def _as_fp32(tensor: Tensor) -> Tensor:
 def _read_bin(path: Path) -> dict[str, Tensor]:
     # `weights_only` refuses everything but tensors and plain containers (law 6).
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            # torch speaks of the protocol of a pickle that it then refuses.
+            warnings.simplefilter("ignore")
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001  # on damaged bytes its unpickler fails in every way that Python knows
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"is no plain file of weights: {reason}", where=path) from None
     if not isinstance(loaded, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in loaded.values()):

@@ -63,5 +63,5 @@ def _keep_mask(shape: torch.Size, dropped: int) -> Tensor:
 
 def _keep(hidden: Tensor, mask: Tensor) -> Tensor:
     # A 0 or -1 of 16 bits stays one when it is widened to the 32 of fp32.
-    bits = torch.int16 if hidden.element_size() == 2 else torch.int32
+    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[hidden.element_size()]
     return torch.bitwise_and(hidden.contiguous().view(bits), mask.to(bits)).view(hidden.dtype)

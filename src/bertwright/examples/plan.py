@@ -107,6 +107,7 @@ class ExamplePlan:
 
     def report(self, epoch: int) -> EpochReport:
         """Count an epoch's examples and losses."""
+        self._epoch(epoch)
         drawn = [self._draw(epoch, position) for position in range(len(self.shards))]
         covered = sum(int((pairs.a_length + pairs.truncated).sum()) for pairs in drawn)
         covered += sum(int(pairs.b_length[pairs.is_next].sum()) for pairs in drawn)

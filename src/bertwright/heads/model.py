@@ -56,6 +56,8 @@ class Bert(nn.Module):
     def initialise(self, seed: int) -> None:
         """Draw all weights anew, as in the paper's code."""
         initialise(self, standard_deviation=self.config.initializer_range, seed=seed)
+        if self.masked_words is not None:
+            nn.init.zeros_(self.masked_words.bias)  # the one parameter that lies in no layer of torch's
 
     def word_scores(self, hidden: Tensor) -> Tensor:
         """hidden: (positions, hidden) -> (positions, vocabulary)."""

@@ -49,6 +49,7 @@ class ModelSettings(Settings):
     max_position_embeddings: int | None = None
     hidden_dropout_prob: float | None = None
     attention_probs_dropout_prob: float | None = None
+    initializer_range: float | None = None
 
     def config(self, vocab_size: int, pad_token_id: int) -> EncoderConfig:
         """The encoder's numbers. Raises SettingsError."""

@@ -44,9 +44,9 @@ _WORD = re.compile(r"[A-Za-z]+(?:['’/-][A-Za-z]+)*")
 _AROUND_WORD = ".,;:!?()[]\"'*<>"
 # Hardly an English sentence does without one of these, and hardly a line of code has any.
 _FUNCTION_WORDS = frozenset({
-    *("a", "an", "the", "this", "that", "these", "those", "it", "its", "of", "to", "in", "on", "at", "by", "with", "from"),
-    *("is", "are", "was", "be", "been", "has", "have", "does", "do", "can", "may", "must", "should", "will", "would"),
-    *("if", "when", "where", "which", "whether", "while", "because", "so", "than", "then", "or", "and"),
+    *("a", "an", "the", "this", "that", "these", "those", "it", "its", "of", "to", "in", "on", "at", "by", "with"),
+    *("from", "is", "are", "was", "be", "been", "has", "have", "does", "do", "can", "may", "must", "should", "will"),
+    *("would", "if", "when", "where", "which", "whether", "while", "because", "so", "than", "then", "or", "and"),
     *("but", "not", "no", "only", "any", "all", "each", "you", "we", "they", "there"),
 })  # fmt: skip
 

@@ -64,7 +64,8 @@ def library(root: Path, **files: str | bytes) -> Path:
 def test_a_module_is_a_document_of_its_prose_in_the_order_of_the_source(tmp_path: Path) -> None:
     report = LibraryReport()
     library(tmp_path, zoo__in__animals=ZOO)
-    assert list(library_documents(report, [tmp_path])) == [
+    found = list(library_documents(report, [tmp_path]))
+    assert found == [
         LibraryDocument(
             "zoo",
             "zoo.animals",
@@ -81,8 +82,9 @@ def test_a_module_is_a_document_of_its_prose_in_the_order_of_the_source(tmp_path
             ),
         )
     ]
+    characters = sum(map(len, found[0].paragraphs))
     # The example, the line of code and the two short words.
-    assert report == LibraryReport(modules=1, paragraphs=9, dropped_paragraphs=3, characters=361)
+    assert report == LibraryReport(modules=1, paragraphs=9, dropped_paragraphs=3, characters=characters)
 
 
 def test_a_paragraph_is_kept_where_it_stands_first_and_counted_after(tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_VARIABLE = "BERTWRIGHT_DATA"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `data` where the folder of reference data is not given."""
+    if not os.environ.get(_VARIABLE):
+        for item in items:
+            if item.get_closest_marker("data"):
+                item.add_marker(pytest.mark.skip(reason=f"{_VARIABLE} is not set"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of reference data; a test that asks for it is marked `data`."""
+    value = os.environ.get(_VARIABLE)
+    assert value, f"{_VARIABLE} is not set, so this test must be marked `data`"
+    return Path(value)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bertwright.examples.plan import SHARDS_PER_WINDOW, Cursor, ExamplePlan
+from bertwright.examples.settings import ExampleSettings
+from tests.support import numbered, shards_of
+
+RANDOM = np.random.default_rng(0)
+LENGTHS = [RANDOM.integers(1, 12, size=RANDOM.integers(1, 6)).tolist() for _ in range(120)]
+SHARDS = shards_of(numbered(LENGTHS), 4)  # 30 shards: three windows of 8 and one of 6
+SETTINGS = ExampleSettings(max_length=16)
+
+
+def plan(seed: int = 0) -> ExamplePlan:
+    return ExamplePlan(SHARDS, SETTINGS, seed)
+
+
+def examples(plan: ExamplePlan, cursor: Cursor, count: int) -> list[tuple[int, ...]]:
+    """(epoch, first token of A, length of A, first token of B, length of B, label) of each example."""
+    found: list[tuple[int, ...]] = []
+    for run, size in plan.locate(cursor, count):
+        rows: dict[int, tuple[int, ...]] = {}
+        for shard, positions, pairs in plan.pairs(run, size):
+            for row, a, m, b, n, label in zip(
+                positions.tolist(),
+                pairs.a_start.tolist(),
+                pairs.a_length.tolist(),
+                pairs.b_start.tolist(),
+                pairs.b_length.tolist(),
+                pairs.is_next.tolist(),
+                strict=True,
+            ):
+                rows[row] = (run.epoch, int(shard.tokens[a]), m, int(shard.tokens[b]), n, int(label))
+        assert sorted(rows) == list(range(size))
+        found += [rows[row] for row in range(size)]
+    return found
+
+
+def test_an_example_does_not_depend_on_how_it_is_asked_for() -> None:
+    one = plan()
+    assert len(SHARDS) > 3 * SHARDS_PER_WINDOW
+    total = one.size(0) + one.size(1)
+    straight = examples(one, Cursor(), total)
+    for size in (1, 7, 64, one.size(0) - 1):
+        cursor, found = Cursor(), []
+        other = plan()
+        while len(found) < total:
+            found += examples(other, cursor, size)
+            cursor = other.advance(cursor, size)
+        assert found[:total] == straight
+    other = plan()
+    for index in np.random.default_rng(1).permutation(total)[:200].tolist():
+        assert examples(other, other.advance(Cursor(), index), 3)[: total - index] == straight[index : index + 3]
+
+
+def test_a_late_epoch_needs_no_earlier_one() -> None:
+    one, other = plan(), plan()
+    for epoch in range(4):
+        examples(one, Cursor(epoch), 10)
+    assert examples(one, Cursor(4), 50) == examples(other, Cursor(4), 50)
+
+
+def test_an_epoch_holds_every_pair_once_in_an_order_of_its_own() -> None:
+    one = plan()
+    first, second = (examples(one, Cursor(epoch), one.size(epoch)) for epoch in (0, 1))
+    assert len(set(first)) == one.size(0) == one.report(0).examples
+    assert [example[1] for example in first] != [example[1] for example in second]
+    assert first != sorted(first)
+    other = plan(seed=1)
+    assert examples(other, Cursor(), 50) != first[:50]
+
+
+@pytest.mark.parametrize("epoch", range(3))
+def test_labels_are_balanced_over_an_epoch_of_many_shards(epoch: int) -> None:
+    report = plan().report(epoch)
+    assert abs(2 * report.is_next - report.examples) <= 1
+
+
+def test_the_report_accounts_for_every_token() -> None:
+    report = plan().report(0)
+    assert report.corpus_tokens == sum(map(sum, LENGTHS))
+    assert 0 <= report.single_tokens <= len(LENGTHS)
+    assert report.truncated_tokens > 0
+
+
+def test_advancing_crosses_epochs() -> None:
+    one = plan()
+    assert one.advance(Cursor(0, 5), 0) == Cursor(0, 5)
+    assert one.advance(Cursor(0, one.size(0) - 1), 1) == Cursor(1, 0)
+    assert one.advance(Cursor(), one.size(0) + one.size(1) + 3) == Cursor(2, 3)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertwright.examples.segments import SegmentPairs, draw_pairs, truncated_lengths
+from bertwright.examples.settings import ExampleSettings
+from bertwright.shards.read import Shard
+from tests.support import numbered, shard_of
+
+Lengths = Sequence[Sequence[int]]
+
+
+def draw(
+    lengths: Lengths, *, seed: int = 0, max_length: int = 32, short_fraction: float = 0.1
+) -> tuple[Shard, SegmentPairs]:
+    shard = shard_of(numbered(lengths))
+    settings = ExampleSettings(max_length=max_length, short_fraction=short_fraction)
+    return shard, draw_pairs(shard, settings, seed=seed, epoch=0, number=0)
+
+
+def mixed(documents: int, seed: int = 0) -> list[list[int]]:
+    random = np.random.default_rng(seed)
+    return [random.integers(1, 20, size=random.integers(1, 12)).tolist() for _ in range(documents)]
+
+
+CORPORA: dict[str, Lengths] = {
+    "long documents": [[7, 12, 3, 9] * 50, [5] * 200, [30, 2] * 80],
+    "two sentences each": [[5, 6]] * 41,
+    "one sentence each": [[9]] * 41,
+    "one long sentence each": [[200]] * 9,
+    "two tokens each": [[2], [1, 1]] * 20,
+    "a single token among others": [[1], [1], [4, 4], [1, 1, 1]],
+    "two documents": [[4], [5, 6]],
+    "mixed": mixed(300),
+}
+
+
+def test_pairs_by_eye() -> None:
+    # Document 0 is 5..14 in sentences of 4, 3 and 3; document 1 is 15..20 in two of 3.
+    shard, pairs = draw([[4, 3, 3], [3, 3]], max_length=16, short_fraction=0)
+    shown = [
+        (
+            shard.tokens[a : a + m].tolist(),
+            "->" if is_next else "| ",
+            shard.tokens[b : b + n].tolist(),
+        )
+        for a, m, b, n, is_next in zip(
+            pairs.a_start.tolist(),
+            pairs.a_length.tolist(),
+            pairs.b_start.tolist(),
+            pairs.b_length.tolist(),
+            pairs.is_next.tolist(),
+            strict=True,
+        )
+    ]
+    assert shown == EXPECTED
+
+
+EXPECTED: list[object] = []
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(2, 60))
+def test_truncation_is_the_loop_of_the_original(a: int, b: int, maximum: int) -> None:
+    first, second = a, b
+    while first + second > maximum:
+        if first > second:
+            first -= 1
+        else:
+            second -= 1
+    found = truncated_lengths(np.array([a]), np.array([b]), maximum)
+    assert [int(length[0]) for length in found] == [first, second]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_labels_are_balanced_exactly_whatever_the_documents(corpus: str, seed: int) -> None:
+    _, pairs = draw(CORPORA[corpus], seed=seed)
+    assert len(pairs)
+    assert abs(2 * int(pairs.is_next.sum()) - len(pairs)) <= 1
+    # And not by turns: within a pair of pairs the order is a coin's.
+    first = pairs.is_next[0 : len(pairs) // 2 * 2 : 2]
+    assert (first != pairs.is_next[1::2][: len(first)]).all()
+    assert abs(first.sum() - len(first) / 2) <= 5 * np.sqrt(len(first) / 4)
+
+
+@pytest.mark.parametrize("max_length", [8, 9, 32, 128])
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_every_pair_is_what_it_says(corpus: str, max_length: int) -> None:
+    shard, pairs = draw(CORPORA[corpus], max_length=max_length)
+    starts, ends = shard.sentences[shard.documents[:-1]], shard.sentences[shard.documents[1:]]
+    a_end, b_end = pairs.a_start + pairs.a_length, pairs.b_start + pairs.b_length
+    # It fits, and neither side is empty.
+    assert (pairs.a_length >= 1).all()
+    assert (pairs.b_length >= 1).all()
+    assert (pairs.a_length + pairs.b_length <= max_length - 3).all()
+    # Each side lies in its document.
+    assert (pairs.a_start >= starts[pairs.a_document]).all()
+    assert (a_end <= ends[pairs.a_document]).all()
+    assert (pairs.b_start >= starts[pairs.b_document]).all()
+    assert (b_end <= ends[pairs.b_document]).all()
+    # A negative comes from another document, a positive from the same one.
+    assert ((pairs.a_document == pairs.b_document) == pairs.is_next).all()
+    # A positive goes on where A ended, but for what truncation took from between.
+    gap = (pairs.b_start - a_end)[pairs.is_next]
+    assert (gap >= 0).all()
+    assert (gap <= pairs.truncated[pairs.is_next]).all()
+
+
+def test_text_is_used_once_and_single_tokens_are_left() -> None:
+    # Every document fits as a whole, so no positive is truncated and each token's use can be counted.
+    lengths = [[int(n) for n in one] for one in mixed(200, seed=1)]
+    lengths = [one for one in lengths if sum(one) <= 60]
+    shard, pairs = draw(lengths, max_length=64, short_fraction=0)
+    used = np.zeros(len(shard.tokens), dtype=int)
+    for a, m, b, n, is_next in zip(
+        pairs.a_start, pairs.a_length, pairs.b_start, pairs.b_length, pairs.is_next, strict=True
+    ):
+        used[a : a + m] += 1
+        if is_next:
+            used[b : b + n] += 1
+    assert used.max() == 1
+    # What is left is the last token of its document: nothing follows that it could be paired with.
+    last = set((shard.sentences[shard.documents[1:]] - 1).tolist())
+    lost = np.flatnonzero(used == 0).tolist()
+    truncated = int(pairs.truncated.sum())
+    assert truncated == len([position for position in lost if position not in last])
+
+
+def test_the_lengths_of_a_pair_say_nothing_of_its_label() -> None:
+    _, pairs = draw(mixed(4000), max_length=64)
+    for length in (pairs.a_length, pairs.b_length):
+        positive, negative = length[pairs.is_next], length[~pairs.is_next]
+        error = np.sqrt(positive.var() / len(positive) + negative.var() / len(negative))
+        assert abs(positive.mean() - negative.mean()) < 0.1 * length.std() + 5 * error
+
+
+def test_an_epoch_and_a_shard_have_draws_of_their_own() -> None:
+    shard, settings = shard_of(numbered(CORPORA["mixed"])), ExampleSettings(max_length=32)
+
+    def starts(seed: int, epoch: int, number: int) -> list[int]:
+        return draw_pairs(shard, settings, seed=seed, epoch=epoch, number=number).b_start.tolist()
+
+    drawn = [starts(0, 0, 0), starts(1, 0, 0), starts(0, 1, 0), starts(0, 0, 1)]
+    assert len({tuple(one) for one in drawn}) == 4
+    assert starts(0, 0, 0) == drawn[0]

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from bertwright.batches.pretraining import PretrainingBatch
+from bertwright.checkpoints.training_state import read_state, write_state
+from bertwright.errors import DivergenceError
+from bertwright.heads.model import Bert
+from bertwright.tasks.pretrain import objective
+from bertwright.training.loop import Hooks, Trainee, learning_rate, train
+from bertwright.training.settings import TrainingSettings
+from bertwright.training.signals import StopWish
+from tests.unit.training.tiny import CONFIG, Diary, batches, settings, trainee
+
+
+def run(
+    trained: Trainee,
+    chosen: TrainingSettings,
+    *,
+    hooks: Hooks | None = None,
+    source: Iterable[PretrainingBatch] | None = None,
+    wish: StopWish | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> bool:
+    return train(
+        trained,
+        chosen,
+        batches=batches(trained.step) if source is None else source,
+        objective=objective,
+        dtype=dtype,
+        hooks=hooks or Diary().hooks,
+        wish=wish or StopWish(),
+    )
+
+
+def weights(trained: Trainee) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in trained.model.named_parameters()}
+
+
+def assert_identical(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    assert found.keys() == wanted.keys()
+    for name, tensor in found.items():
+        assert torch.equal(tensor, wanted[name]), name
+
+
+def test_each_is_told_at_its_steps_and_at_the_end() -> None:
+    chosen, diary = settings(steps=10, log_every=2, evaluate_every=4, save_every=3), Diary()
+    trained = trainee(chosen)
+    assert run(trained, chosen, hooks=diary.hooks)
+    assert trained.step == 10
+    assert diary.of("report") == [2, 3, 4, 6, 8, 9, 10]  # a save is always reported first
+    assert diary.of("evaluate") == [4, 8, 10]
+    assert diary.of("save") == [3, 6, 9, 10]
+    assert diary.events[-3:] == [("report", 10), ("evaluate", 10), ("save", 10)]
+
+
+def test_a_run_of_which_nothing_is_left_does_nothing() -> None:
+    chosen, diary = settings(steps=2), Diary()
+    trained = trainee(chosen)
+    trained.step = 2
+    assert run(trained, chosen, hooks=diary.hooks)
+    assert diary.events == []
+
+
+def test_a_report_holds_means_since_the_one_before() -> None:
+    single, double = settings(log_every=1), settings(log_every=2)
+    each, pairs = Diary(), Diary()
+    run(trainee(single), single, hooks=each.hooks)
+    run(trainee(double), double, hooks=pairs.hooks)
+    for number, report in enumerate(pairs.reports):
+        first, second = each.reports[2 * number : 2 * number + 2]
+        assert report.step == second.step
+        assert report.learning_rate == second.learning_rate
+        assert report.tokens_per_second > 0
+        assert set(report.figures) == {
+            "mlm_loss", "nsp_loss", "mlm_accuracy", "nsp_accuracy", "loss", "gradient_norm",
+        }  # fmt: skip
+        for name, value in report.figures.items():
+            assert value == pytest.approx((first.figures[name] + second.figures[name]) / 2, rel=1e-5, abs=1e-7), name
+        assert report.figures["loss"] == pytest.approx(report.figures["mlm_loss"] + report.figures["nsp_loss"])
+
+
+def test_it_learns() -> None:
+    chosen, diary = settings(steps=60, log_every=10, warmup_fraction=0.1), Diary()
+    one = next(batches())
+    run(trainee(chosen), chosen, hooks=diary.hooks, source=iter([one] * 60))
+    losses = [report.figures["loss"] for report in diary.reports]
+    assert losses[0] > 3
+    assert losses[-1] < 0.5
+
+
+def test_the_rate_climbs_and_falls_and_is_the_optimizers() -> None:
+    chosen, diary = settings(steps=10, learning_rate=0.5, warmup_fraction=0.2, log_every=1), Diary()
+    trained = trainee(chosen)
+    run(trained, chosen, hooks=diary.hooks)
+    rates = [report.learning_rate for report in diary.reports]
+    assert rates == [learning_rate(step, chosen) for step in range(10)]
+    assert rates == pytest.approx([0.25, 0.5, *(0.5 * share / 8 for share in range(8, 0, -1))])
+    assert {group["lr"] for group in trained.optimizer.param_groups} == {rates[-1]}
+
+
+def test_gradients_are_cut_to_their_norm() -> None:
+    """One plain step of gradient descent moves the weights by the gradient, so by no more than its norm."""
+
+    def moved(clip_norm: float) -> tuple[float, float]:
+        chosen, diary = settings(steps=1, learning_rate=1.0, warmup_fraction=0.0, clip_norm=clip_norm), Diary()
+        trained = trainee(chosen)
+        trained.optimizer = torch.optim.SGD(trained.model.parameters(), lr=0.0)
+        before = weights(trained)
+        run(trained, chosen, hooks=diary.hooks)
+        after = weights(trained)
+        distance = math.sqrt(sum(float((after[name] - before[name]).square().sum()) for name in before))
+        return distance, diary.reports[0].figures["gradient_norm"]
+
+    distance, norm = moved(1e9)
+    assert distance == pytest.approx(norm, rel=1e-4)
+    assert norm > 0.1
+    distance, same_norm = moved(0.05)
+    assert distance == pytest.approx(0.05, rel=1e-3)
+    assert same_norm == norm  # what is reported is the norm before the cut
+
+
+def test_no_gradient_is_left_for_the_next_step() -> None:
+    chosen = settings(steps=1)
+    trained = trainee(chosen)
+    run(trained, chosen)
+    assert all(parameter.grad is None for parameter in trained.model.parameters())
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_last_bit() -> None:
+    chosen = settings()
+    assert CONFIG.hidden_dropout_prob == CONFIG.attention_probs_dropout_prob == 0.1
+    first, second, other = trainee(chosen), trainee(chosen), trainee(chosen)
+    run(first, chosen)
+    torch.manual_seed(12345)
+    torch.randn(17)  # what others draw from torch's generator is of no account
+    run(second, chosen)
+    assert_identical(weights(second), weights(first))
+    # The seed is that of dropout too: the same weights at the start, the same batches, another course.
+    run(other, settings(seed=4))
+    assert not torch.equal(other.model.encoder.embeddings.word.weight, first.model.encoder.embeddings.word.weight)
+
+
+@pytest.mark.parametrize("at", [1, 4])
+def test_a_stopped_run_goes_on_to_the_same_weights_to_the_last_bit(tmp_path: Path, at: int) -> None:
+    chosen = settings()
+    through = trainee(chosen)
+    run(through, chosen)
+
+    stopped, wish = trainee(chosen), StopWish()
+
+    def stop(report: object) -> None:
+        del report
+        if stopped.step == at:
+            wish.signal_number = signal.SIGTERM
+
+    hooks = Hooks(report=stop, evaluate=lambda _: None, save=lambda _: None)
+    every = chosen.model_copy(update={"log_every": 1})
+    assert not run(stopped, every, hooks=hooks, wish=wish)
+    path = write_state(tmp_path, stopped, {})
+
+    resumed = trainee(chosen, seed=99)
+    read_state(path, resumed)
+    assert 0 < resumed.step < 6
+    assert run(resumed, chosen)
+    assert_identical(weights(resumed), weights(through))
+
+
+@pytest.mark.parametrize("when", ["batch", "report", "evaluate", "save"])
+def test_a_wish_to_stop_is_heard_wherever_it_comes_and_every_step_is_saved(when: str) -> None:
+    chosen, wish, diary = settings(steps=20, log_every=1, evaluate_every=3, save_every=6), StopWish(), Diary()
+    trained = trainee(chosen)
+
+    def now(name: str, step: int) -> None:
+        diary.events.append((name, step))
+        if name == when and step >= 3:
+            wish.signal_number = signal.SIGINT
+
+    def source() -> Iterable[PretrainingBatch]:
+        for number, batch in enumerate(batches()):
+            now("batch", number)
+            yield batch
+
+    hooks = Hooks(
+        report=lambda report: now("report", report.step),
+        evaluate=lambda step: now("evaluate", step),
+        save=lambda step: now("save", step),
+    )
+    assert not run(trained, chosen, hooks=hooks, source=source(), wish=wish)
+    assert trained.step == {"batch": 4, "report": 4, "evaluate": 4, "save": 7}[when]
+    assert diary.of("save")[-1] == trained.step
+
+
+def test_a_wish_before_the_first_step() -> None:
+    chosen, wish, diary = settings(), StopWish(), Diary()
+    wish.signal_number = signal.SIGINT
+    trained = trainee(chosen)
+    assert not run(trained, chosen, hooks=diary.hooks, wish=wish)
+    assert (trained.step, diary.events) == (0, [])
+
+
+@pytest.mark.parametrize(("log_every", "save_every", "told_at"), [(1, 100, 3), (5, 100, 5), (100, 4, 4)])
+def test_a_loss_that_is_no_number_ends_it_before_it_is_saved(log_every: int, save_every: int, told_at: int) -> None:
+    chosen = settings(steps=10, log_every=log_every, save_every=save_every)
+    trained, diary = trainee(chosen), Diary()
+
+    def diverging(model: Bert, batch: PretrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, figures = objective(model, batch)
+        return (loss * float("nan") if trained.step == 2 else loss), figures
+
+    with pytest.raises(DivergenceError) as caught:
+        train(
+            trained,
+            chosen,
+            batches=batches(),
+            objective=diverging,
+            dtype=torch.float32,
+            hooks=diary.hooks,
+            wish=StopWish(),
+        )
+    assert str(caught.value) == (
+        f"the loss is no longer a number at step {told_at}; the last checkpoint is kept. "
+        "Start again with a lower training.learning_rate"
+    )
+    assert caught.value.exit_code == 1
+    assert diary.of("save") == []
+
+
+def test_in_bf16_weights_and_moments_stay_in_fp32() -> None:
+    chosen, diary = settings(), Diary()
+    trained = trainee(chosen)
+    run(trained, chosen, dtype=torch.bfloat16, hooks=diary.hooks)
+    kept = [*trained.model.parameters()]
+    kept += [moment for state in trained.optimizer.state.values() for moment in state.values()]
+    assert {tensor.dtype for tensor in kept} == {torch.float32}
+    plain, other = Diary(), trainee(chosen)
+    run(other, chosen, hooks=plain.hooks)
+    assert diary.reports[-1].figures["loss"] == pytest.approx(plain.reports[-1].figures["loss"], rel=0.02)

@@ -1,0 +1,77 @@
+"""A model, batches and hooks small enough that a training run takes no time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from bertwright.batches.pretraining import PretrainingBatch
+from bertwright.encoder.config import EncoderConfig
+from bertwright.heads.model import PRETRAINING, Bert
+from bertwright.training.loop import Hooks, Report, Trainee
+from bertwright.training.optimizers import adamw
+from bertwright.training.settings import TrainingSettings
+
+CONFIG = EncoderConfig(
+    num_hidden_layers=2,
+    hidden_size=16,
+    num_attention_heads=2,
+    intermediate_size=32,
+    vocab_size=30,
+    max_position_embeddings=12,
+)
+
+
+def settings(**values: Any) -> TrainingSettings:
+    return TrainingSettings(**{"steps": 6, "learning_rate": 1e-2, "seed": 3} | values)
+
+
+def trainee(settings: TrainingSettings, *, seed: int = 0) -> Trainee:
+    model = Bert(CONFIG, PRETRAINING)
+    model.initialise(seed)
+    return Trainee(model, adamw(model, settings))
+
+
+def batches(first: int = 0) -> Iterator[PretrainingBatch]:
+    """The batches from step `first` on, each a function of its number; 4 x 8, the last row three tokens shorter."""
+    number = first
+    while True:
+        generator = torch.Generator().manual_seed(number)
+        ids = torch.randint(1, CONFIG.vocab_size, (4, 8), generator=generator)
+        mask = torch.ones(4, 8, dtype=torch.bool)
+        mask[3, 5:] = False
+        yield PretrainingBatch(
+            input_ids=ids.masked_fill(~mask, 0),
+            token_type_ids=torch.tensor([[0, 0, 0, 0, 1, 1, 1, 1]]).expand(4, 8),
+            attention_mask=mask,
+            masked_positions=torch.tensor([[1, 4]]).expand(4, 2),
+            masked_labels=torch.randint(1, CONFIG.vocab_size, (8,), generator=generator),
+            next_sentence_labels=torch.tensor([0, 1, 0, 1]),
+        )
+        number += 1
+
+
+@dataclass
+class Diary:
+    """Who was called when, in order, such as ("save", 3)."""
+
+    events: list[tuple[str, int]] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+
+    @property
+    def hooks(self) -> Hooks:
+        return Hooks(
+            report=self._report,
+            evaluate=lambda step: self.events.append(("evaluate", step)),
+            save=lambda step: self.events.append(("save", step)),
+        )
+
+    def of(self, name: str) -> list[int]:
+        return [step for event, step in self.events if event == name]
+
+    def _report(self, report: Report) -> None:
+        self.reports.append(report)
+        self.events.append(("report", report.step))
