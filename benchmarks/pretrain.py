@@ -13,6 +13,7 @@ the figure is the median over all steps of all rounds, the ratio that of medians
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
 import statistics
@@ -113,7 +114,7 @@ def time_ours(shape: Shape, batch: PretrainingBatch) -> list[float]:
         hooks=Hooks(report=report, evaluate=nothing, save=nothing),
         wish=StopWish(),
     )
-    return [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)][WARMUP : settings.steps]
+    return [later - earlier for earlier, later in itertools.pairwise(moments)][WARMUP : settings.steps]
 
 
 def time_peer(shape: Shape, batch: PretrainingBatch, attention: str, *, malloc: bool) -> list[float]:
@@ -121,7 +122,7 @@ def time_peer(shape: Shape, batch: PretrainingBatch, attention: str, *, malloc: 
 
     if malloc:
         keep_big_blocks()
-    config = BertConfig(**shape.config().model_dump(), attn_implementation=attention)
+    config = BertConfig(**shape.config().model_dump(), attn_implementation=attention)  # type: ignore[call-arg]
     model = BertForPreTraining(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     labels = torch.full_like(batch.input_ids, -100)

@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("bertwright", deadline=None)
+settings.load_profile("bertwright")
 
 _VARIABLE = "BERTWRIGHT_DATA"
 

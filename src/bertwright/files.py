@@ -236,9 +236,7 @@ class _ZstandardReader(io.RawIOBase):
 MAX_LINE_BYTES = 256 << 20
 
 
-def read_lines(
-    path: Path | None, stream: IO[bytes], fault: type[UserFault] = CorpusError
-) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path | None, stream: IO[bytes], fault: type[UserFault] = CorpusError) -> Iterator[tuple[int, str]]:
     """Lines of UTF-8 text with their numbers from 1, without line ends; raises `fault` with file:line.
 
     NUL bytes mean a binary file. A line may hold at most MAX_LINE_BYTES, so that a file without line ends cannot fill

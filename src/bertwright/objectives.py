@@ -11,10 +11,9 @@ from torch.nn import functional
 from bertwright.examples.masking import IGNORED
 
 
-
 def masked_word_loss(scores: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of the hidden words: scores (n, vocabulary), labels (n,), of which IGNORED count for nothing."""
-    loss: Tensor = _WideCrossEntropy.apply(scores, labels)
+    loss: Tensor = _WideCrossEntropy.apply(scores, labels)  # type: ignore[no-untyped-call]  # torch's
     return loss
 
 
@@ -59,7 +58,7 @@ class _WideCrossEntropy(torch.autograd.Function):
         return -(of_target.clamp(min=torch.finfo(torch.float32).tiny).log() * weight).sum()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]  # torch's is variadic
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         probability, weight = ctx.saved_tensors
         # In place: a second backward through the same graph is refused by torch, which counts changes.
         return probability.mul_((weight * gradient)[:, None].to(probability.dtype)), None

@@ -1,6 +1,6 @@
 """Frozen, keyword-only settings, read from TOML and from `--set key=value`.
 
-Every fault of a file is reported at once, each with its line and key, because people fix a file in one go or not at all.
+Every fault of a file is reported at once, each with its line and key: people fix a file in one go or not at all.
 """
 
 from __future__ import annotations

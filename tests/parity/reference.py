@@ -86,7 +86,7 @@ def put_weights(theirs: nn.Module, ours: Bert) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """Rows of unlike length: (batch, length) each; positions (batch, 3) and words (batch * 3,), some of them IGNORED."""
+    """Rows of unlike length: (batch, length) each; positions (batch, 3); words (batch * 3,), some of them IGNORED."""
 
     input_ids: Tensor
     token_type_ids: Tensor
@@ -119,7 +119,7 @@ class Examples:
 
 
 def examples(config: EncoderConfig, *, seed: int) -> Examples:
-    """Four rows: as long as the model allows, half of it, 7 and 5; the last has one hidden word fewer than the others."""
+    """Four rows: as long as the model allows, half of it, 7 and 5; the last has one hidden word fewer."""
     generator = torch.Generator().manual_seed(seed)
     longest = config.max_position_embeddings
     lengths = torch.tensor([longest, longest // 2, 7, 5])

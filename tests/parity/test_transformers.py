@@ -24,9 +24,8 @@ from tests.parity.reference import (
 transformers: Any = pytest.importorskip("transformers")
 
 
-def shape(
-    layers: int, hidden: int, heads: int, wide: int, vocabulary: int, positions: int, kinds: int
-) -> EncoderConfig:
+def shape(*numbers: int) -> EncoderConfig:
+    layers, hidden, heads, wide, vocabulary, positions, kinds = numbers
     return EncoderConfig(
         num_hidden_layers=layers,
         hidden_size=hidden,

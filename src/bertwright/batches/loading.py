@@ -16,8 +16,8 @@ _END = object()
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     """The same items in the same order, up to `depth` of them made in advance on a thread.
 
-    A thread and not a process: building a batch is numpy, which lets go of the interpreter lock, and takes far less time
-    than a step. An error while building is raised here.
+    A thread and not a process: building a batch is numpy, which lets go of the interpreter lock, and takes far less
+    time than a step. An error while building is raised here.
     """
     made: queue.Queue[object] = queue.Queue(maxsize=depth)
     stopped = threading.Event()

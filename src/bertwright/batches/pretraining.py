@@ -27,8 +27,8 @@ class PretrainingBatch:
 
     input_ids, token_type_ids: (batch, length). attention_mask: (batch, length) bool, false on padding.
     masked_positions: (batch, predictions); masked_labels: (batch * predictions,) the words that stood there, IGNORED
-    where a shorter example has fewer. next_sentence_labels: (batch,), 0 where B follows A and 1 where it does not, as in the
-    original code.
+    where a shorter example has fewer. next_sentence_labels: (batch,), 0 where B follows A and 1 where it does not, as
+    in the original code.
     """
 
     input_ids: Tensor
@@ -99,7 +99,7 @@ class PretrainingBatches:
             next_sentence_labels=torch.from_numpy((~is_next).astype(np.int64)),
         )
 
-    def _fill(  # noqa: PLR0913  # rows of one batch, filled in place
+    def _fill(  # rows of one batch, filled in place
         self,
         cursor: Cursor,
         count: int,

@@ -37,9 +37,7 @@ class InputBatch:
 
     def to(self, device: torch.device) -> Self:
         """The same batch on `device`."""
-        return type(self)(
-            self.input_ids.to(device), self.token_type_ids.to(device), self.attention_mask.to(device)
-        )
+        return type(self)(self.input_ids.to(device), self.token_type_ids.to(device), self.attention_mask.to(device))
 
 
 @dataclass(frozen=True, slots=True)

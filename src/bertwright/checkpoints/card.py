@@ -22,8 +22,10 @@ def model_card(name: str, model: Bert, labels: Sequence[str], record: dict[str, 
         "",
         f"# {name}",
         "",
-        f"A BERT encoder: {config.num_hidden_layers} layers, hidden size {config.hidden_size}, "
-        f"{config.num_attention_heads} heads, vocabulary {config.vocab_size:,}, {parameters:,} parameters.",
+        (
+            f"A BERT encoder: {config.num_hidden_layers} layers, hidden size {config.hidden_size}, "
+            f"{config.num_attention_heads} heads, vocabulary {config.vocab_size:,}, {parameters:,} parameters."
+        ),
     ]
     heads = [
         text

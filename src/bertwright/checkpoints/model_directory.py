@@ -1,8 +1,8 @@
 """The model directory: what every command reads and writes (law 2).
 
-    config.json  model.safetensors  vocab.txt  tokenizer.json  tokenizer_config.json   as transformers has them
-    bertwright.json                                                                    lineage, task and metrics
-    README.md                                                                          the model card
+config.json  model.safetensors  vocab.txt  tokenizer.json  tokenizer_config.json   as transformers has them
+bertwright.json                                                                    lineage, task and metrics
+README.md                                                                          the model card
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class LoadedModel:
     """A model directory in memory.
 
     `labels` are the classifier's classes in order. `record` is bertwright.json, empty for a foreign directory. `unused`
+    names the weights that have no place here.
     """
 
     path: Path
@@ -94,7 +95,11 @@ def read_model(path: Path) -> LoadedModel:
     ours, unused = to_ours(theirs)
     parts = _parts_in(ours, values)
     if not parts.labels:
-        unused += [f"classifier.{name}" for name in ("weight", "bias") if ours.pop(f"classifier.dense.{name}", None) is not None]
+        unused += [
+            f"classifier.{name}"
+            for name in ("weight", "bias")
+            if ours.pop(f"classifier.dense.{name}", None) is not None
+        ]
     with torch.device("meta"):
         model = Bert(config, parts)
     _assign(model, ours, path)
@@ -141,7 +146,7 @@ def _encoder_config(values: dict[str, Any], where: Path) -> EncoderConfig:
 
 
 def _parts_in(ours: dict[str, Tensor], values: dict[str, Any]) -> Parts:
-    """Which parts a file of weights holds. A token classifier has the same names as a sequence classifier, but no use."""
+    """Which parts a file of weights holds. A token classifier has a sequence classifier's names, but no use here."""
     of_sequences = not any("TokenClassification" in name for name in values.get("architectures") or [])
     classifier = ours.get("classifier.dense.weight") if of_sequences else None
     return Parts(

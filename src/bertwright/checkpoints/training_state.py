@@ -51,7 +51,9 @@ def read_state(path: Path, trainee: Trainee) -> dict[str, Any]:
     tensors = read_tensors(path / "model.safetensors")
     parameters = dict(trainee.model.named_parameters())
     if {n: t.shape for n, t in tensors.items()} != {n: p.shape for n, p in parameters.items()}:
-        raise ModelError("the weights do not fit this recipe's model", where=path, cure="resume with the run's own recipe")
+        raise ModelError(
+            "the weights do not fit this recipe's model", where=path, cure="resume with the run's own recipe"
+        )
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[name])

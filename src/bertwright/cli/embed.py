@@ -22,7 +22,9 @@ class PoolingChoice(StrEnum):
 def run(
     model: Annotated[Path, typer.Argument(help="Model directory.")],
     out: Annotated[Path, typer.Option(help="File to write, (texts, hidden) fp32 as .npy.")],
-    file: Annotated[str, typer.Argument(help='Texts: one a line in .txt or "-", column text in .jsonl, .csv, .tsv.')] = "-",
+    file: Annotated[
+        str, typer.Argument(help='Texts: one a line in .txt or "-", column text in .jsonl, .csv, .tsv.')
+    ] = "-",
     pooling: Annotated[PoolingChoice, typer.Option(help="Mean of the tokens, or [CLS].")] = PoolingChoice.mean,
 ) -> None:
     """Embed texts, one vector each.

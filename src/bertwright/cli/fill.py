@@ -14,7 +14,9 @@ from bertwright.cli.talk import out
 
 def run(
     model: Annotated[Path, typer.Argument(help="Pretrained model directory.")],
-    text: Annotated[str, typer.Argument(help='A text with one [MASK] or more, or "-" for standard input, a text a line.')],
+    text: Annotated[
+        str, typer.Argument(help='A text with one [MASK] or more, or "-" for standard input, a text a line.')
+    ],
     top: Annotated[int, typer.Option(min=1, help="Words to show for each [MASK].")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a text.")] = False,
 ) -> None:

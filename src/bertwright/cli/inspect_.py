@@ -1,4 +1,4 @@
-"""bertwright inspect. (The underscore keeps it apart from Python's own `inspect`.)"""
+"""bertwright inspect; the underscore keeps the file apart from Python's own `inspect`."""
 
 from __future__ import annotations
 

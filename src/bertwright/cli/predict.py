@@ -16,7 +16,9 @@ _CHUNK = 1024
 
 def run(
     model: Annotated[Path, typer.Argument(help="Fine-tuned model directory.")],
-    file: Annotated[str, typer.Argument(help='Rows with text, or text_a and text_b: .jsonl, .csv, .tsv; "-": JSONL.')] = "-",
+    file: Annotated[
+        str, typer.Argument(help='Rows with text, or text_a and text_b: .jsonl, .csv, .tsv; "-": JSONL.')
+    ] = "-",
 ) -> None:
     """Classify rows: JSONL out, each row with its prediction beside what it held.
 

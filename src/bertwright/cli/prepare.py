@@ -24,6 +24,4 @@ def run(
     """
     from bertwright.recipes.prepare import prepare_corpus
 
-    prepare_corpus(
-        corpus, vocab, out, held_out=held_out, language=language, overwrite=overwrite, progress=Talk()
-    )
+    prepare_corpus(corpus, vocab, out, held_out=held_out, language=language, overwrite=overwrite, progress=Talk())

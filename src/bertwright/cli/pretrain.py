@@ -30,7 +30,5 @@ def run(
 
     keep_big_blocks()
     talk = Talk()
-    done = pretrain(
-        load_recipe(recipe, set_), data, out, init=init, resume=resume, overwrite=overwrite, progress=talk
-    )
+    done = pretrain(load_recipe(recipe, set_), data, out, init=init, resume=resume, overwrite=overwrite, progress=talk)
     talk.say(f"{done.out} is a model directory, after {duration(done.seconds)}; try: bertwright fill {done.out} TEXT")

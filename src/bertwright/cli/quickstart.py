@@ -42,7 +42,8 @@ def _print(outcome: Outcome) -> None:
     if scores:
         out("")
         out("Held-out text                      model   baseline")
-        out(f"  hidden words guessed right      {scores['mlm_accuracy']:6.1%}     {baseline['mlm_accuracy']:6.1%}  unigram")
+        words, unigram = scores["mlm_accuracy"], baseline["mlm_accuracy"]
+        out(f"  hidden words guessed right      {words:6.1%}     {unigram:6.1%}  unigram")
         out(f"  next sentence told right        {scores['nsp_accuracy']:6.1%}      50.0%  chance")
     if comparison := outcome.comparison:
         gain = comparison.pretrained["accuracy"] - comparison.scratch["accuracy"]
@@ -52,7 +53,8 @@ def _print(outcome: Outcome) -> None:
             f"{comparison.train_rows:,} rows to learn from, {comparison.dev_rows:,} rows of unseen modules"
         )
         out("                                accuracy   macro F1        MCC")
-        for name, values in (("from the pretrained encoder", comparison.pretrained), ("from random weights", comparison.scratch)):
+        rows = {"from the pretrained encoder": comparison.pretrained, "from random weights": comparison.scratch}
+        for name, values in rows.items():
             figures = "".join(f"{values[key]:>11.1%}" for key in ("accuracy", "macro_f1", "mcc"))
             out(f"  {name:<28}{figures}")
         out(f"  {'always the same package':<28}{comparison.majority:>11.1%}")
@@ -63,7 +65,8 @@ def _print(outcome: Outcome) -> None:
     out(f"All of it took {duration(outcome.seconds)} and lies in {where}/ (curves: {where}/curves.png). Try next:")
     out(f'  bertwright fill {where}/model "The function returns a new [MASK]."')
     if outcome.comparison:
-        out(f"  echo '{{\"text\": \"Draw a line plot with markers on the given axes.\"}}' | bertwright predict {where}/classifier")
+        row = '{"text": "Draw a line plot with markers on the given axes."}'
+        out(f"  echo '{row}' | bertwright predict {where}/classifier")
     else:
         out(f"  bertwright evaluate {where}/model {where}/shards")
     out(f"  bertwright inspect {where}/model")

@@ -82,7 +82,9 @@ class _PlainTask:
         left = ""
         if self._total and done > self._first and elapsed > 0:
             left = f", {duration(elapsed * (self._total - done) / (done - self._first))} left"
-        self._last = f"{self._title}: {counted} {self._unit}  {figures}  {duration(elapsed)}{left}".replace("    ", "  ")
+        self._last = f"{self._title}: {counted} {self._unit}  {figures}  {duration(elapsed)}{left}".replace(
+            "    ", "  "
+        )
         if now - self._told >= _LINE_EVERY_SECONDS:
             self._told = now
             self._talk.say(self._last)

@@ -36,7 +36,7 @@ class SelfAttention(nn.Module):
             weight, offset = self.query_key_value.weight, self.query_key_value.bias
             query = functional.linear(select_positions(hidden, asking), weight[:size], offset[:size])
             key, value = functional.linear(hidden, weight[size:], offset[size:]).view(batch, length, 2, size).unbind(2)
-        found = self._attend(*(self._split(part) for part in (query, key, value)), bias)
+        found = self._attend(self._split(query), self._split(key), self._split(value), bias)
         projected: Tensor = self.output(found.transpose(1, 2).reshape(batch, -1, size))
         return projected
 

@@ -31,7 +31,7 @@ class Dropout(nn.Module):
             return hidden
         if hidden.device.type != "cpu" or torch.compiler.is_compiling():
             return functional.dropout(hidden, self.probability)
-        dropped: Tensor = _MaskedDropout.apply(hidden, self.probability)
+        dropped: Tensor = _MaskedDropout.apply(hidden, self.probability)  # type: ignore[no-untyped-call]  # torch's
         return dropped
 
     def extra_repr(self) -> str:
@@ -47,7 +47,7 @@ class _MaskedDropout(torch.autograd.Function):
         return _keep(hidden, ctx.mask).mul_(ctx.scale)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]  # torch's is variadic
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return _keep(gradient, ctx.mask).mul_(ctx.scale), None
 
 

@@ -33,7 +33,7 @@ class EncoderLayer(nn.Module):
         self.dropout = Dropout(hidden_dropout)
 
     def forward(self, hidden: Tensor, bias: Tensor | None, asking: Tensor | None = None) -> Tensor:
-        """hidden: (batch, length, hidden); bias and asking as in SelfAttention -> (batch, queries or length, hidden)."""
+        """hidden: (batch, length, hidden); bias, asking as in SelfAttention -> (batch, queries or length, hidden)."""
         attended = self.attention(hidden, bias, asking)
         if asking is not None:
             hidden = select_positions(hidden, asking)

@@ -45,7 +45,7 @@ def random_words(vocabulary: Vocabulary) -> NDArray[np.int64]:
     return np.setdiff1d(np.arange(len(vocabulary)), np.asarray(vocabulary.special_ids))
 
 
-def mask_tokens(  # noqa: PLR0913  # plain arrays and numbers, so that it can be read and tested alone
+def mask_tokens(  # plain arrays and numbers, so that it can be read and tested alone
     input_ids: NDArray[np.int64],
     candidates: NDArray[np.bool_],
     lengths: NDArray[np.int64],

@@ -135,7 +135,7 @@ class ExamplePlan:
             stream = Stream(self.seed, "order", epoch, window)
             self._windows[key] = (drawn, stream.permutation(sum(map(len, drawn))))
             # A batch may stand across two windows; more than that is never needed at once.
-            while len(self._windows) > 2:  # noqa: PLR2004
+            while len(self._windows) > 2:
                 self._windows.popitem(last=False)
         return self._windows[key]
 

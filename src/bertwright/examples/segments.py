@@ -81,7 +81,7 @@ class _Lane:
     SHORT, TARGET, CUT, OTHER, OTHER_SENTENCE, OTHER_TOKEN, TRIM_A, TRIM_B = (lane << 32 for lane in range(8))
 
 
-def _step(  # noqa: PLR0913  # the state of one walk; a class around one function would only hide it
+def _step(  # the state of one walk; a class around one function would only hide it
     shard: Shard,
     settings: ExampleSettings,
     stream: Stream,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bertwright.encoder.encoder import Encoder, Pooler, build_encoder, initialise
+from bertwright.encoder.layer import EncoderLayer
 from bertwright.heads.classify import ClassificationHead
 from bertwright.heads.mlm import MaskedWordHead
 from bertwright.heads.nsp import NextSentenceHead
@@ -110,6 +111,7 @@ def parameter_table(config: EncoderConfig, parts: Parts) -> list[Component]:
     with torch.device("meta"):
         model = Bert(config, parts)
     embeddings, layer = model.encoder.embeddings, model.encoder.layers[0]
+    assert isinstance(layer, EncoderLayer)
     each = (
         _component("query, key, value", layer.attention.query_key_value),
         _component("attention output", layer.attention.output),

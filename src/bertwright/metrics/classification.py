@@ -29,7 +29,7 @@ def macro_f1(confusion: NDArray[np.int64]) -> float:
 
 
 def matthews(confusion: NDArray[np.int64]) -> float:
-    """Matthews correlation for any number of labels (Gorodkin 2004); 0 where it has no value, as one class throughout."""
+    """Matthews correlation for any number of labels (Gorodkin 2004); 0 where it has no value, as for a single class."""
     count = float(confusion.sum())
     gold, predicted = confusion.sum(axis=1).astype(float), confusion.sum(axis=0).astype(float)
     covariance = np.trace(confusion) * count - gold @ predicted

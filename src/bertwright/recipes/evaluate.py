@@ -55,8 +55,10 @@ def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[st
     held_out = shards.shards("held_out")
     if not held_out:
         raise ModelError("these shards hold no held-out text", where=data, cure="prepare with a larger --held-out")
-    values = next((s["recipe"]["examples"] for s in loaded.record.get("lineage", []) if s["step"] == "pretrain"), {})
-    plan = ExamplePlan(held_out, ExampleSettings.from_values(values), seed=0)
+    lineage = loaded.record.get("lineage", [])
+    # Measured as it was trained: with the example settings of its own pretraining, where the directory tells them.
+    settings = [ExampleSettings.from_values(s["recipe"]["examples"]) for s in lineage if s["step"] == "pretrain"]
+    plan = ExamplePlan(held_out, settings[-1] if settings else ExampleSettings(), seed=0)
     builder = PretrainingBatches(plan, loaded.tokenizer.vocabulary)
     count = plan.size(0)
     progress.say(f"{count:,} held-out examples")

@@ -130,7 +130,17 @@ def finetune(
         "precision": str(choose_dtype(settings.precision, device)).removeprefix("torch."),
     }
     with open_run(out, identity, resume=resume, overwrite=overwrite) as run:
-        session = _Session(run, task, loaded, model.to(device), settings, labels, train_rows, dev_rows, progress)
+        session = _Session(
+            run,
+            task=task,
+            loaded=loaded,
+            model=model.to(device),
+            settings=settings,
+            labels=labels,
+            train_rows=train_rows,
+            dev_rows=dev_rows,
+            progress=progress,
+        )
         return session.go(identity)
 
 
@@ -159,6 +169,7 @@ class _Session:
     def __init__(
         self,
         run: Run,
+        *,
         task: str,
         loaded: LoadedModel,
         model: Bert,
@@ -243,7 +254,7 @@ class _Session:
         chosen = self.settings.keep_best_by
         better = not self.best or scores[chosen] > self.best[chosen]
         if better:
-            # The weights first: a kill in between leaves better weights beside a worse score, and the step is done again.
+            # The weights first: a kill in between leaves better weights beside a worse score, and the step is redone.
             write_tensors(self.run.folder / _BEST, dict(self.trainee.model.named_parameters()))
             self.best = scores
         told = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
@@ -276,4 +287,3 @@ def _tell_cut(progress: Progress, name: str, features: Features, max_length: int
     if features.cut:
         share = features.cut / len(features.classes)
         progress.say(f"{features.cut:,} {name} rows ({share:.1%}) were cut to {max_length} tokens")
-

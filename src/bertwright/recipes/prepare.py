@@ -132,10 +132,9 @@ def _refuse_small(sources: Sequence[str], documents: int, counts: Counter[str]) 
 
 def _summary(manifest: Manifest, report: ReadReport, out: Path) -> list[str]:
     counts = manifest.counts
-    lines = [
-        f"{counts['documents']:,} documents, {counts['sentences']:,} sentences, {counts['tokens']:,} tokens, "
-        f"{counts['unknown_tokens'] / max(1, counts['tokens']):.2%} [UNK] -> {out}"
-    ]
+    unknown = counts["unknown_tokens"] / max(1, counts["tokens"])
+    what = f"{counts['documents']:,} documents, {counts['sentences']:,} sentences, {counts['tokens']:,} tokens"
+    lines = [f"{what}, {unknown:.2%} [UNK] -> {out}"]
     if not counts["held_out_documents"] and manifest.held_out_fraction:
         lines.append("held out: none, the corpus has too few documents; raise --held-out to measure on unseen text")
     else:

@@ -98,7 +98,7 @@ class Pretrained:
     seconds: float
 
 
-def pretrain(  # noqa: PLR0917  # three files and how to treat them
+def pretrain(  # three files and how to treat them
     recipe: PretrainRecipe,
     data: Path,
     out: Path,
@@ -304,11 +304,12 @@ def _first_model(recipe: PretrainRecipe, shards: ShardDirectory, init: Path | No
             cure=f"prepare the corpus with --vocab {init}",
         )
     if loaded.tokenizer.settings() != shards.tokenizer.settings():
-        raise ModelError("lower case, accents or CJK are treated otherwise in the shards", where=init,
-                         cure=f"prepare the corpus with --vocab {init}")
-    dropout = {
-        name: getattr(config, name) for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")
-    }
+        raise ModelError(
+            "lower case, accents or CJK are treated otherwise in the shards",
+            where=init,
+            cure=f"prepare the corpus with --vocab {init}",
+        )
+    dropout = {name: getattr(config, name) for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")}
     kept = loaded.model.config.model_copy(update=dropout)
     _refuse_long(longest, kept)
     model, _ = with_parts(loaded.model, PRETRAINING, seed=recipe.training.seed, config=kept)

@@ -7,6 +7,7 @@ encoder and from random weights.
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import statistics
@@ -88,9 +89,7 @@ class Outcome:
     seconds: float
 
 
-def quickstart(
-    out: Path, *, corpus: Path | None, minutes: float, overwrite: bool, progress: Progress
-) -> Outcome:
+def quickstart(out: Path, *, corpus: Path | None, minutes: float, overwrite: bool, progress: Progress) -> Outcome:
     """Run the whole life into `out`, in about `minutes`; `corpus` replaces the text found on this machine.
 
     Raises UserFault where `out` holds something, or where the corpus is too small.
@@ -168,8 +167,10 @@ def _gather(path: Path, progress: Progress) -> None:
 def _fitted(recipe: PretrainRecipe, data: Path, seconds: float, progress: Progress) -> PretrainRecipe:
     """The recipe with as many steps as fit into `seconds` at the speed measured here on real batches."""
     pace = _seconds_per_step(recipe, data)
-    steps = max(20, int(seconds / pace))
-    every = max(10, steps // 4)
+    # A multiple of what makes reports, evaluations and the end fall together.
+    grid = 4 * recipe.training.log_every
+    steps = max(grid, int(seconds / pace) // grid * grid)
+    every = steps // 4
     progress.say(f"{pace * 1000:.0f} ms a step here, so {steps:,} steps")
     return recipe.replaced(
         [f"training.steps={steps}", f"training.evaluate_every={every}", f"training.save_every={2 * every}"]
@@ -207,7 +208,7 @@ def _seconds_per_step(recipe: PretrainRecipe, data: Path) -> float:
         wish=StopWish(),
     )
     # The first steps fill caches; the median of the others is not led astray by a neighbour's burst.
-    taken = [later - earlier for earlier, later in zip(moments[2:], moments[3:], strict=False)]
+    taken = [later - earlier for earlier, later in itertools.pairwise(moments[2:])]
     return statistics.median(taken)
 
 

@@ -1,10 +1,10 @@
 """A run's directory: the model to be, and under `run/` all that it takes to go on.
 
-    OUT/run/run.json          what the run is: recipe, data, start
-    OUT/run/metrics.jsonl     one object a report
-    OUT/run/checkpoints/      the newest training state
-    OUT/run/curves.png        drawn from metrics.jsonl
-    OUT/...                   the model directory, once there is a model
+OUT/run/run.json          what the run is: recipe, data, start
+OUT/run/metrics.jsonl     one object a report
+OUT/run/checkpoints/      the newest training state
+OUT/run/curves.png        drawn from metrics.jsonl
+OUT/...                   the model directory, once there is a model
 """
 
 from __future__ import annotations

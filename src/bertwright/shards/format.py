@@ -3,8 +3,8 @@
     manifest.json                 this file's Manifest: what, how many, from where, and a checksum of every file
     tokenizer/                    the tokenizer that made the ids (a transformers tokenizer directory)
     train-00000.tokens.npy        (tokens,)       uint16 or uint32   WordPiece ids, all documents one after the other
-    train-00000.sentences.npy     (sentences + 1,) int64             token offset at which each sentence starts; the end
-    train-00000.documents.npy     (documents + 1,) int64             sentence offset at which each document starts; the end
+    train-00000.sentences.npy     (sentences + 1,) int64             token offset of each sentence, and of the end
+    train-00000.documents.npy     (documents + 1,) int64             sentence offset of each document, and of the end
     held_out-00000.*              the same for the documents kept aside to measure on
 
 Plain `.npy`, so that a shard is mapped into memory and never read as a whole. Every shard holds two documents or more:
@@ -13,12 +13,12 @@ a next-sentence negative comes from another document of the same shard.
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  # pydantic needs it at run time
+from pathlib import Path  # pydantic needs it at run time
 from typing import Literal
 
 import numpy as np
 
-from bertwright.errors import ShardError
+from bertwright.errors import SettingsError, ShardError
 from bertwright.files import read_json
 from bertwright.settings import Settings
 
@@ -45,7 +45,7 @@ class ShardEntry(Settings):
 class Manifest(Settings):
     """What a shard directory says of itself."""
 
-    format: Literal["bertwright-shards-1"] = FORMAT
+    format: Literal["bertwright-shards-1"] = "bertwright-shards-1"
     vocabulary_sha256: str
     vocabulary_size: int
     corpus_sha256: str
@@ -64,7 +64,7 @@ class Manifest(Settings):
         return [entry for entry in self.shards if entry.split == split]
 
 
-def token_dtype(vocabulary_size: int) -> type[np.uint16] | type[np.uint32]:
+def token_dtype(vocabulary_size: int) -> type[np.uint16 | np.uint32]:
     """The smallest type that holds every id."""
     return np.uint16 if vocabulary_size <= 1 << 16 else np.uint32
 
@@ -87,5 +87,5 @@ def read_manifest(directory: Path) -> Manifest:
         raise ShardError(f"format is {values.get('format')!r}, not {FORMAT!r}", where=path, cure="prepare it again")
     try:
         return Manifest.from_values(values, where=str(path))
-    except Exception as error:
+    except SettingsError as error:
         raise ShardError(f"does not hold what a manifest must: {str(error).splitlines()[0]}", where=path) from None

@@ -63,7 +63,7 @@ class ShardWriter:
         """Add one document: its sentences as ids, none of them empty."""
         self._buffer.add(sentences, self._dtype)
         self.documents += 1
-        if len(self._buffer.document_lengths) < 2:  # noqa: PLR2004  # a negative needs another document
+        if len(self._buffer.document_lengths) < 2:  # a negative needs another document
             return
         if self._full is not None:
             self._write(self._full)

@@ -55,8 +55,11 @@ def records(path: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
     elif kind == ".tsv":
         yield from _table(lines, path, _Tsv)
     else:
-        raise RowError(f"do not know how to read rows from `{kind or 'a file without an ending'}`", where=path,
-                       cure="give .jsonl, .csv or .tsv")
+        raise RowError(
+            f"do not know how to read rows from `{kind or 'a file without an ending'}`",
+            where=path,
+            cure="give .jsonl, .csv or .tsv",
+        )
 
 
 class _Tsv(csv.Dialect):

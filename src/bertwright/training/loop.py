@@ -70,7 +70,7 @@ class Hooks:
     save: Callable[[int], None]
 
 
-def train(  # noqa: PLR0913  # what a loop stands on, each given by name
+def train(
     trainee: Trainee,
     settings: TrainingSettings,
     *,
@@ -83,7 +83,8 @@ def train(  # noqa: PLR0913  # what a loop stands on, each given by name
     """Train until `settings.steps`, or until someone wishes to stop; the state is saved in both cases.
 
     `batches` begins with the batch of step `trainee.step`. `objective` maps model and batch to the loss and to figures,
-    all scalars; figures are averaged between reports. Layers compute in `dtype`. Returns whether all steps were done. Raises DivergenceError.
+    all scalars; figures are averaged between reports. Layers compute in `dtype`. Returns whether all steps were done.
+    Raises DivergenceError.
     """
     device = next(trainee.model.parameters()).device
     meter = _Meter()

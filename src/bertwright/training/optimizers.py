@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
-    """Weight decay is for matrices; biases and norms have one dimension (original code: `exclude_from_weight_decay`)."""
+    """Weight decay is for matrices; biases and norms, of one dimension, have none.
+
+    As `exclude_from_weight_decay` of the original code.
+    """
     del name
     return parameter.dim() > 1
 

@@ -83,11 +83,11 @@ def test_only_the_newest_is_kept(tmp_path: Path) -> None:
     assert latest_state(tmp_path) is None
     assert latest_state(tmp_path / "nowhere") is None
     run = trainee()
-    for _ in range(3):
-        path = write_state(tmp_path, step(run), {})
-        assert latest_state(tmp_path) == path
-        assert [found.name for found in tmp_path.iterdir()] == [path.name]
-    assert path.name == "step-00000003"
+    for number in (1, 2, 3):
+        assert write_state(tmp_path, step(run), {}) == tmp_path / f"step-0000000{number}"
+        assert latest_state(tmp_path) == tmp_path / f"step-0000000{number}"
+        assert [found.name for found in tmp_path.iterdir()] == [f"step-0000000{number}"]
+    path = tmp_path / "step-00000003"
     assert sorted(found.name for found in path.iterdir()) == [
         "model.safetensors",
         "optimizer.safetensors",

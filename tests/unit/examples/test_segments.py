@@ -43,25 +43,20 @@ CORPORA: dict[str, Lengths] = {
 def test_pairs_by_eye() -> None:
     # Document 0 is 5..14 in sentences of 4, 3 and 3; document 1 is 15..20 in two of 3.
     shard, pairs = draw([[4, 3, 3], [3, 3]], max_length=16, short_fraction=0)
+    fields = (pairs.a_start, pairs.a_length, pairs.b_start, pairs.b_length, pairs.is_next)
     shown = [
-        (
-            shard.tokens[a : a + m].tolist(),
-            "->" if is_next else "| ",
-            shard.tokens[b : b + n].tolist(),
-        )
-        for a, m, b, n, is_next in zip(
-            pairs.a_start.tolist(),
-            pairs.a_length.tolist(),
-            pairs.b_start.tolist(),
-            pairs.b_length.tolist(),
-            pairs.is_next.tolist(),
-            strict=True,
-        )
+        (shard.tokens[a : a + m].tolist(), "->" if is_next else "| ", shard.tokens[b : b + n].tolist())
+        for a, m, b, n, is_next in zip(*(field.tolist() for field in fields), strict=True)
     ]
-    assert shown == EXPECTED
-
-
-EXPECTED: list[object] = []
+    assert shown == [
+        ([5, 6, 7, 8], "| ", [18, 19, 20]),  # a negative: 9 ... 14, which it displaced, come again below
+        ([15, 16, 17], "->", [18, 19, 20]),
+        ([9, 10, 11], "->", [12, 13, 14]),
+    ]
+    # Documents of one sentence are cut inside it, and so is the false B.
+    shard, pairs = draw([[6], [6]], max_length=16, short_fraction=0)
+    assert (pairs.a_length < 6).all()
+    assert pairs.is_next.tolist().count(True) in ((len(pairs) - 1) // 2, len(pairs) // 2, (len(pairs) + 1) // 2)
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(2, 60))

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from bertwright.training import memory
 from bertwright.training.memory import keep_big_blocks
 
 
@@ -31,8 +30,8 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(name: object) -> None:
         raise AssertionError(f"{name} was opened")
 
-    monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr(memory.ctypes, "CDLL", refuse)
+    monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
+    monkeypatch.setattr("ctypes.CDLL", refuse)
     keep_big_blocks()
 
 
@@ -41,6 +40,6 @@ def test_a_library_that_has_no_such_call_is_no_fault(monkeypatch: pytest.MonkeyP
     def fail(name: object) -> None:
         raise error(name)
 
-    monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("glibc", "2.36"))
-    monkeypatch.setattr(memory.ctypes, "CDLL", fail)
+    monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))
+    monkeypatch.setattr("ctypes.CDLL", fail)
     keep_big_blocks()

@@ -46,7 +46,7 @@ def test_what_a_processor_says_of_itself(
     if line is not None:
         cpuinfo.write_text(f"processor : 0\n{line}\n", encoding="utf-8")
     monkeypatch.setattr(precision, "Path", lambda _: cpuinfo)
-    monkeypatch.setattr(precision.platform, "machine", lambda: machine)
+    monkeypatch.setattr("platform.machine", lambda: machine)
     assert computes_bf16(CPU) is expected
 
 
