@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from bertwright.training.optimizers import adamw
 from bertwright.training.precision import choose_dtype, computing_in
 from bertwright.training.settings import PrecisionName, TrainingSettings
 from bertwright.training.signals import stop_wishes
+from bertwright.version import VERSION
 
 _BEST = "best.safetensors"
 
@@ -273,7 +273,7 @@ class _Session:
         model, _ = with_parts(self.trainee.model, self.trainee.model.parts, seed=0, config=self.loaded.model.config)
         lineage = [*self.loaded.record.get("lineage", []), {"step": "finetune", **identity}]
         record = {
-            "bertwright": importlib.metadata.version("bertwright"),
+            "bertwright": VERSION,
             "lineage": lineage,
             "task": self.task,
             "max_length": self.settings.max_length,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.resources
 import time
 from collections.abc import Iterator
@@ -34,6 +33,7 @@ from bertwright.training.optimizers import adamw
 from bertwright.training.precision import choose_dtype, computing_in
 from bertwright.training.settings import TrainingSettings
 from bertwright.training.signals import stop_wishes
+from bertwright.version import VERSION
 
 _EVALUATION_BATCH = 64
 
@@ -271,7 +271,7 @@ class _Session:
     def _write_model(self) -> None:
         manifest, recipe = self.shards.manifest, self.recipe
         record: dict[str, Any] = {
-            "bertwright": importlib.metadata.version("bertwright"),
+            "bertwright": VERSION,
             "lineage": [
                 {"step": "vocabulary", "sha256": manifest.vocabulary_sha256, "size": manifest.vocabulary_size},
                 {"step": "prepare", "corpus_sha256": manifest.corpus_sha256, "tokens": manifest.counts["tokens"]},

@@ -48,25 +48,35 @@ def test_an_error_while_building_is_raised_after_what_came_before(error: BaseExc
         yield 2
         raise error
 
-    found = []
+    items = ahead(making())
+    assert [next(items), next(items)] == [1, 2]
     with pytest.raises(type(error)) as caught:
-        for item in ahead(making()):
-            found.append(item)  # noqa: PERF402  # what came before the error is kept
+        next(items)
     assert caught.value is error
-    assert found == [1, 2]
     assert workers() == []
 
 
 def test_an_early_stop_does_not_hang() -> None:
-    began = time.monotonic()
-    for item in ahead(itertools.count(), depth=1):
-        if item == 3:
-            break
-    del item
-    with pytest.raises(ZeroDivisionError):
-        for number in ahead(itertools.count()):
-            number / 0  # noqa: B018  # the consumer fails
-    deadline = began + 5
+    def stop_early() -> None:
+        for item in ahead(itertools.count(), depth=1):
+            if item == 3:
+                return
+
+    def fail() -> None:
+        for _ in ahead(itertools.count()):
+            raise ValueError("the consumer fails")
+
+    def both() -> None:
+        stop_early()
+        with pytest.raises(ValueError, match="the consumer fails"):
+            fail()
+        ended.set()
+
+    # On a thread, so that what hangs is a failure here and not a test that never ends.
+    ended = threading.Event()
+    threading.Thread(target=both, daemon=True).start()
+    assert ended.wait(10)
+    deadline = time.monotonic() + 5
     while workers() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert workers() == []

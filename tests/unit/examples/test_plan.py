@@ -43,8 +43,10 @@ def test_an_example_does_not_depend_on_how_it_is_asked_for() -> None:
     assert len(SHARDS) > 3 * SHARDS_PER_WINDOW
     total = one.size(0) + one.size(1)
     straight = examples(one, Cursor(), total)
+    assert len(one._windows) == 2  # however many there are
     for size in (1, 7, 64, one.size(0) - 1):
-        cursor, found = Cursor(), []
+        cursor = Cursor()
+        found: list[tuple[int, ...]] = []
         other = plan()
         while len(found) < total:
             found += examples(other, cursor, size)

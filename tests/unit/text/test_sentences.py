@@ -10,14 +10,14 @@ from bertwright.text.sentences import split_sentences
 @pytest.mark.parametrize(
     ("language", "paragraph", "expected"),
     [
-        ("en", "Dr. Smith paid $3.50 for it. Was it worth it? Yes!", ["Dr. Smith paid $3.50 for it.", "Was it worth it?", "Yes!"]),
+        ("en", "Dr. Smith paid $3.50. Was it worth it? Yes!", ["Dr. Smith paid $3.50.", "Was it worth it?", "Yes!"]),
         ("en", "  no end of a sentence  ", ["no end of a sentence"]),
         ("en", "", []),
         ("en", "   ", []),
         ("zh", "今天天气很好。我们去公园吧！", ["今天天气很好。", "我们去公园吧！"]),
         ("de", "Das kostet z. B. drei Euro. Gut.", ["Das kostet z. B. drei Euro.", "Gut."]),
     ],
-)  # fmt: skip
+)
 def test_sentences(language: str, paragraph: str, expected: list[str]) -> None:
     assert split_sentences(paragraph, language) == expected
 

@@ -148,6 +148,20 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit() -> None:
     assert not torch.equal(other.model.encoder.embeddings.word.weight, first.model.encoder.embeddings.word.weight)
 
 
+def test_measuring_between_steps_does_not_switch_dropout_off() -> None:
+    chosen = settings(evaluate_every=1)
+    measured, plain = trainee(chosen), trainee(chosen)
+
+    def evaluate(step: int) -> None:
+        del step
+        measured.model.eval()
+
+    hooks = Hooks(report=lambda _: None, evaluate=evaluate, save=lambda _: None)
+    run(measured, chosen, hooks=hooks)
+    run(plain, chosen)
+    assert_identical(weights(measured), weights(plain))
+
+
 @pytest.mark.parametrize("at", [1, 4])
 def test_a_stopped_run_goes_on_to_the_same_weights_to_the_last_bit(tmp_path: Path, at: int) -> None:
     chosen = settings()

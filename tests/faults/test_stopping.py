@@ -1,0 +1,143 @@
+"""A run that is stopped or killed goes on, and ends in the very same weights."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bertwright.cli.main import main
+from tests.made_text import write_corpus, write_rows
+
+# Dropout is on, so that its random numbers are part of what must come out the same.
+SETTINGS = [
+    "--set", "model.preset=bert-tiny",
+    "--set", "model.hidden_dropout_prob=0.1",
+    "--set", "model.attention_probs_dropout_prob=0.1",
+    "--set", "examples.max_length=48",
+    "--set", "training.steps=60",
+    "--set", "training.batch_size=7",
+    "--set", "training.precision=fp32",
+    "--set", "training.log_every=5",
+    "--set", "training.evaluate_every=30",
+    "--set", "training.save_every=10",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("stopping")
+    corpus = write_corpus(home / "corpus.jsonl", 60)
+    assert main(["vocab", str(corpus), "--size", "120", "--out", str(home / "vocab")]) == 0
+    arguments = ["--vocab", str(home / "vocab"), "--out", str(home / "shards"), "--held-out", "0.1"]
+    assert main(["prepare", str(corpus), *arguments]) == 0
+    return home / "shards"
+
+
+@pytest.fixture(scope="module")
+def straight(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The weights of a run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("straight") / "model"
+    assert main(["pretrain", "quickstart", "--data", str(shards), "--out", str(out), *SETTINGS]) == 0
+    return weights(out)
+
+
+def weights(model: Path) -> str:
+    return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
+
+
+def command(shards: Path, out: Path) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "bertwright",
+        "pretrain",
+        "quickstart",
+        "--data",
+        str(shards),
+        "--out",
+        str(out),
+        *SETTINGS,
+    ]
+
+
+def wait_for(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
+    """Until a file has so many lines; no longer than a minute."""
+    for _ in range(600):
+        if path.exists() and len(path.read_text().splitlines()) >= lines:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    pytest.fail(f"{path} was not written")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_disturbed_run_ends_in_the_same_weights(
+    shards: Path, straight: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "model"
+    process = subprocess.Popen(command(shards, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Three reports are 15 steps: past the first checkpoint, far from the end.
+    wait_for(out / "run/metrics.jsonl", 3, process)
+    process.send_signal(number)
+    _, talk = process.communicate(timeout=60)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    if number != signal.SIGKILL:
+        assert "and saved; go on with --resume" in talk
+    assert not (out / "config.json").exists()
+
+    again = subprocess.run([*command(shards, out), "--resume"], capture_output=True, text=True, check=True)
+    assert "going on from step" in again.stderr
+    assert weights(out) == straight
+    steps = [line for line in (out / "run/metrics.jsonl").read_text().splitlines() if '"learning_rate"' in line]
+    assert len(steps) == len(set(steps))
+
+
+def test_a_second_process_is_kept_out(shards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    process = subprocess.Popen(command(shards, out), stderr=subprocess.PIPE, text=True)
+    wait_for(out / "run/metrics.jsonl", 1, process)
+    other = subprocess.run([*command(shards, out), "--resume"], capture_output=True, text=True, check=False)
+    process.kill()
+    process.communicate()
+    assert other.returncode == 2
+    assert "another process is writing this directory" in other.stderr
+
+
+def test_a_resume_with_another_recipe_is_refused(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "model")
+    short = [*SETTINGS, "--set", "training.steps=2"]
+    assert main(["pretrain", "quickstart", "--data", str(shards), "--out", out, *short]) == 0
+    changed = [*short, "--set", "training.learning_rate=0.5", "--resume"]
+    assert main(["pretrain", "quickstart", "--data", str(shards), "--out", out, *changed]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message == (
+        f"bertwright: {out}: the run began otherwise: `learning_rate` was 0.001 and is 0.5; resume it as it began"
+    )
+
+
+def test_fine_tuning_goes_on_too(shards: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    assert main(["pretrain", "quickstart", "--data", str(shards), "--out", str(model), *SETTINGS]) == 0
+    train = write_rows(tmp_path / "train.jsonl", 200, 1)
+    dev = write_rows(tmp_path / "dev.jsonl", 30, 2)
+    arguments = [sys.executable, "-m", "bertwright", "finetune", str(model), "--task", "classify"]
+    arguments += ["--train", str(train), "--dev", str(dev), "--set", "epochs=6", "--set", "batch_size=4"]
+    arguments += ["--set", "precision=fp32", "--set", "dropout=0.1"]
+    straight, disturbed = tmp_path / "straight", tmp_path / "disturbed"
+    subprocess.run([*arguments, "--out", str(straight)], check=True, capture_output=True)
+    process = subprocess.Popen([*arguments, "--out", str(disturbed)], stderr=subprocess.PIPE, text=True)
+    wait_for(disturbed / "run/metrics.jsonl", 8, process)
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    subprocess.run([*arguments, "--out", str(disturbed), "--resume"], check=True, capture_output=True)
+    assert weights(straight) == weights(disturbed)

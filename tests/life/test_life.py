@@ -1,0 +1,189 @@
+"""From text to prediction through the command line, with a model small enough for a test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import bertwright
+from bertwright.cli.main import main
+from tests.made_text import write_corpus, write_rows
+
+TINY = [
+    "--set", "model.preset=bert-tiny",
+    "--set", "model.num_hidden_layers=1",
+    "--set", "model.hidden_size=64",
+    "--set", "model.intermediate_size=128",
+    "--set", "examples.max_length=48",
+    "--set", "model.initializer_range=0.1",
+    "--set", "training.steps=1200",
+    "--set", "training.batch_size=16",
+    "--set", "training.learning_rate=5e-3",
+    "--set", "training.evaluate_every=600",
+    "--set", "training.precision=fp32",
+]  # fmt: skip
+
+Read = Callable[[], str]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the life was lived up to a pretrained model and two classifiers."""
+    home = tmp_path_factory.mktemp("life")
+    corpus = write_corpus(home / "corpus.jsonl")
+    assert main(["vocab", str(corpus), "--size", "120", "--out", str(home / "vocab")]) == 0
+    arguments = ["--vocab", str(home / "vocab"), "--out", str(home / "shards"), "--held-out", "0.1"]
+    assert main(["prepare", str(corpus), *arguments]) == 0
+    assert main(["pretrain", "quickstart", "--data", str(home / "shards"), "--out", str(home / "model"), *TINY]) == 0
+    for task, suffix in (("classify", "jsonl"), ("pair", "tsv")):
+        train = write_rows(home / f"{task}-train.{suffix}", 300, 1, pair=task == "pair")
+        dev = write_rows(home / f"{task}-dev.{suffix}", 60, 2, pair=task == "pair")
+        files = ["--train", str(train), "--dev", str(dev), "--out", str(home / task)]
+        settings = ["--set", "epochs=10", "--set", "learning_rate=2e-3", "--set", "precision=fp32"]
+        assert main(["finetune", str(home / "model"), "--task", task, *files, *settings]) == 0
+    return home
+
+
+def last_scores(home: Path) -> dict[str, float]:
+    lines = (home / "model/run/metrics.jsonl").read_text().splitlines()
+    scores: dict[str, float] = [row for row in map(json.loads, lines) if "held_out_mlm_accuracy" in row][-1]
+    return scores
+
+
+def test_pretraining_beats_the_unigram_baseline(home: Path) -> None:
+    record = json.loads((home / "model/bertwright.json").read_text())
+    assert last_scores(home)["held_out_mlm_accuracy"] > record["baseline"]["mlm_accuracy"] + 0.2
+    assert record["metrics"]["mlm_loss"] < record["baseline"]["mlm_loss"]
+
+
+def test_the_curves_are_a_picture(home: Path) -> None:
+    assert (home / "model/run/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_fill_knows_where_a_whale_lives(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fill", str(home / "model"), "The whale of the [MASK] sleeps at night.", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["text"][answer["masks"][0]["start"] : answer["masks"][0]["end"]] == "[MASK]"
+    assert answer["masks"][0]["candidates"][0]["word"] == "sea"
+
+
+def test_the_classifier_tells_the_place(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(home / "classify"), str(home / "classify-dev.jsonl"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert set(scores) == {"accuracy", "macro_f1", "mcc"}
+    assert scores["accuracy"] > 0.9
+
+
+def test_the_pair_task_beats_the_majority(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = json.loads((home / "pair/bertwright.json").read_text())
+    assert main(["evaluate", str(home / "pair"), str(home / "pair-dev.tsv"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores == pytest.approx(record["metrics"], abs=1e-6)
+    assert [step["step"] for step in record["lineage"]] == ["vocabulary", "prepare", "pretrain", "finetune"]
+
+
+def test_predict_keeps_the_row_and_adds_the_prediction(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = home / "rows.jsonl"
+    rows.write_text('{"id": 7, "text": "The shark eats in winter."}\n{"id": 8, "text": "The hen plays."}\n')
+    assert main(["predict", str(home / "classify"), str(rows)]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["id"], row["prediction"]["label"]) for row in found] == [(7, "sea"), (8, "farm")]
+    assert sum(found[0]["prediction"]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_embed_writes_a_vector_a_text(home: Path) -> None:
+    (home / "texts.txt").write_text("The whale sleeps.\nThe whale sleeps.\nThe goat eats every morning.\n")
+    for pooling in ("mean", "cls"):
+        out = home / f"{pooling}.npy"
+        assert (
+            main(["embed", str(home / "model"), str(home / "texts.txt"), "--out", str(out), "--pooling", pooling]) == 0
+        )
+        vectors = np.load(out)
+        assert vectors.shape == (3, 64)
+        np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+        assert np.abs(vectors[0] - vectors[2]).max() > 1e-3
+
+
+def test_python_says_the_same_as_the_command_line(home: Path) -> None:
+    model = bertwright.load(home / "model")
+    assert model.fill("The bear of the [MASK] hides.")[0].candidates[0].word == "forest"
+    assert model.embed(["The bear hides."]).shape == (1, 64)
+    assert bertwright.load(home / "classify").classify(["The wolf waits."])[0].label == "forest"
+
+
+def test_tokenize_and_inspect(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "one.txt").write_text("The whale\n")
+    assert main(["tokenize", str(home / "model"), str(home / "one.txt"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["pieces"] == ["the", "whale"]
+    assert [found["text"][start:end] for start, end in found["spans"]] == ["The", "whale"]
+    assert main(["inspect", str(home / "model"), "--json"]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert table["total"] == sum(part["parameters"] for part in table["components"])
+
+
+def test_inspect_prints_the_papers_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "bert-base"]) == 0
+    base = capsys.readouterr().out
+    for number in ("23,837,184", "7,087,872", "85,054,464", "590,592", "109,482,240"):
+        assert number in base
+    assert main(["inspect", "bert-large", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total"] == 335_141_888
+
+
+@pytest.mark.parametrize("task", ["model", "classify"])
+def test_transformers_loads_the_directories_as_they_lie(home: Path, task: str) -> None:
+    import transformers
+
+    classes = {
+        "model": ["AutoModel", "AutoModelForMaskedLM", "AutoModelForPreTraining", "AutoModelForSequenceClassification"],
+        "classify": ["AutoModel", "AutoModelForSequenceClassification"],
+    }
+    tokenizer = transformers.AutoTokenizer.from_pretrained(home / task)
+    text = "The whale of the sea sleeps at night."
+    ours = bertwright.load(home / task)
+    assert tokenizer(text)["input_ids"][1:-1] == ours.tokenizer.ids(text)
+    inputs = tokenizer(text, return_tensors="pt")
+    for name in classes[task]:
+        theirs, info = getattr(transformers, name).from_pretrained(home / task, output_loading_info=True)
+        allowed = {"classifier.weight", "classifier.bias"} if task == "model" else set()
+        assert set(info["missing_keys"]) <= allowed
+        with torch.inference_mode():
+            theirs.eval()(**inputs)
+    if task == "classify":
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(home / task).eval()
+        with torch.inference_mode():
+            best = model(**inputs).logits.argmax().item()
+        assert model.config.id2label[best] == ours.classify([text])[0].label
+
+
+def test_convert_writes_a_directory_that_says_the_same(home: Path) -> None:
+    assert main(["convert", str(home / "classify"), str(home / "copy"), "--to", "hf"]) == 0
+    text = ["The owl plays."]
+    assert bertwright.load(home / "copy").classify(text) == bertwright.load(home / "classify").classify(text)
+
+
+def test_compiling_changes_no_more_than_rounding(home: Path, tmp_path: Path) -> None:
+    losses = []
+    for compiled in ("false", "true"):
+        out = tmp_path / compiled
+        short = [*TINY, "--set", "training.steps=6", "--set", "training.log_every=6", "--set"]
+        data = ["--data", str(home / "shards"), "--out", str(out)]
+        assert main(["pretrain", "quickstart", *data, *short, f"training.compile={compiled}"]) == 0
+        losses.append(json.loads((out / "run/metrics.jsonl").read_text().splitlines()[0])["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_pretraining_goes_on_from_a_model(home: Path, tmp_path: Path) -> None:
+    data = ["--data", str(home / "shards"), "--out", str(tmp_path / "on"), "--init", str(home / "model")]
+    assert (
+        main(["pretrain", "quickstart", *data, *TINY, "--set", "training.steps=1", "--set", "training.log_every=1"])
+        == 0
+    )
+    first = json.loads((tmp_path / "on/run/metrics.jsonl").read_text().splitlines()[0])
+    assert first["mlm_loss"] < json.loads((home / "model/run/metrics.jsonl").read_text().splitlines()[0])["mlm_loss"]

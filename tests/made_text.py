@@ -1,0 +1,63 @@
+"""A made-up language about animals and places: small, ours, and with something to learn in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+ANIMALS = {
+    "sea": ["whale", "shark", "seal", "crab"],
+    "farm": ["horse", "goat", "sheep", "hen"],
+    "forest": ["bear", "wolf", "owl", "deer"],
+}
+VERBS = ["sleeps", "eats", "plays", "waits", "hides"]
+TIMES = ["at night", "in winter", "every morning", "after the rain"]
+
+
+def sentence(place: str, random: np.random.Generator) -> str:
+    """One sentence about a place: its animals are only ever seen there."""
+    animal, verb, time = (str(random.choice(words)) for words in (ANIMALS[place], VERBS, TIMES))
+    return f"The {animal} of the {place} {verb} {time}."
+
+
+def documents(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """(place, text) pairs; a document stays at its place."""
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        place = str(random.choice(list(ANIMALS)))
+        paragraphs = [" ".join(sentence(place, random) for _ in range(4)) for _ in range(3)]
+        found.append((place, "\n\n".join(paragraphs)))
+    return found
+
+
+def write_corpus(path: Path, count: int = 120) -> Path:
+    """The documents as .jsonl."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for _, text in documents(count)), encoding="utf-8")
+    return path
+
+
+def write_rows(path: Path, count: int, seed: int, *, pair: bool = False) -> Path:
+    """Sentences without the place's name and the place as label, or pairs and whether they share it."""
+    random = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    places = list(ANIMALS)
+    rows: list[dict[str, str]] = []
+    for _ in range(count):
+        place = str(random.choice(places))
+        text = sentence(place, random).replace(f" of the {place}", "")
+        if not pair:
+            rows.append({"text": text, "label": place})
+            continue
+        other = place if random.random() < 0.5 else str(random.choice(places))
+        second = sentence(other, random).replace(f" of the {other}", "")
+        rows.append({"text_a": text, "text_b": second, "label": "same" if other == place else "other"})
+    if path.suffix == ".jsonl":
+        lines = [json.dumps(row) for row in rows]
+    else:
+        lines = ["\t".join(rows[0]), *("\t".join(row.values()) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
