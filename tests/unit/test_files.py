@@ -240,7 +240,7 @@ def test_compressed_text_is_text(tmp_path: Path, name: str, content: bytes) -> N
 NUMBERED = "".join(f"line {number} of a text\n" for number in range(100_000))
 
 
-@pytest.mark.parametrize("damage", ["foreign", "cut short", "changed"])
+@pytest.mark.parametrize("damage", ["foreign", "cut short", "changed", "garbled"])
 @pytest.mark.parametrize(
     ("name", "compress"),
     [
@@ -258,6 +258,7 @@ def test_damaged_compression_is_named(
         {
             "foreign": b"this is plain text, whatever its name says",
             "cut short": whole[:-20],
+            "garbled": whole[:10] + b"\xff" * 100 + whole[110:],  # right after the header of a .gz
             "changed": whole[:half] + b"\xff" * 1000 + whole[half + 1000 :],
         }[damage]
     )
