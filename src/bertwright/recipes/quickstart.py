@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatches
@@ -55,6 +56,8 @@ _PASSAGE_WORDS = (25, 120)
 _AFTERWARDS = 0.22
 _CALIBRATION_STEPS = 6
 _SUMMARY = "quickstart.json"
+# Some 2.6 million tokens.
+_CHARACTERS = 12_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,12 @@ def _gather(path: Path, progress: Progress) -> None:
             )
             if number % 100 == 0:
                 task.update(number)
+    total = sum(map(len, lines))
+    if total > _CHARACTERS:
+        # In a large environment there is more than a few minutes can use: a fixed random part of the modules is taken.
+        order = Stream(0, "quickstart modules").permutation(len(lines))
+        taken = np.cumsum([len(lines[number]) for number in order]) <= _CHARACTERS
+        lines = [lines[number] for number in sorted(order[taken].tolist())]
     if not lines:
         raise CorpusError("found no documentation in the installed packages", cure="give your own text with --corpus")
     write_atomic(path, ("\n".join(lines) + "\n").encode("utf-8", "replace"))

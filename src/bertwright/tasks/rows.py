@@ -80,16 +80,16 @@ def text_of(values: dict[str, Any], name: str, place: str) -> str:
 
 
 def _label(values: dict[str, Any], name: str, place: str) -> str:
-    label = _column(values, name, place)
+    label = _column(values, name, place, cure="rename one, or give --label-column")
     if label is None or isinstance(label, dict | list) or label == "":
         raise RowError(f"`{name}` is {label!r}, not a label", where=place)
     return str(label)
 
 
-def _column(values: dict[str, Any], name: str, place: str) -> Any:
+def _column(values: dict[str, Any], name: str, place: str, cure: str = "rename one") -> Any:
     if name not in values:
         known = ", ".join(f"`{key}`" for key in values) or "none"
-        raise RowError(f"there is no column `{name}`; the columns are {known}", where=place, cure="rename one")
+        raise RowError(f"there is no column `{name}`; the columns are {known}", where=place, cure=cure)
     return values[name]
 
 

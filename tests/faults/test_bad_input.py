@@ -1,0 +1,220 @@
+"""Bad input: one line with the cause, the place and the cure, exit code 2, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bertwright.cli.main import main
+from tests.made_text import write_corpus, write_rows
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line that must fail with exit code 2; returns its one line."""
+
+    def run(*arguments: object) -> str:
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        told = [line for line in captured.err.splitlines() if line.startswith("bertwright: ")]
+        assert len(told) == 1, captured.err
+        assert "Traceback" not in captured.err
+        return told[0].removeprefix("bertwright: ")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vocabulary, shards and a small model."""
+    home = tmp_path_factory.mktemp("bad")
+    corpus = write_corpus(home / "corpus.jsonl", 40)
+    assert main(["vocab", str(corpus), "--size", "120", "--out", str(home / "vocab")]) == 0
+    assert main(["prepare", str(corpus), "--vocab", str(home / "vocab"), "--out", str(home / "shards")]) == 0
+    settings = ["--set", "model.preset=bert-tiny", "--set", "training.steps=1", "--set", "training.batch_size=2"]
+    arguments = ["--data", str(home / "shards"), "--out", str(home / "model"), *settings]
+    assert main(["pretrain", "quickstart", *arguments]) == 0
+    return home
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "the corpus is empty: there is no word in it"),
+        (b"\n\n  \n", "the corpus is empty: there is no word in it"),
+        (b"plain\nand\0binary\n", "corpus.txt:2: this is a binary file, not text; give text in UTF-8"),
+        (
+            b"good\nna\xefve\n",
+            (
+                "corpus.txt:2: bytes that are not UTF-8 (0xef at byte 3 of the line); "
+                "convert the file, as in: iconv -f latin1 -t utf-8"
+            ),
+        ),
+    ],
+)
+def test_a_corpus_that_is_none(tmp_path: Path, fails: Run, content: bytes, what: str) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_bytes(content)
+    assert fails("vocab", corpus, "--out", tmp_path / "vocab").endswith(what)
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
+
+
+def test_a_corpus_of_one_document(home: Path, tmp_path: Path, fails: Run) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("The whale of the sea sleeps.\nThe crab of the sea eats.\n")
+    message = fails("prepare", corpus, "--vocab", home / "vocab", "--out", tmp_path / "shards")
+    assert message == (
+        f"{corpus}: the corpus is a single document, and next-sentence negatives come from another one; "
+        "part its documents by blank lines (.txt), or give one object a document (.jsonl)"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
+
+
+def test_an_empty_corpus_for_shards(home: Path, tmp_path: Path, fails: Run) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("")
+    message = fails("prepare", corpus, "--vocab", home / "vocab", "--out", tmp_path / "shards")
+    assert message == f"{corpus}: the corpus is empty: there is no text in it"
+    assert not (tmp_path / "shards").exists()
+
+
+def test_a_vocabulary_that_does_not_match_the_shards(home: Path, tmp_path: Path, fails: Run) -> None:
+    other = write_corpus(tmp_path / "corpus.jsonl", 20)
+    assert main(["vocab", str(other), "--size", "90", "--out", str(tmp_path / "vocab")]) == 0
+    assert main(["prepare", str(other), "--vocab", str(tmp_path / "vocab"), "--out", str(tmp_path / "shards")]) == 0
+    arguments = ["--data", tmp_path / "shards", "--out", tmp_path / "out", "--init", home / "model"]
+    assert fails("pretrain", "quickstart", *arguments) == (
+        f"{home / 'model'}: the vocabulary does not match the shards: they were made with another one; "
+        f"prepare the corpus with --vocab {home / 'model'}"
+    )
+    vocabulary = tmp_path / "shards/tokenizer/vocab.txt"
+    vocabulary.write_text(vocabulary.read_text() + "zebra\n")
+    message = fails("pretrain", "quickstart", "--data", tmp_path / "shards", "--out", tmp_path / "out")
+    assert message.startswith(f"{vocabulary}: the vocabulary does not match the shards")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["fill", "predict", "evaluate", "embed", "finetune", "inspect", "convert"])
+def test_a_directory_that_is_missing_or_foreign(tmp_path: Path, fails: Run, verb: str) -> None:
+    (tmp_path / "foreign").mkdir()
+    rows = write_rows(tmp_path / "rows.jsonl", 10, 0)
+    task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
+    rest = {
+        "fill": ["[MASK]"],
+        "predict": [rows],
+        "evaluate": [rows],
+        "embed": [rows, "--out", tmp_path / "out.npy"],
+        "finetune": task,
+        "inspect": [],
+        "convert": [tmp_path / "out"],
+    }[verb]
+    for name, what in (("missing", "no such"), ("foreign", "holds no config.json, so it is no model directory")):
+        message = fails(verb, tmp_path / name, *rest)
+        assert message.startswith(f"{tmp_path / name}: {what}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign", "rows.jsonl"]
+
+
+def test_shards_that_are_missing_or_foreign(home: Path, tmp_path: Path, fails: Run) -> None:
+    for data, what in ((tmp_path / "none", "no such directory"), (home / "vocab", "holds no manifest.json")):
+        message = fails("pretrain", "quickstart", "--data", data, "--out", tmp_path / "out")
+        assert message.startswith(f"{data}: {what}")
+        assert "bertwright prepare" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_fault_of_a_recipe_at_once(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(
+        '[model]\npreset = "bert-tiny"\n\n[examples]\nmax_lenght = 64\n\n'
+        '[training]\nsteps = "many"\nlearning_rate = -1\n'
+    )
+    assert main(["pretrain", str(recipe), "--data", str(home / "shards"), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"bertwright: {recipe}:5: `examples.max_lenght` is no setting; did you mean `max_length`?",
+        f"{recipe}:8: `training.steps` is 'many', but should be a valid integer",
+        f"{recipe}:9: `training.learning_rate` is -1, but should be greater than 0",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_length_over_512(home: Path, tmp_path: Path, fails: Run) -> None:
+    arguments = ["--data", home / "shards", "--out", tmp_path / "out", "--set", "examples.max_length=513"]
+    assert fails("pretrain", "quickstart", *arguments) == (
+        "--set examples.max_length: `examples.max_length` is 513, but should be less than or equal to 512"
+    )
+    rows = write_rows(tmp_path / "rows.jsonl", 10, 0)
+    task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
+    assert "should be less than or equal to 512" in fails("finetune", home / "model", *task, "--set", "max_length=600")
+    long = "The whale " * 300 + "[MASK]"
+    assert fails("fill", home / "model", long) == (
+        "the text is 603 tokens long, the model takes 512; give the part around the [MASK]"
+    )
+
+
+def test_a_label_column_that_is_absent(home: Path, tmp_path: Path, fails: Run) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text,klass\nThe whale.,sea\n")
+    task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
+    assert fails("finetune", home / "model", *task) == (
+        f"{rows}:2: there is no column `label`; the columns are `text`, `klass`; rename one, or give --label-column"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("rows.jsonl", "", "holds no rows"),
+        ("rows.jsonl", '{"text": "a", "label": "x"}\n{"text": "b"\n', ":2: this line is no JSON"),
+        ("rows.jsonl", '{"text": 3, "label": "x"}\n', ":1: `text` is 3, not a string"),
+        ("rows.jsonl", '{"text": "a", "label": null}\n', ":1: `label` is None, not a label"),
+        ("rows.csv", "text,label\na,x,y\n", ":2: this row has 3 columns, the header 2"),
+        ("rows.csv", "text,label\na,x\nb,x\n", "all rows have the label 'x'; two labels or more are needed"),
+        ("rows.parquet", "PAR1", "do not know how to read rows from `.parquet`; give .jsonl, .csv or .tsv"),
+    ],
+)
+def test_rows_that_are_none(home: Path, tmp_path: Path, fails: Run, name: str, content: str, what: str) -> None:
+    rows = tmp_path / name
+    rows.write_text(content)
+    task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
+    assert what in fails("finetune", home / "model", *task)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_head_that_is_not_there(home: Path, tmp_path: Path, fails: Run) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
+    assert "has no classifier" in fails("predict", home / "model", rows)
+    assert "the text has no [MASK]" in fails("fill", home / "model", "Nothing to fill.")
+
+
+def test_an_out_that_holds_something(home: Path, tmp_path: Path, fails: Run) -> None:
+    (tmp_path / "precious.txt").write_text("keep me")
+    for arguments in (
+        ["vocab", home / "corpus.jsonl", "--out", tmp_path],
+        ["prepare", home / "corpus.jsonl", "--vocab", home / "vocab", "--out", tmp_path],
+        ["pretrain", "quickstart", "--data", home / "shards", "--out", tmp_path],
+        ["convert", home / "model", tmp_path],
+        ["quickstart", "--out", tmp_path],
+    ):
+        assert fails(*arguments) == f"{tmp_path}: exists and is not empty; choose another --out, or give --overwrite"
+    assert (tmp_path / "precious.txt").read_text() == "keep me"
+
+
+def test_a_model_whose_vocabulary_was_swapped(home: Path, tmp_path: Path, fails: Run) -> None:
+    assert main(["convert", str(home / "model"), str(tmp_path / "copy")]) == 0
+    vocabulary = tmp_path / "copy/vocab.txt"
+    vocabulary.write_text(vocabulary.read_text() + "".join(f"word{number}\n" for number in range(200)))
+    assert "put the vocabulary there that the model was trained with" in fails("fill", tmp_path / "copy", "[MASK]")
+
+
+def test_the_card_and_the_record_are_written(home: Path) -> None:
+    record = json.loads((home / "model/bertwright.json").read_text())
+    assert [step["step"] for step in record["lineage"]] == ["vocabulary", "prepare", "pretrain"]
+    assert "## How it came to be" in (home / "model/README.md").read_text()
