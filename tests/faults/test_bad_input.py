@@ -106,7 +106,7 @@ def test_a_directory_that_is_missing_or_foreign(tmp_path: Path, fails: Run, verb
     (tmp_path / "foreign").mkdir()
     rows = write_rows(tmp_path / "rows.jsonl", 10, 0)
     task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
-    rest = {
+    rest: dict[str, list[object]] = {
         "fill": ["[MASK]"],
         "predict": [rows],
         "evaluate": [rows],
@@ -114,9 +114,9 @@ def test_a_directory_that_is_missing_or_foreign(tmp_path: Path, fails: Run, verb
         "finetune": task,
         "inspect": [],
         "convert": [tmp_path / "out"],
-    }[verb]
+    }
     for name, what in (("missing", "no such"), ("foreign", "holds no config.json, so it is no model directory")):
-        message = fails(verb, tmp_path / name, *rest)
+        message = fails(verb, tmp_path / name, *rest[verb])
         assert message.startswith(f"{tmp_path / name}: {what}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign", "rows.jsonl"]
 

@@ -1,0 +1,84 @@
+"""Every command and line of Python in the README runs, in the order in which it stands there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bertwright.cli.main import main
+from tests.made_text import write_corpus, write_rows
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `make quickstart` leaves behind, only smaller."""
+    home = tmp_path_factory.mktemp("readme")
+    write_corpus(home / "quickstart/corpus.jsonl", 500)
+    write_rows(home / "quickstart/task/train.jsonl", 100, 1)
+    write_rows(home / "quickstart/task/dev.jsonl", 30, 2)
+    return home
+
+
+def test_the_commands_and_then_the_python(home: Path) -> None:
+    assert len(commands()) > 10
+    # `bertwright` is this interpreter's, wherever its script lies.
+    path = home / "bin"
+    path.mkdir()
+    (path / "bertwright").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bertwright "$@"\n')
+    (path / "bertwright").chmod(0o755)
+    environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}"}
+    for command in commands():
+        done = subprocess.run(
+            command, shell=True, cwd=home, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    for code in blocks("python"):
+        subprocess.run([sys.executable, "-c", code], cwd=home, check=True, capture_output=True)
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    from bertwright.cli.main import app
+
+    verbs = {command.name for command in app.registered_commands} - {"quickstart"}
+    assert verbs == {line.split("bertwright ")[1].split()[0] for line in commands()}
+
+
+def test_the_tree_names_every_room() -> None:
+    source = Path(__file__).parents[2] / "src/bertwright"
+    rooms = {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
+    modules = {path.name for path in source.glob("*.py") if not path.name.startswith("__")} - {"version.py"}
+    named = set(re.findall(r"^  (\w+)/ ", README, flags=re.MULTILINE))
+    assert named == rooms
+    assert modules == set(re.findall(r"^  (\w+\.py) ", README, flags=re.MULTILINE))
+
+
+def test_quickstart_on_ones_own_text(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = home / "own"
+    assert (
+        main(["quickstart", "--corpus", str(home / "quickstart/corpus.jsonl"), "--out", str(out), "--minutes", "0.5"])
+        == 0
+    )
+    told = capsys.readouterr().out
+    assert "hidden words guessed right" in told
+    assert f"bertwright fill {out}/model" in told
+    summary = json.loads((out / "quickstart.json").read_text())
+    assert summary["held_out"]["mlm_accuracy"] > 0
+    assert summary["classifier"] is None
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["quickstart", "--out", str(out)]) == 2
