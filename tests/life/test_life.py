@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,6 +169,7 @@ def test_convert_writes_a_directory_that_says_the_same(home: Path) -> None:
     assert bertwright.load(home / "copy").classify(text) == bertwright.load(home / "classify").classify(text)
 
 
+@pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="there is no C++ compiler")
 def test_compiling_changes_no_more_than_rounding(home: Path, tmp_path: Path) -> None:
     losses = []
     for compiled in ("false", "true"):

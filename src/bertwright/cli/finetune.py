@@ -16,8 +16,9 @@ def run(
     train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv or .tsv.")],
     dev: Annotated[Path, typer.Option(help="Rows to score on while training; the best weights are kept.")],
     out: Annotated[Path, typer.Option(help="Directory that becomes the model.")],
+    recipe: Annotated[Path | None, typer.Option(help="TOML file with settings, as epochs = 5.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting, as in epochs=5.")] = None,
-    label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    label_column: Annotated[str | None, typer.Option(help="Column that holds the label, instead of `label`.")] = None,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Draw all weights anew, to see what pretraining is worth.")
     ] = False,
@@ -33,7 +34,10 @@ def run(
 
     keep_big_blocks()
     talk = Talk()
-    settings = FinetuneSettings(label_column=label_column).replaced(set_ or [])
+    overrides = set_ or []
+    settings = FinetuneSettings.from_file(recipe, overrides) if recipe else FinetuneSettings().replaced(overrides)
+    if label_column is not None:
+        settings = settings.model_copy(update={"label_column": label_column})
     done = finetune(
         model,
         task,
