@@ -74,6 +74,7 @@ def new_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises UserFault where `path` exists and `overwrite` is false (an empty directory counts as absent).
     """
     refuse_existing(path, overwrite=overwrite)
+    path = path.resolve()  # `.` and `..` have no name to put a partial one beside
     partial = path.with_name(path.name + PARTIAL)
     with storage_faults(path), _claimed(partial):
         try:

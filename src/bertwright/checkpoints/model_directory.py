@@ -49,6 +49,13 @@ class LoadedModel:
     record: dict[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
 
+    @property
+    def longest(self) -> int:
+        """Tokens that an input may have: as many as the model was trained on, where its record tells."""
+        positions = min(512, self.model.config.max_position_embeddings)
+        told = self.record.get("max_length")
+        return min(positions, told) if isinstance(told, int) and told > 0 else positions
+
 
 def write_model(
     path: Path,
@@ -149,6 +156,11 @@ def _parts_in(ours: dict[str, Tensor], values: dict[str, Any]) -> Parts:
     """Which parts a file of weights holds. A token classifier has a sequence classifier's names, but no use here."""
     of_sequences = not any("TokenClassification" in name for name in values.get("architectures") or [])
     classifier = ours.get("classifier.dense.weight") if of_sequences else None
+    if classifier is not None and (
+        len(classifier) < 2 or values.get("problem_type") not in (None, "single_label_classification")
+    ):
+        # A regression or several labels at once: its scores mean something else.
+        classifier = None
     return Parts(
         pooler="pooler.dense.weight" in ours,
         masked_words="masked_words.dense.weight" in ours,

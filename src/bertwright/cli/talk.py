@@ -105,4 +105,5 @@ def duration(seconds: float) -> str:
 
 def out(line: str) -> None:
     """Print one line of data on stdout."""
-    sys.stdout.write(line + "\n")
+    # A lone surrogate may come in by JSON, and goes out as a question mark: no text can hold it.
+    sys.stdout.write(line.encode("utf-8", "replace").decode() + "\n")

@@ -107,7 +107,6 @@ class ExamplePlan:
 
     def report(self, epoch: int) -> EpochReport:
         """Count an epoch's examples and losses."""
-        self._epoch(epoch)
         drawn = [self._draw(epoch, position) for position in range(len(self.shards))]
         covered = sum(int((pairs.a_length + pairs.truncated).sum()) for pairs in drawn)
         covered += sum(int(pairs.b_length[pairs.is_next].sum()) for pairs in drawn)
@@ -142,21 +141,18 @@ class ExamplePlan:
     def _epoch(self, epoch: int) -> _Epoch:
         if epoch not in self._epochs:
             order = Stream(self.seed, "shards", epoch).permutation(len(self.shards))
-            self._epochs[epoch] = _Epoch(order, np.zeros(len(self.shards) + 1, dtype=np.int64))
-            before = self._epochs[epoch].before
-            for position in range(len(self.shards)):
-                before[position + 1] = before[position] + len(self._draw(epoch, position))
+            before = np.zeros(len(self.shards) + 1, dtype=np.int64)
+            for position, number in enumerate(order.tolist()):
+                before[position + 1] = before[position] + len(self._pairs_of(epoch, number, int(before[position])))
+            # Only what is whole is kept: batches are built on one thread while another asks for the cursor to save.
+            self._epochs[epoch] = _Epoch(order, before)
         return self._epochs[epoch]
 
     def _draw(self, epoch: int, position: int) -> SegmentPairs:
         """Pairs of the shard at `position` of the epoch's order."""
-        known = self._epochs[epoch]
-        number = int(known.order[position])
-        return draw_pairs(
-            self.shards[number],
-            self.settings,
-            seed=self.seed,
-            epoch=epoch,
-            number=number,
-            first=int(known.before[position]),
-        )
+        known = self._epoch(epoch)
+        return self._pairs_of(epoch, int(known.order[position]), int(known.before[position]))
+
+    def _pairs_of(self, epoch: int, number: int, first: int) -> SegmentPairs:
+        """Pairs of shard `number`, where `first` pairs of the epoch come before it."""
+        return draw_pairs(self.shards[number], self.settings, seed=self.seed, epoch=epoch, number=number, first=first)

@@ -9,8 +9,8 @@ step: step k makes the k-th example of every document that has text left. The ru
 - a pair that is too long loses tokens of its longer side, each from the front or the back with equal chance.
 
 Three things differ, and docs/decisions/0003-next-sentence.md says why: labels are dealt in pairs, so that they are
-balanced exactly; a single sentence is cut inside, so that it can be a positive too; and a negative's B is as long as
-the true one would have been, so that length gives no hint.
+balanced exactly; a single sentence is cut inside, so that it can be a positive too; and a negative's B is about as long
+as the true one would have been, so that length gives little hint.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def draw_pairs(
 class _Lane:
     """Lanes of the stream: one for each independent draw of a pair, far apart because a trim takes several."""
 
-    SHORT, TARGET, CUT, OTHER, OTHER_SENTENCE, OTHER_TOKEN, TRIM_A, TRIM_B = (lane << 32 for lane in range(8))
+    SHORT, TARGET, CUT, OTHER, OTHER_SENTENCE, TRIM_A, TRIM_B = (lane << 32 for lane in range(7))
 
 
 def _step(  # the state of one walk; a class around one function would only hide it
@@ -111,14 +111,7 @@ def _step(  # the state of one walk; a class around one function would only hide
     cut = np.where(lone, begin + 1 + choice, starts[np.minimum(inner + choice, last)])
     rest = end - cut
 
-    other = stream.below(len(shard.documents) - 2, counter, _Lane.OTHER)
-    other += other >= live
-    first_sentence, past = shard.documents[other], shard.documents[other + 1]
-    sentence = first_sentence + stream.below(past - first_sentence, counter, _Lane.OTHER_SENTENCE)
-    # Where the true B would begin inside a sentence, so does the false one.
-    inside = stream.below(starts[sentence + 1] - starts[sentence], counter, _Lane.OTHER_TOKEN)
-    other_begin = starts[sentence] + np.where(lone, inside, 0)
-    other_end = starts[np.minimum(np.searchsorted(starts, other_begin + rest), past)]
+    other, other_begin, other_end = _false_b(shard, stream, counter, live, rest, maximum - (cut - begin), lone)
 
     a_length, b_length = cut - begin, np.where(label, rest, other_end - other_begin)
     a_kept, b_kept = truncated_lengths(a_length, b_length, maximum)
@@ -135,6 +128,40 @@ def _step(  # the state of one walk; a class around one function would only hide
     )
     # A negative gives the text that it displaced back to its document.
     return pairs.take(np.flatnonzero(usable)), np.where(usable & ~label, cut, end)
+
+
+def _false_b(
+    shard: Shard,
+    stream: Stream,
+    counter: NDArray[np.uint64],
+    live: NDArray[np.int64],
+    rest: NDArray[np.int64],
+    room: NDArray[np.int64],
+    lone: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """For each pair a B from another document: the document, and the tokens between which it stands.
+
+    The document is drawn by its length, as the documents of A come up; then a sentence of it, early enough for `rest`
+    tokens where the document has them. B ends at the sentence end nearest to that, but fills the `room` left by A where
+    the true B does. Where the true B is the end of a sentence cut inside, so is the false one.
+    """
+    starts, bounds = shard.sentences, shard.sentences[shard.documents]
+    own = bounds[live + 1] - bounds[live]
+    token = stream.below(bounds[-1] - own, counter, _Lane.OTHER)
+    token += np.where(token >= bounds[live], own, 0)
+    other = np.searchsorted(bounds, token, side="right") - 1
+    first = shard.documents[other]
+    latest = np.maximum(bounds[other + 1] - np.maximum(rest, 1), bounds[other])
+    choices = np.searchsorted(starts, latest, side="right") - first
+    sentence = first + stream.below(choices, counter, _Lane.OTHER_SENTENCE)
+
+    begin = starts[sentence]
+    over = np.minimum(np.searchsorted(starts, begin + rest), shard.documents[other + 1])
+    under = starts[over - 1]
+    nearer = (under > begin) & (begin + rest - under < starts[over] - begin - rest)
+    nearer &= (rest < room) | (under - begin >= room)
+    end = np.where(lone, starts[sentence + 1], np.where(nearer, under, starts[over]))
+    return other, np.where(lone, np.maximum(begin, end - rest), begin), end
 
 
 def _deal_labels(labels: Stream, usable: NDArray[np.bool_], first: int) -> NDArray[np.bool_]:

@@ -30,7 +30,8 @@ class Predictor:
         self.unused = loaded.unused
         self.tokenizer = loaded.tokenizer
         self.model = loaded.model.to(self.device).eval()
-        self.max_length = min(512, loaded.model.config.max_position_embeddings)
+        # Positions past the length of the training were never trained: what is over is cut, as it was in training.
+        self.max_length = loaded.longest
 
     def fill(self, text: str, top: int = 5) -> list[Filled]:
         """The likeliest words for each `[MASK]` of a text.
@@ -53,7 +54,9 @@ class Predictor:
             hidden = self.model.encoder(
                 batch.input_ids, batch.token_type_ids, batch.attention_mask, wanted=wanted
             ).hidden
-            probabilities = self.model.word_scores(hidden[0]).float().softmax(dim=-1)
+            # A model may have more rows than its vocabulary has pieces, for alignment: those are no words.
+            scores = self.model.word_scores(hidden[0])[:, : len(vocabulary)]
+            probabilities = scores.float().softmax(dim=-1)
         best = probabilities.topk(min(top, len(vocabulary)))
         return [
             Filled(

@@ -38,7 +38,7 @@ def evaluate(path: Path, data: Path, *, label_column: str = "label", progress: P
         # A foreign directory does not say what it classifies; the columns do.
         _, first = next(records(data), ("", {}))
         task = "pair" if all(name in first for name in PAIR) and SINGLE[0] not in first else "classify"
-    longest = int(loaded.record.get("max_length", min(512, loaded.model.config.max_position_embeddings)))
+    longest = loaded.longest
     features = load_features(data, task, loaded.labels, loaded.tokenizer, longest, label_column)
     if features.cut:
         progress.say(f"{features.cut:,} of {len(features.classes):,} rows were cut to {longest} tokens")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from pydantic import Field
 from bertwright.batches.loading import ahead
 from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts, write_model
 from bertwright.checkpoints.weights import read_tensors, weights_hash, write_tensors
-from bertwright.errors import SettingsError, Stopped
+from bertwright.errors import ModelError, SettingsError, Stopped
 from bertwright.files import sha256
 from bertwright.heads.model import Bert, Parts
 from bertwright.progress import Progress
@@ -30,7 +29,7 @@ from bertwright.tasks.classify import (
     objective,
     training_batches,
 )
-from bertwright.tasks.rows import Row, read_rows
+from bertwright.tasks.rows import read_rows
 from bertwright.training.loop import Hooks, Report, Trainee, train
 from bertwright.training.optimizers import adamw
 from bertwright.training.precision import choose_dtype, computing_in
@@ -120,11 +119,21 @@ def finetune(
     train_rows = read_rows(train_file, FIELDS[task], settings.label_column)
     dev_rows = read_rows(dev_file, FIELDS[task], settings.label_column)
     labels = labels_of(train_rows)
+    # Made before anything is written: what is wrong with the rows leaves no run behind.
+    features = {
+        "train": make_features(train_rows, labels, loaded.tokenizer, settings.max_length),
+        "dev": make_features(dev_rows, labels, loaded.tokenizer, settings.max_length),
+    }
+    if task == "pair" and loaded.model.config.type_vocab_size < 2:
+        raise ModelError("has one segment type, and a pair needs two", where=source)
     model = _model(loaded, len(labels), settings, from_scratch=from_scratch, progress=progress)
     identity = {
         "settings": settings.model_dump(),
         "task": task,
-        "model": "random weights" if from_scratch else f"{source.name}, weights sha256 {weights_hash(loaded.model)}",
+        "model": "random weights" if from_scratch else f"weights sha256 {weights_hash(loaded.model)}",
+        "config": loaded.model.config.model_dump(),
+        "vocabulary_sha256": loaded.tokenizer.vocabulary.sha256,
+        "tokenizer": loaded.tokenizer.settings(),
         "train": sha256(train_file),
         "dev": sha256(dev_file),
         "precision": str(choose_dtype(settings.precision, device)).removeprefix("torch."),
@@ -137,8 +146,8 @@ def finetune(
             model=model.to(device),
             settings=settings,
             labels=labels,
-            train_rows=train_rows,
-            dev_rows=dev_rows,
+            train_features=features["train"],
+            dev_features=features["dev"],
             progress=progress,
         )
         return session.go(identity)
@@ -175,20 +184,18 @@ class _Session:
         model: Bert,
         settings: FinetuneSettings,
         labels: tuple[str, ...],
-        train_rows: Sequence[Row],
-        dev_rows: Sequence[Row],
+        train_features: Features,
+        dev_features: Features,
         progress: Progress,
     ) -> None:
         self.run, self.task, self.loaded, self.labels, self.progress = run, task, loaded, labels, progress
         self.settings = settings
-        self.training = settings.training(len(train_rows))
+        self.training = settings.training(len(train_features.classes))
         self.trainee = Trainee(model, adamw(model, self.training))
         self.device = next(model.parameters()).device
         self.dtype = choose_dtype(settings.precision, self.device)
-        tokenizer = loaded.tokenizer
-        self.pad_id = tokenizer.vocabulary.pad_id
-        self.train_features = make_features(train_rows, labels, tokenizer, settings.max_length)
-        self.dev_features = make_features(dev_rows, labels, tokenizer, settings.max_length)
+        self.pad_id = loaded.tokenizer.vocabulary.pad_id
+        self.train_features, self.dev_features = train_features, dev_features
         self.best: dict[str, float] = {}
 
     def go(self, identity: dict[str, Any]) -> Finetuned:

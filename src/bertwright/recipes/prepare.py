@@ -66,7 +66,7 @@ def prepare_corpus(
         for one in waiting:
             train.add(one)
         counts["empty_documents"] = report.empty_documents
-        _refuse_small(sources, train.documents, counts)
+        _refuse_small(sources, train.documents, aside.documents, counts)
         (partial / "tokenizer").mkdir()
         for name, content in tokenizer_files(tokenizer).items():
             write_atomic(partial / "tokenizer" / name, content)
@@ -118,10 +118,13 @@ def document_ids(document: Document, tokenizer: Tokenizer, language: str, counts
     return found
 
 
-def _refuse_small(sources: Sequence[str], documents: int, counts: Counter[str]) -> None:
+def _refuse_small(sources: Sequence[str], documents: int, aside: int, counts: Counter[str]) -> None:
     where = " ".join(sources)
     if not counts["documents"]:
         raise CorpusError("the corpus is empty: there is no text in it", where=where)
+    if documents < 2 and aside:
+        what = f"{documents + aside} documents are too few to keep some aside: {documents} would be left to train on"
+        raise CorpusError(what, where=where, cure="give more documents, or --held-out 0")
     if not documents:
         raise CorpusError("the corpus is empty: none of its documents holds a token", where=where)
     if documents == 1:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from bertwright.batches.loading import ahead
 from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
@@ -25,9 +26,9 @@ from bertwright.progress import Progress
 from bertwright.recipes.curves import draw_curves
 from bertwright.recipes.run import Run, open_run
 from bertwright.settings import Settings
-from bertwright.shards.read import ShardDirectory, open_shards
+from bertwright.shards.read import Shard, ShardDirectory, open_shards
 from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
-from bertwright.training.compilation import compile_encoder
+from bertwright.training.compilation import compile_encoder, refuse_without_compiler
 from bertwright.training.loop import Hooks, Report, Trainee, train
 from bertwright.training.optimizers import adamw
 from bertwright.training.precision import choose_dtype, computing_in
@@ -42,14 +43,14 @@ class ModelSettings(Settings):
     """The encoder's shape: a preset, and what differs from it. The vocabulary's size comes from the shards."""
 
     preset: Literal["bert-tiny", "bert-mini", "bert-small", "bert-medium", "bert-base", "bert-large"]
-    hidden_size: int | None = None
-    num_hidden_layers: int | None = None
-    num_attention_heads: int | None = None
-    intermediate_size: int | None = None
-    max_position_embeddings: int | None = None
-    hidden_dropout_prob: float | None = None
-    attention_probs_dropout_prob: float | None = None
-    initializer_range: float | None = None
+    hidden_size: int | None = Field(default=None, ge=1)
+    num_hidden_layers: int | None = Field(default=None, ge=1)
+    num_attention_heads: int | None = Field(default=None, ge=1)
+    intermediate_size: int | None = Field(default=None, ge=1)
+    max_position_embeddings: int | None = Field(default=None, ge=8)
+    hidden_dropout_prob: float | None = Field(default=None, ge=0, lt=1)
+    attention_probs_dropout_prob: float | None = Field(default=None, ge=0, lt=1)
+    initializer_range: float | None = Field(default=None, gt=0)
 
     def config(self, vocab_size: int, pad_token_id: int) -> EncoderConfig:
         """The encoder's numbers. Raises SettingsError."""
@@ -67,7 +68,7 @@ class PretrainRecipe(Settings):
     examples: ExampleSettings = ExampleSettings()
     training: TrainingSettings
     # Held-out examples that each evaluation measures on, always the same ones.
-    evaluation_examples: int = 512
+    evaluation_examples: int = Field(default=512, ge=1)
 
 
 def recipe_names() -> list[str]:
@@ -113,7 +114,14 @@ def pretrain(  # three files and how to treat them
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shards = open_shards(data)
     dtype = choose_dtype(recipe.training.precision, device)
-    model, start = _first_model(recipe, shards, init)
+    # Opened and measured before anything is written: what is wrong with the data leaves no run behind.
+    train_shards = shards.shards("train")
+    if not any(len(shard.tokens) > len(shard.documents) - 1 for shard in train_shards):
+        what = "none of the documents holds two tokens to make a pair of segments of"
+        raise ShardError(what, where=data, cure="prepare a corpus of sentences")
+    if recipe.training.compile:
+        refuse_without_compiler(device)
+    model, start = _first_model(recipe, shards, init, progress)
     identity = {
         "recipe": recipe.model_dump(),
         "data": shards.manifest.identity,
@@ -123,7 +131,7 @@ def pretrain(  # three files and how to treat them
         "precision": str(dtype).removeprefix("torch."),
     }
     with open_run(out, identity, resume=resume, overwrite=overwrite) as run:
-        session = _Session(run, recipe, shards, model.to(device), dtype, start, progress)
+        session = _Session(run, recipe, shards, train_shards, model.to(device), dtype, start, progress)
         return session.go()
 
 
@@ -135,6 +143,7 @@ class _Session:
         run: Run,
         recipe: PretrainRecipe,
         shards: ShardDirectory,
+        train_shards: list[Shard],
         model: Bert,
         dtype: torch.dtype,
         start: str,
@@ -146,7 +155,6 @@ class _Session:
         if recipe.training.compile:
             compile_encoder(model)
         vocabulary = shards.tokenizer.vocabulary
-        train_shards = shards.shards("train")
         self.plan = ExamplePlan(train_shards, recipe.examples, recipe.training.seed)
         self.batches = PretrainingBatches(self.plan, vocabulary, fixed_shape=recipe.training.compile)
         self.first, self.first_step = Cursor(), 0
@@ -278,13 +286,16 @@ class _Session:
                 {"step": "pretrain", "from": self.start, "recipe": recipe.model_dump()},
             ],
             "task": "pretrain",
+            "max_length": recipe.examples.max_length,
             "metrics": self.scores,
             "baseline": self.baseline,
         }
         write_model(self.run.out, self.trainee.model, self.shards.tokenizer, record=record)
 
 
-def _first_model(recipe: PretrainRecipe, shards: ShardDirectory, init: Path | None) -> tuple[Bert, str]:
+def _first_model(
+    recipe: PretrainRecipe, shards: ShardDirectory, init: Path | None, progress: Progress
+) -> tuple[Bert, str]:
     """The model of step 0 and what it is: random weights, or those of `init`."""
     if not shards.manifest.of("train"):
         raise ShardError("holds no shards to train on", where=shards.path)
@@ -312,7 +323,13 @@ def _first_model(recipe: PretrainRecipe, shards: ShardDirectory, init: Path | No
     dropout = {name: getattr(config, name) for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")}
     kept = loaded.model.config.model_copy(update=dropout)
     _refuse_long(longest, kept)
-    model, _ = with_parts(loaded.model, PRETRAINING, seed=recipe.training.seed, config=kept)
+    if any(getattr(kept, name) != getattr(config, name) for name in ("hidden_size", "num_hidden_layers")):
+        progress.say(f"{init}: its shape holds, not the recipe's ({kept.num_hidden_layers} layers, {kept.hidden_size})")
+    model, drawn = with_parts(loaded.model, PRETRAINING, seed=recipe.training.seed, config=kept)
+    if drawn:
+        progress.say(f"{init}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
+    if loaded.unused:
+        progress.say(f"{init}: not used, {', '.join(loaded.unused)}")
     return model, f"{init.name}, weights sha256 {weights_hash(loaded.model)}"
 
 

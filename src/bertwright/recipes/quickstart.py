@@ -37,7 +37,7 @@ from bertwright.recipes.vocabulary import make_vocabulary
 from bertwright.shards.read import open_shards
 from bertwright.shards.write import belongs_to_held_out
 from bertwright.tasks.pretrain import objective
-from bertwright.text.documents import Document, read_documents
+from bertwright.text.documents import Document, corpus_files, read_documents
 from bertwright.text.library_docs import LibraryReport, library_documents
 from bertwright.text.sentences import split_sentences
 from bertwright.tokens.tokenizer import Tokenizer
@@ -98,6 +98,8 @@ def quickstart(out: Path, *, corpus: Path | None, minutes: float, overwrite: boo
     Raises UserFault where `out` holds something, or where the corpus is too small.
     """
     begun = time.perf_counter()
+    if corpus is not None:
+        corpus_files([str(corpus)])
     _make_room(out, overwrite=overwrite)
     if corpus is None:
         progress.say("1. text: the documentation inside the installed Python packages")
@@ -133,9 +135,11 @@ def quickstart(out: Path, *, corpus: Path | None, minutes: float, overwrite: boo
 def _make_room(out: Path, *, overwrite: bool) -> None:
     """Make `out`; an unfinished quickstart in it is begun anew, anything else is refused or, if wished, replaced."""
     started = {"bertwright quickstart": "started, not finished"}
-    unfinished = (out / _SUMMARY).exists() and read_json(out / _SUMMARY) == started
-    refuse_existing(out, overwrite=overwrite or unfinished)
-    if overwrite or unfinished:
+    earlier = (out / _SUMMARY).exists()
+    # Only what an earlier quickstart made is ever replaced.
+    replaced = earlier and (overwrite or read_json(out / _SUMMARY) == started)
+    refuse_existing(out, overwrite=replaced)
+    if replaced:
         for name in ("vocab", "shards", "model", "task", "classifier", "classifier-from-random"):
             shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -160,7 +164,7 @@ def _gather(path: Path, progress: Progress) -> None:
             )
             if number % 100 == 0:
                 task.update(number)
-    total = sum(map(len, lines))
+    found, total = len(lines), sum(map(len, lines))
     if total > _CHARACTERS:
         # In a large environment there is more than a few minutes can use: a fixed random part of the modules is taken.
         order = Stream(0, "quickstart modules").permutation(len(lines))
@@ -170,7 +174,12 @@ def _gather(path: Path, progress: Progress) -> None:
         raise CorpusError("found no documentation in the installed packages", cure="give your own text with --corpus")
     write_atomic(path, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
     characters = sum(map(len, lines))
-    progress.say(f"{len(lines):,} modules, {characters / 1e6:.1f} million characters -> {path}")
+    progress.say(
+        f"{len(lines):,} of {found:,} documented modules, {characters / 1e6:.1f} million characters -> {path}; "
+        f"left out: {report.modules_without_text:,} modules without prose, {report.dropped_paragraphs:,} paragraphs "
+        f"that are no prose, {report.duplicate_paragraphs:,} that stand elsewhere too, "
+        f"{report.skipped_unreadable + report.skipped_huge:,} files unreadable or huge"
+    )
 
 
 def _fitted(recipe: PretrainRecipe, data: Path, seconds: float, progress: Progress) -> PretrainRecipe:
@@ -196,6 +205,8 @@ def _seconds_per_step(recipe: PretrainRecipe, data: Path) -> float:
     batches = [builder.build(plan.advance(Cursor(), step * size), size) for step in range(count)]
     model = Bert(recipe.model.config(len(vocabulary), vocabulary.pad_id), PRETRAINING)
     model.initialise(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
     moments = [time.perf_counter()]
 
     def tick(_: Report) -> None:
@@ -212,7 +223,7 @@ def _seconds_per_step(recipe: PretrainRecipe, data: Path) -> float:
         settings,
         batches=batches,
         objective=objective,
-        dtype=choose_dtype(settings.precision, torch.device("cpu")),
+        dtype=choose_dtype(settings.precision, device),
         hooks=Hooks(report=tick, evaluate=nothing, save=nothing),
         wish=StopWish(),
     )
@@ -264,7 +275,7 @@ def _compare(out: Path, corpus: Path, progress: Progress) -> Comparison:
     for name, rows in (("train", train_rows), ("dev", dev_rows)):
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         write_atomic(folder / f"{name}.jsonl", content.encode())
-    settings = FinetuneSettings(epochs=4, max_length=96, batch_size=16, learning_rate=3e-4, dropout=0.1)
+    settings = FinetuneSettings(epochs=6, max_length=64, batch_size=16, learning_rate=5e-4, dropout=0.1)
     results = {}
     for name, from_scratch in (("classifier", False), ("classifier-from-random", True)):
         progress.say("from random weights:" if from_scratch else "from the pretrained encoder:")

@@ -13,6 +13,7 @@ a next-sentence negative comes from another document of the same shard.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path  # pydantic needs it at run time
 from typing import Literal
 
@@ -56,8 +57,9 @@ class Manifest(Settings):
 
     @property
     def identity(self) -> str:
-        """What examples depend on: the checksums of every token, in order, and nothing else."""
-        return "/".join(entry.sha256["tokens"][:16] for entry in self.shards)
+        """What examples depend on: names, splits and checksums of all arrays, in order."""
+        parts = [(entry.name, entry.split, *(entry.sha256[array] for array in ARRAYS)) for entry in self.shards]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def of(self, split: Split) -> list[ShardEntry]:
         """The shards of one split, in order."""

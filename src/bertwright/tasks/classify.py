@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def labels_of(rows: Sequence[Row]) -> tuple[str, ...]:
     if len(found) < 2:
         only = next(iter(found), None)
         raise RowError(f"all rows have the label {only!r}", where=_file(rows[0]), cure="two labels or more are needed")
-    if all(label.lstrip("-").isdecimal() for label in found):
+    if all(re.fullmatch(r"-?[0-9]{1,18}", label) for label in found):
         return tuple(sorted(found, key=lambda label: (int(label), label)))
     return tuple(sorted(found))
 
@@ -91,23 +92,17 @@ def objective(model: Bert, batch: LabelledBatch) -> tuple[Tensor, dict[str, Tens
     return classification_loss(scores, batch.labels), {"accuracy": right}
 
 
-def predict_classes(
-    model: Bert, features: Features, pad_id: int, progress: Callable[[int], None] | None = None
-) -> list[int]:
+def predict_classes(model: Bert, features: Features, pad_id: int) -> list[int]:
     """The most likely class of each row."""
     device = next(model.parameters()).device
     model.eval()
     predicted = [0] * len(features.sequences)
-    done = 0
     with torch.inference_mode():
         for rows in by_length([len(s.ids) for s in features.sequences], _EVALUATION_TOKENS):
             inputs = _batch(features, rows, pad_id).to(device).inputs
             scores = model.class_scores(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask)
             for row, best in zip(rows, scores.argmax(dim=1).tolist(), strict=True):
                 predicted[row] = best
-            done += len(rows)
-            if progress:
-                progress(done)
     return predicted
 
 

@@ -53,7 +53,7 @@ def unigram_baseline(
     """What knowing only how often each word occurs in the training text would score on the same hidden words.
 
     counts: (vocabulary,) occurrences in the training text, to which one is added for words never seen. `ignored` are
-    the special tokens, which are never a guess.
+    the ids that are never hidden: [PAD], [CLS], [SEP] and [MASK].
     """
     smoothed = counts.astype(np.float64) + 1
     smoothed[list(ignored)] = 0

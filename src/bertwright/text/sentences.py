@@ -1,7 +1,7 @@
 """Sentences of a paragraph, in any language, by the rules of the sentencex library.
 
 The original code expects its input split already. sentencex (Wikimedia) knows abbreviations and sentence marks of some
-250 languages and reads over 100 MB/s; a rule set of our own would be neither. See docs/decisions/0005-sentences.md.
+300 languages and reads over 100 MB/s; a rule set of our own would be neither. See docs/decisions/0005-sentences.md.
 """
 
 from __future__ import annotations

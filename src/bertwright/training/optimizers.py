@@ -12,21 +12,20 @@ if TYPE_CHECKING:
     from bertwright.training.settings import TrainingSettings
 
 
-def decays(name: str, parameter: nn.Parameter) -> bool:
+def decays(parameter: nn.Parameter) -> bool:
     """Weight decay is for matrices; biases and norms, of one dimension, have none.
 
     As `exclude_from_weight_decay` of the original code.
     """
-    del name
     return parameter.dim() > 1
 
 
 def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
     """AdamW over all parameters, in one fused pass; no decay on biases and norms."""
-    named = list(model.named_parameters())
+    parameters = list(model.parameters())
     groups = [
-        {"params": [p for name, p in named if decays(name, p)], "weight_decay": settings.weight_decay},
-        {"params": [p for name, p in named if not decays(name, p)], "weight_decay": 0.0},
+        {"params": [p for p in parameters if decays(p)], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if not decays(p)], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
         groups,
