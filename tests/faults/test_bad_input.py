@@ -85,6 +85,61 @@ def test_an_empty_corpus_for_shards(home: Path, tmp_path: Path, fails: Run) -> N
     assert not (tmp_path / "shards").exists()
 
 
+def test_a_corpus_of_single_tokens(home: Path, tmp_path: Path, fails: Run) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"text": "whale"}\n' * 5)
+    arguments = ["--vocab", home / "vocab", "--out", tmp_path / "shards", "--held-out", "0"]
+    assert main(["prepare", str(corpus), *map(str, arguments)]) == 0
+    message = fails("pretrain", "quickstart", "--data", tmp_path / "shards", "--out", tmp_path / "out")
+    assert "none of the documents holds two tokens" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_documents_to_keep_some_aside(home: Path, tmp_path: Path, fails: Run) -> None:
+    for seed in range(20):
+        corpus = tmp_path / f"{seed}.jsonl"
+        corpus.write_text("".join(json.dumps({"text": f"The whale eats. {seed} {n}"}) + "\n" for n in range(3)))
+        arguments = [
+            "prepare",
+            corpus,
+            "--vocab",
+            home / "vocab",
+            "--out",
+            tmp_path / f"out{seed}",
+            "--held-out",
+            "0.5",
+        ]
+        if main([str(argument) for argument in arguments]) == 2:
+            assert "too few to keep some aside" in fails(*arguments)
+            return
+    pytest.fail("no such split came up")
+
+
+def test_an_unknown_label_in_dev_leaves_nothing(home: Path, tmp_path: Path, fails: Run) -> None:
+    train = write_rows(tmp_path / "train.jsonl", 20, 0)
+    dev = tmp_path / "dev.jsonl"
+    dev.write_text('{"text": "The whale.", "label": "--1"}\n')
+    task = ["--task", "classify", "--train", train, "--dev", dev, "--out", tmp_path / "out"]
+    assert fails("finetune", home / "model", *task).startswith(f"{dev}:1: the label '--1' is unknown")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_lone_surrogate_goes_in_and_comes_out(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", 20, 0)
+    task = ["--task", "classify", "--train", str(rows), "--dev", str(rows), "--out", str(tmp_path / "out")]
+    assert main(["finetune", str(home / "model"), *task, "--set", "epochs=1"]) == 0
+    (tmp_path / "odd.jsonl").write_text('{"text": "a\\ud800 whale"}\n')
+    assert main(["predict", str(tmp_path / "out"), str(tmp_path / "odd.jsonl")]) == 0
+    assert json.loads(capsys.readouterr().out)["text"] == "a? whale"
+
+
+def test_a_padded_vocabulary_gives_no_words_that_are_not_there(home: Path, tmp_path: Path) -> None:
+    assert main(["convert", str(home / "model"), str(tmp_path / "copy")]) == 0
+    vocabulary = tmp_path / "copy/vocab.txt"
+    vocabulary.write_text("".join(f"{line}\n" for line in vocabulary.read_text().splitlines()[:-3]))
+    assert main(["fill", str(tmp_path / "copy"), "The [MASK].", "--top", "500"]) == 0
+
+
 def test_a_vocabulary_that_does_not_match_the_shards(home: Path, tmp_path: Path, fails: Run) -> None:
     other = write_corpus(tmp_path / "corpus.jsonl", 20)
     assert main(["vocab", str(other), "--size", "90", "--out", str(tmp_path / "vocab")]) == 0
@@ -154,7 +209,7 @@ def test_a_length_over_512(home: Path, tmp_path: Path, fails: Run) -> None:
     assert "should be less than or equal to 512" in fails("finetune", home / "model", *task, "--set", "max_length=600")
     long = "The whale " * 300 + "[MASK]"
     assert fails("fill", home / "model", long) == (
-        "the text is 603 tokens long, the model takes 512; give the part around the [MASK]"
+        "the text is 603 tokens long, the model takes 128; give the part around the [MASK]"
     )
 
 

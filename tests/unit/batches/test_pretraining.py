@@ -33,26 +33,26 @@ def test_the_layout_of_a_batch() -> None:
         "[CLS] f g [MASK] [SEP] l m [SEP]",
         "[CLS] l [SEP] k [SEP] [PAD] [PAD] [PAD]",
         "[CLS] [MASK] b [SEP] c d e [SEP]",
-        "[CLS] j [MASK] [SEP] i [SEP] [PAD] [PAD]",
+        "[CLS] j [MASK] [SEP] f g h [SEP]",
     ]
     assert grid(batch.token_type_ids) == [
         "0 0 0 0 0 1 1 1",
         "0 0 0 1 1 0 0 0",
         "0 0 0 0 1 1 1 1",
-        "0 0 0 0 1 1 0 0",
+        "0 0 0 0 1 1 1 1",
     ]
     assert grid(batch.attention_mask) == [
         "1 1 1 1 1 1 1 1",
         "1 1 1 1 1 0 0 0",
         "1 1 1 1 1 1 1 1",
-        "1 1 1 1 1 1 0 0",
+        "1 1 1 1 1 1 1 1",
     ]
     # 15% of 12 is 2 words at most; of 8 it is 1, so the second place of each row is empty.
     assert grid(batch.masked_positions) == ["3 0", "3 0", "1 0", "2 0"]
     hidden = [pieces[number] if number != IGNORED else "-" for number in batch.masked_labels.tolist()]
     assert " ".join(hidden) == "h - m - a - k -"  # in row 2 a random word, k, stands where m stood
     assert batch.next_sentence_labels.tolist() == [1, 0, 0, 1]
-    assert batch.tokens == 27
+    assert batch.tokens == 29
     kinds = {name.name: getattr(batch, name.name).dtype for name in fields(batch)}
     assert kinds.pop("attention_mask") is torch.bool
     assert set(kinds.values()) == {torch.int64}
