@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def run(
     to: Annotated[Path, typer.Option("--out", help="Directory for everything that is made.")] = Path("quickstart"),
     corpus: Annotated[Path | None, typer.Option(help="Your own text instead of what is found here.")] = None,
-    minutes: Annotated[float, typer.Option(min=0.5, help="Time for all of it, roughly.")] = 7.0,
+    minutes: Annotated[float, typer.Option(min=0.5, help="Time for all of it, roughly.")] = 6.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier quickstart in --out.")] = False,
 ) -> None:
     """The whole life of a BERT on real text found on this machine.
 
-    Example: bertwright quickstart --minutes 7
+    Example: bertwright quickstart --minutes 6.5
     """
     from bertwright.recipes.quickstart import quickstart
     from bertwright.training.memory import keep_big_blocks
