@@ -38,7 +38,7 @@ from bertwright.shards.read import open_shards
 from bertwright.shards.write import belongs_to_held_out
 from bertwright.tasks.pretrain import objective
 from bertwright.text.documents import Document, corpus_files, read_documents
-from bertwright.text.library_docs import LibraryReport, library_documents
+from bertwright.text.installed_docs import LibraryReport, library_documents
 from bertwright.text.sentences import split_sentences
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.training.loop import Hooks, Report, Trainee, train

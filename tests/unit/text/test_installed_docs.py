@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import bertwright.text.library_docs as under_test
-from bertwright.text.library_docs import LibraryDocument, LibraryReport, library_documents, library_roots
+import bertwright.text.installed_docs as under_test
+from bertwright.text.installed_docs import LibraryDocument, LibraryReport, library_documents, library_roots
 
 ZOO = '''"""The zoo of a library.
 
