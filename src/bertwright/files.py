@@ -178,6 +178,14 @@ def read_json(path: Path, fault: type[UserFault] = UserFault) -> dict[str, Any]:
     return value
 
 
+def parse_json_line(line: str, where: str, fault: type[UserFault]) -> Any:
+    """The value of one line of JSONL; raises `fault` with the place where it is none."""
+    try:
+        return json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        raise fault("this line is no JSON", where=where, cure="one object a line is expected") from None
+
+
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with storage_faults(path), path.open("rb") as file:

@@ -249,6 +249,13 @@ def test_a_head_that_is_not_there(home: Path, tmp_path: Path, fails: Run) -> Non
     assert "the text has no [MASK]" in fails("fill", home / "model", "Nothing to fill.")
 
 
+def test_an_out_that_cannot_be_written_is_told_before_the_work(home: Path, tmp_path: Path, fails: Run) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
+    missing = tmp_path / "no/such/vectors.npy"
+    assert fails("embed", home / "model", rows, "--out", missing) == f"{missing}: its folder does not exist"
+    assert fails("embed", home / "model", rows, "--out", tmp_path) == f"{tmp_path}: is a directory"
+
+
 def test_an_out_that_holds_something(home: Path, tmp_path: Path, fails: Run) -> None:
     (tmp_path / "precious.txt").write_text("keep me")
     for arguments in (

@@ -35,11 +35,14 @@ def run(
 
     import numpy as np
 
-    from bertwright.errors import RowError
+    from bertwright.errors import RowError, UserFault
     from bertwright.files import lines_of, read_lines, write_atomic
     from bertwright.inference.predictor import load
     from bertwright.tasks.rows import SINGLE, read_rows
 
+    # Told before the work, not after it.
+    if out.is_dir() or not out.resolve().parent.is_dir():
+        raise UserFault("is a directory" if out.is_dir() else "its folder does not exist", where=out)
     predictor = load(model)
     talk = Talk()
     if file == "-":

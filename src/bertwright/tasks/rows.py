@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.errors import RowError
-from bertwright.files import lines_of, read_lines
+from bertwright.files import lines_of, parse_json_line, read_lines
 
 SINGLE = ("text",)
 PAIR = ("text_a", "text_b")
@@ -98,10 +97,7 @@ def _jsonl(lines: Iterator[tuple[int, str]], where: str) -> Iterator[tuple[str, 
         if not line.strip():
             continue
         place = f"{where}:{number}"
-        try:
-            values = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            raise RowError("this line is no JSON", where=place, cure="one object a line is expected") from None
+        values = parse_json_line(line, place, RowError)
         if not isinstance(values, dict):
             raise RowError("this line is no JSON object", where=place)
         yield place, values

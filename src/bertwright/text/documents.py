@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import glob
 import itertools
-import json
 import re
 import sys
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertwright.errors import CorpusError
-from bertwright.files import lines_of, read_lines
+from bertwright.files import lines_of, parse_json_line, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,10 +102,7 @@ def _read_jsonl(lines: Iterable[tuple[int, str]], where: str, report: ReadReport
         if not line.strip():
             continue
         place = f"{where}:{number}"
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            raise CorpusError("this line is no JSON", where=place, cure="one object a line is expected") from None
+        row = parse_json_line(line, place, CorpusError)
         text = row.get("text") if isinstance(row, dict) else None
         if not isinstance(text, str):
             raise CorpusError("no string field `text`", where=place, cure='expected {"text": "..."}')
