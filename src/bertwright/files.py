@@ -1,7 +1,7 @@
 """Files that are either whole or absent (law 7), and text that comes out of any file with its line numbers.
 
 Writes go to a name beside the target, are synced, then renamed. A kill leaves at most a `*.partial` beside the target,
-which the next write to the same target removes.
+or a `*.old` where a directory was being replaced; the next write to the same target clears them up and says so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import shutil
 import zlib
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,9 +27,10 @@ import zstandard
 from bertwright.errors import BertwrightError, CorpusError, StorageError, UserFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 PARTIAL = ".partial"
+OLD = ".old"
 
 
 @contextmanager
@@ -68,15 +70,18 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def new_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def new_directory(
+    path: Path, *, overwrite: Collection[str] = (), say: Callable[[str], None] | None = None
+) -> Iterator[Path]:
     """Give a directory to write in; it becomes `path` when the block ends well, and vanishes when it does not.
 
-    Raises UserFault where `path` exists and `overwrite` is false (an empty directory counts as absent).
+    `overwrite` and the faults are those of `refuse_existing`. `say` is told what an earlier run left behind.
     """
     refuse_existing(path, overwrite=overwrite)
     path = path.resolve()  # `.` and `..` have no name to put a partial one beside
     partial = path.with_name(path.name + PARTIAL)
-    with storage_faults(path), _claimed(partial):
+    with storage_faults(path), _claimed(partial, say or _tell_nobody):
+        _clear_old(path, say or _tell_nobody)
         try:
             yield partial
             for folder, _, names in os.walk(partial):
@@ -89,15 +94,33 @@ def new_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             raise
 
 
+def _tell_nobody(_: str) -> None:
+    pass
+
+
 @contextmanager
-def _claimed(partial: Path) -> Iterator[None]:
+def _claimed(partial: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Make `partial` afresh and hold a lock on it, so that a second process neither joins in nor wipes it."""
     if partial.exists():
         with hold(partial):
+            say(f"{partial}: left unfinished by an earlier run that was killed; removed, this one begins anew")
             shutil.rmtree(partial)
     partial.mkdir(parents=True)
     with hold(partial):
         yield
+
+
+def _clear_old(path: Path, say: Callable[[str], None]) -> None:
+    """Finish what a kill between the two renames of `_put_in_place` left: the old directory under its second name."""
+    old = path.with_name(path.name + OLD)
+    if not old.exists():
+        return
+    if path.exists():
+        say(f"{old}: already replaced when an earlier run was killed; removed")
+        shutil.rmtree(old)
+    else:
+        say(f"{old}: an earlier run was killed while replacing it; put back as {path}")
+        old.rename(path)
 
 
 @contextmanager
@@ -116,12 +139,21 @@ def hold(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
-    """Raise UserFault if `path` already holds something and may not be replaced."""
+def refuse_existing(path: Path, *, overwrite: Collection[str] = ()) -> None:
+    """Raise UserFault if `path` already holds something and may not be replaced.
+
+    `overwrite` are patterns (as of `fnmatch`) of the names that may be replaced, none by default: a folder that holds
+    anything else is never touched, whatever the caller wished.
+    """
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise UserFault("exists and is no directory", where=path, cure="choose another --out")
-    if not overwrite and path.is_dir() and any(path.iterdir()):
+    names = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    if names and not overwrite:
         raise UserFault("exists and is not empty", where=path, cure="choose another --out, or give --overwrite")
+    for name in names:
+        if not any(fnmatchcase(name, pattern) for pattern in overwrite):
+            what = f"holds `{name}`, which this command never makes, so --overwrite would lose it"
+            raise UserFault(what, where=path, cure="move it away, or choose another --out")
 
 
 def _put_in_place(partial: Path, path: Path) -> None:
@@ -130,9 +162,7 @@ def _put_in_place(partial: Path, path: Path) -> None:
     else:
         # A directory cannot be renamed over a full one. The old one is moved away first, so that a kill in between
         # leaves both, under names that say which is which.
-        old = path.with_name(path.name + ".old")
-        if old.exists():
-            shutil.rmtree(old)
+        old = path.with_name(path.name + OLD)
         path.rename(old)
         partial.rename(path)
         shutil.rmtree(old)

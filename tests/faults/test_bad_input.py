@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -199,6 +200,18 @@ def test_every_fault_of_a_recipe_at_once(home: Path, tmp_path: Path, capsys: pyt
     assert not (tmp_path / "out").exists()
 
 
+def test_a_shape_that_does_not_fit_together_comes_with_the_other_faults(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('[model]\npreset = "bert-tiny"\nhidden_size = 100\nnum_attention_heads = 3\n\n[training]\n')
+    assert main(["pretrain", str(recipe), "--data", str(home / "shards"), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"bertwright: {recipe}:1: `model`: `hidden_size` 100 is no multiple of `num_attention_heads` 3",
+        f"{recipe}: `training.steps` is missing",
+    ]
+
+
 def test_a_length_over_512(home: Path, tmp_path: Path, fails: Run) -> None:
     arguments = ["--data", home / "shards", "--out", tmp_path / "out", "--set", "examples.max_length=513"]
     assert fails("pretrain", "quickstart", *arguments) == (
@@ -267,6 +280,101 @@ def test_an_out_that_holds_something(home: Path, tmp_path: Path, fails: Run) -> 
     ):
         assert fails(*arguments) == f"{tmp_path}: exists and is not empty; choose another --out, or give --overwrite"
     assert (tmp_path / "precious.txt").read_text() == "keep me"
+
+
+def test_overwrite_replaces_only_what_the_command_makes(home: Path, tmp_path: Path, fails: Run) -> None:
+    vocab = ["vocab", home / "corpus.jsonl", "--size", 120, "--out", tmp_path / "vocab"]
+    shards = ["prepare", home / "corpus.jsonl", "--vocab", home / "vocab", "--out", tmp_path / "shards"]
+    copy = ["convert", home / "model", tmp_path / "copy"]
+    for arguments, out in ((vocab, "vocab"), (shards, "shards"), (copy, "copy")):
+        assert main([*map(str, arguments)]) == 0
+        assert main([*map(str, arguments), "--overwrite"]) == 0
+        (tmp_path / out / "precious.txt").write_text("keep me")
+        assert "holds `precious.txt`, which this command never makes" in fails(*arguments, "--overwrite")
+        assert (tmp_path / out / "precious.txt").read_text() == "keep me"
+
+
+def test_a_language_that_is_none(home: Path, tmp_path: Path, fails: Run) -> None:
+    arguments = ["--vocab", home / "vocab", "--out", tmp_path / "out", "--language", "English"]
+    assert fails("prepare", home / "corpus.jsonl", *arguments) == (
+        "`--language` is 'English', which is no language code; give one as en, de or zh"
+    )
+
+
+def test_a_text_that_can_be_read_only_once(tmp_path: Path, fails: Run) -> None:
+    message = fails("quickstart", "--corpus", "-", "--out", tmp_path / "out")
+    assert message == "the text is read several times, and standard input only once; save it to a file"
+    assert not (tmp_path / "out").exists()
+
+
+def test_lines_to_fill_are_named(home: Path, fails: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Nothing.\n")))
+    message = fails("fill", home / "model", "-")
+    assert message == 'standard input:1: the text has no [MASK]; as in "The capital of France is [MASK]."'
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "what"),
+    [
+        ("bertwright.json", {"lineage": {"step": "pretrain"}}, "`lineage` must be a list of objects with a `step`"),
+        ("bertwright.json", {"lineage": ["pretrain"]}, "`lineage` must be a list of objects with a `step`"),
+        ("config.json", {"id2label": ["sea", "farm"]}, "`id2label` must be an object of names"),
+        ("config.json", {"id2label": {"0": "sea", "1": "sea"}}, "`id2label` gives two classes one name"),
+    ],
+)
+def test_odd_files_in_a_model_directory(
+    home: Path, tmp_path: Path, fails: Run, name: str, change: dict[str, object], what: str
+) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", 20, 0)
+    task = ["--task", "classify", "--train", str(rows), "--dev", str(rows), "--out", str(tmp_path / "out")]
+    assert main(["finetune", str(home / "model"), *task, "--set", "epochs=1"]) == 0
+    path = tmp_path / "out" / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    message = fails("predict", tmp_path / "out", rows)
+    assert message.startswith(f"{path}: ")
+    assert what in message
+
+
+def test_a_recipe_of_another_version_in_the_record(home: Path, tmp_path: Path, fails: Run) -> None:
+    assert main(["convert", str(home / "model"), str(tmp_path / "copy")]) == 0
+    path = tmp_path / "copy/bertwright.json"
+    path.write_text(json.dumps({"lineage": [{"step": "pretrain", "recipe": {"examples": {"of": "tomorrow"}}}]}))
+    shards = ["--vocab", str(home / "vocab"), "--out", str(tmp_path / "shards"), "--held-out", "0.3"]
+    assert main(["prepare", str(home / "corpus.jsonl"), *shards]) == 0
+    assert fails("evaluate", tmp_path / "copy", tmp_path / "shards") == (
+        f"{path}: the recipe of its pretraining holds no example settings that this version knows; "
+        "remove the file to score it as the paper does"
+    )
+    path.unlink()
+    assert main(["evaluate", str(tmp_path / "copy"), str(tmp_path / "shards")]) == 0
+
+
+def test_a_pair_for_a_model_of_single_texts(home: Path, tmp_path: Path, fails: Run) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", 20, 0)
+    task = ["--task", "classify", "--train", str(rows), "--dev", str(rows), "--out", str(tmp_path / "out")]
+    assert main(["finetune", str(home / "model"), *task, "--set", "epochs=1"]) == 0
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"text_a": "The whale.", "text_b": "The crab."}\n')
+    assert fails("predict", tmp_path / "out", pairs) == (
+        f"{pairs}:1: there is no column `text`; the columns are `text_a`, `text_b`; rename one"
+    )
+
+
+def test_a_full_memory_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class OutOfMemoryError(RuntimeError):
+        """As torch has it."""
+
+    for fault in (MemoryError(), OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+
+        def run(_: object, fault: Exception = fault) -> None:
+            raise fault
+
+        monkeypatch.setattr("bertwright.cli.main.app", run)
+        assert main([]) == 1
+        assert capsys.readouterr().err.startswith("bertwright: the memory is full; ")
+    monkeypatch.setattr("bertwright.cli.main.app", lambda _: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        main([])
 
 
 def test_a_model_whose_vocabulary_was_swapped(home: Path, tmp_path: Path, fails: Run) -> None:

@@ -114,7 +114,18 @@ def test_python_says_the_same_as_the_command_line(home: Path) -> None:
     model = bertwright.load(home / "model")
     assert model.fill("The bear of the [MASK] hides.")[0].candidates[0].word == "forest"
     assert model.embed(["The bear hides."]).shape == (1, 64)
-    assert bertwright.load(home / "classify").classify(["The wolf waits."])[0].label == "forest"
+    classifier = bertwright.load(home / "classify")
+    assert classifier.classify(["The wolf waits."])[0].label == "forest"
+    row = {"id": 3, "text": "The crab hides."}
+    found = next(classifier.predict([row]))
+    assert (found["id"], found["prediction"]["label"], found["prediction"]["cut"]) == (3, "sea", 0)
+    scores = bertwright.evaluate(home / "classify", home / "classify-dev.jsonl")
+    assert scores["accuracy"] > 0.9
+    assert scores == {key: pytest.approx(value) for key, value in classifier.record["metrics"].items()}
+    assert bertwright.evaluate(home / "model", home / "shards")["mlm_accuracy"] > 0.3
+    assert bertwright.inspect("bert-large").total == 335_141_888
+    shape = bertwright.inspect(home / "model")
+    assert shape.total == sum(parameter.numel() for parameter in model.model.parameters())
 
 
 def test_tokenize_and_inspect(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,6 +137,15 @@ def test_tokenize_and_inspect(home: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["inspect", str(home / "model"), "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
     assert table["total"] == sum(part["parameters"] for part in table["components"])
+
+
+def test_a_recipe_is_found_beside_the_folder_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "quickstart").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", "quickstart"]) == 0
+    assert capsys.readouterr().out.startswith("quickstart: 4 layers, hidden 256,")
 
 
 def test_inspect_prints_the_papers_numbers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,9 +106,43 @@ def test_a_directory_vanishes_on_failure(tmp_path: Path, error: BaseException) -
 def test_what_a_kill_left_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / "out.partial").mkdir()
     (tmp_path / "out.partial" / "old").write_text("old")
-    with new_directory(tmp_path / "out") as partial:
+    told: list[str] = []
+    with new_directory(tmp_path / "out", say=told.append) as partial:
         assert names(partial) == []
     assert names(tmp_path) == ["out"]
+    assert told == [
+        f"{tmp_path}/out.partial: left unfinished by an earlier run that was killed; removed, this one begins anew"
+    ]
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "out.old").mkdir()
+    (tmp_path / "out.old" / "a").write_text("old")
+    told: list[str] = []
+    with pytest.raises(ValueError, match="stop"), new_directory(tmp_path / "out", say=told.append):
+        raise ValueError("stop")
+    assert (tmp_path / "out" / "a").read_text() == "old"
+    assert told == [f"{tmp_path}/out.old: an earlier run was killed while replacing it; put back as {tmp_path}/out"]
+    (tmp_path / "out.old").mkdir()
+    told.clear()
+    with new_directory(tmp_path / "out", overwrite=["a"], say=told.append) as partial:
+        (partial / "a").write_text("new")
+    assert names(tmp_path) == ["out"]
+    assert told == [f"{tmp_path}/out.old: already replaced when an earlier run was killed; removed"]
+
+
+def test_what_is_not_ours_is_never_overwritten(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("train-1.npy", "thesis.txt"):
+        (out / name).write_text("keep me")
+    with pytest.raises(UserFault) as caught, new_directory(out, overwrite=["train-*.npy"]):
+        pass
+    assert str(caught.value) == (
+        f"{out}: holds `thesis.txt`, which this command never makes, so --overwrite would lose it; "
+        "move it away, or choose another --out"
+    )
+    assert names(out) == ["thesis.txt", "train-1.npy"]
 
 
 def test_a_directory_is_only_overwritten_when_asked(tmp_path: Path) -> None:
@@ -119,11 +153,10 @@ def test_a_directory_is_only_overwritten_when_asked(tmp_path: Path) -> None:
     with pytest.raises(UserFault) as caught, new_directory(out):
         pass
     assert str(caught.value) == f"{out}: exists and is not empty; choose another --out, or give --overwrite"
-    with pytest.raises(ValueError, match="stop"), new_directory(out, overwrite=True):
+    with pytest.raises(ValueError, match="stop"), new_directory(out, overwrite=["*"]):
         raise ValueError("stop")
     assert (out / "a").read_text() == "first"
-    (tmp_path / "out.old").mkdir()  # left by a kill between the two renames
-    with new_directory(out, overwrite=True) as partial:
+    with new_directory(out, overwrite=["*"]) as partial:
         (partial / "b").write_text("second")
     assert names(out) == ["b"]
     assert names(tmp_path) == ["out"]
@@ -134,7 +167,7 @@ def test_a_file_or_a_link_is_never_replaced_by_a_directory(tmp_path: Path) -> No
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("file", "link"):
         with pytest.raises(UserFault) as caught:
-            refuse_existing(tmp_path / name, overwrite=True)
+            refuse_existing(tmp_path / name, overwrite=["*"])
         assert str(caught.value) == f"{tmp_path / name}: exists and is no directory; choose another --out"
 
 

@@ -19,7 +19,7 @@ from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError, SettingsError
 from bertwright.files import read_json, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert, Parts
-from bertwright.tokens.layout import read_tokenizer, tokenizer_files
+from bertwright.tokens.layout import TOKENIZER_FILES, read_tokenizer, tokenizer_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 RECORD = "bertwright.json"
+CARD = "README.md"
+MODEL_FILES = (CONFIG, SAFETENSORS, *TOKENIZER_FILES, RECORD, CARD)
 _TIED_OR_DERIVED = ("cls.predictions.decoder.", "bert.embeddings.position_ids")
 
 
@@ -78,7 +80,7 @@ def write_model(
     for file_name, content in tokenizer_files(tokenizer, max_length=model.config.max_position_embeddings).items():
         write_atomic(path / file_name, content)
     write_atomic(path / RECORD, to_json(record))
-    write_atomic(path / "README.md", model_card(name or path.name, model, labels, record).encode())
+    write_atomic(path / CARD, model_card(name or path.name, model, labels, record).encode())
     write_atomic(path / CONFIG, to_json(_config_json(model, labels)))
 
 
@@ -111,9 +113,8 @@ def read_model(path: Path) -> LoadedModel:
         model = Bert(config, parts)
     _assign(model, ours, path)
     _refuse_untied(theirs, values, path)
-    names = values.get("id2label") or {}
-    labels = tuple(names.get(str(i), f"LABEL_{i}") for i in range(parts.labels))
-    record = read_json(path / RECORD, ModelError) if (path / RECORD).exists() else {}
+    labels = _labels(values, parts.labels, path / CONFIG)
+    record = _record(path / RECORD)
     left = tuple(name for name in unused if not name.startswith(_TIED_OR_DERIVED))
     return LoadedModel(path, model.eval(), tokenizer, labels, record, left)
 
@@ -150,6 +151,31 @@ def _encoder_config(values: dict[str, Any], where: Path) -> EncoderConfig:
         return EncoderConfig.from_values(known, where=str(where))
     except SettingsError as error:
         raise ModelError(str(error)) from None
+
+
+def _labels(values: dict[str, Any], count: int, where: Path) -> tuple[str, ...]:
+    """Names of the classes; as transformers has it, LABEL_0 and so on for those that have none."""
+    names = values.get("id2label") or {}
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise ModelError('`id2label` must be an object of names, as in {"0": "no"}', where=where, cure="correct it")
+    labels = tuple(names.get(str(number), f"LABEL_{number}") for number in range(count))
+    if len(set(labels)) < count:
+        raise ModelError("`id2label` gives two classes one name", where=where, cure="correct it")
+    return labels
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """bertwright.json, or an empty one. Raises ModelError where it is not what every command of ours writes."""
+    if not path.exists():
+        return {}
+    record = read_json(path, ModelError)
+    lineage = record.get("lineage", [])
+    if not isinstance(lineage, list) or not all(
+        isinstance(s, dict) and isinstance(s.get("step"), str) for s in lineage
+    ):
+        cure = "remove the file to use the model as one of unknown origin"
+        raise ModelError("`lineage` must be a list of objects with a `step`", where=path, cure=cure)
+    return record
 
 
 def _parts_in(ours: dict[str, Tensor], values: dict[str, Any]) -> Parts:

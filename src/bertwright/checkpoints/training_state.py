@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from bertwright.training.loop import Trainee
 
 _NAME = re.compile(r"step-(\d{8})")
+_FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 
 
 def write_state(folder: Path, trainee: Trainee, extra: dict[str, Any]) -> Path:
     """Write the state of step `trainee.step` under `folder`, then remove older ones; `extra` is kept in state.json."""
     path = folder / f"step-{trainee.step:08d}"
-    with new_directory(path, overwrite=True) as partial:
+    with new_directory(path, overwrite=_FILES) as partial:
         write_tensors(partial / "model.safetensors", dict(trainee.model.named_parameters()))
         write_tensors(partial / "optimizer.safetensors", _optimizer_tensors(trainee))
         write_atomic(partial / "state.json", to_json({"step": trainee.step, **extra}))

@@ -31,9 +31,12 @@ def run(
     from bertwright.inference.predictor import load
 
     predictor = load(model)
-    texts = [line for _, line in read_lines(None, sys.stdin.buffer, RowError)] if text == "-" else [text]
-    for one in texts:
-        filled = predictor.fill(one, top)
+    texts = read_lines(None, sys.stdin.buffer, RowError) if text == "-" else iter([(0, text)])
+    for number, one in texts:
+        try:
+            filled = predictor.fill(one, top)
+        except RowError as fault:
+            raise RowError(fault.what, where=f"standard input:{number}" if number else None, cure=fault.cure) from None
         if as_json:
             out(json.dumps({"text": one, "masks": [asdict(mask) for mask in filled]}, ensure_ascii=False))
             continue

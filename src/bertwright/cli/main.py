@@ -57,7 +57,20 @@ def main(arguments: list[str] | None = None) -> int:
         return _tell(str(error), error.exit_code)
     except OSError as error:
         return _tell(f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_full(error):
+            raise
+        return _tell("the memory is full; take smaller batches (batch_size, max_length), or a machine with more", 1)
     return 0
+
+
+def _is_full(error: MemoryError | RuntimeError) -> bool:
+    # torch's own class would mean importing torch for `--help`; on a CPU it raises a bare RuntimeError.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _tell(message: str, code: int) -> int:

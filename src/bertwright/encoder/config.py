@@ -27,11 +27,14 @@ class EncoderConfig(Settings):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"`hidden_size` {self.hidden_size} is no multiple of `num_attention_heads` {self.num_attention_heads}"
-            )
+        check_heads(hidden_size=self.hidden_size, num_attention_heads=self.num_attention_heads)
         return self
+
+
+def check_heads(*, hidden_size: int, num_attention_heads: int) -> None:
+    """Raise ValueError where the heads do not divide the hidden size."""
+    if hidden_size % num_attention_heads:
+        raise ValueError(f"`hidden_size` {hidden_size} is no multiple of `num_attention_heads` {num_attention_heads}")
 
 
 # Layers, hidden size and heads: base and large from the paper (section 3), the smaller ones from Turc et al.,

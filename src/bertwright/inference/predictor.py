@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +17,13 @@ from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.errors import ModelError, RowError
 from bertwright.heads.embed import Pooling, pool
 from bertwright.inference.results import Candidate, Classified, Filled
+from bertwright.tasks.classify import FIELDS
+from bertwright.tasks.rows import PAIR, SINGLE, records, text_of
 
 # Tokens in a batch, padding included: enough to keep two cores or a GPU busy, little enough to stay in the cache.
 _TOKEN_BUDGET = 4096
+# Rows of a file in memory at once; enough to find neighbours of nearly the same length for a batch.
+_ROWS_AT_ONCE = 1024
 
 
 class Predictor:
@@ -105,6 +112,34 @@ class Predictor:
                     ranked = sorted(zip(self.labels, values, strict=True), key=lambda pair: -pair[1])
                     results[row] = Classified(ranked[0][0], dict(ranked), framed[row].cut)
         return [result for result in results if result is not None]
+
+    def predict(
+        self, rows: str | Path | Iterable[Mapping[str, Any]], progress: Callable[[int], None] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Each row with its `prediction` beside what it held: `label`, `probabilities` and `cut`.
+
+        `rows` is a file (.jsonl, .csv, .tsv), or objects with `text`, or `text_a` and `text_b` where the model was
+        trained on pairs. They are read as they are needed, and come out in order. `progress` is told how many are done.
+
+        Raises ModelError where the model has no classifier, RowError where a row lacks what the model reads.
+        """
+        if isinstance(rows, str | Path):
+            placed = records(Path(rows))
+        else:
+            placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
+        done = 0
+        while chunk := list(itertools.islice(placed, _ROWS_AT_ONCE)):
+            texts = [[text_of(row, name, place) for name in self._fields(row)] for place, row in chunk]
+            for (_, row), result in zip(chunk, self.classify(texts), strict=True):
+                yield row | {"prediction": asdict(result)}
+            done += len(chunk)
+            if progress:
+                progress(done)
+
+    def _fields(self, row: Mapping[str, Any]) -> tuple[str, ...]:
+        """The columns that hold what the model reads; those of the row where a foreign model does not tell."""
+        fields = FIELDS.get(self.record.get("task", ""))
+        return fields or (PAIR if all(name in row for name in PAIR) and SINGLE[0] not in row else SINGLE)
 
     def cut(self, texts: Iterable[str]) -> int:
         """How many of the texts do not fit the model and lose tokens."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bertwright.checkpoints.model_directory import read_model, write_model
+from bertwright.checkpoints.model_directory import MODEL_FILES, read_model, write_model
 from bertwright.files import new_directory
 from bertwright.progress import Progress
 
@@ -15,7 +15,7 @@ def convert_to_huggingface(source: Path, destination: Path, *, overwrite: bool, 
     Raises ModelError where `source` is no BERT.
     """
     loaded = read_model(source)
-    with new_directory(destination, overwrite=overwrite) as partial:
+    with new_directory(destination, overwrite=MODEL_FILES if overwrite else (), say=progress.say) as partial:
         write_model(
             partial, loaded.model, loaded.tokenizer, labels=loaded.labels, record=loaded.record, name=destination.name
         )

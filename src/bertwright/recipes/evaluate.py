@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatches
-from bertwright.checkpoints.model_directory import LoadedModel, read_model
-from bertwright.errors import ModelError
+from bertwright.checkpoints.model_directory import RECORD, LoadedModel, read_model
+from bertwright.errors import ModelError, SettingsError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
-from bertwright.progress import Progress
+from bertwright.progress import Progress, Silent
 from bertwright.shards.read import open_shards
 from bertwright.tasks.classify import FIELDS, load_features
 from bertwright.tasks.classify import evaluate as evaluate_classes
@@ -21,11 +21,14 @@ from bertwright.tasks.rows import PAIR, SINGLE, records
 _BATCH = 64
 
 
-def evaluate(path: Path, data: Path, *, label_column: str = "label", progress: Progress) -> dict[str, float]:
+def evaluate(
+    model: str | Path, data: str | Path, *, label_column: str = "label", progress: Progress | None = None
+) -> dict[str, float]:
     """Score a classifier on a labelled file, or a pretrained model on the held-out text of a shard directory.
 
     Raises ModelError, RowError or ShardError.
     """
+    path, data, progress = Path(model), Path(data), progress or Silent()
     loaded = read_model(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     loaded.model.to(device)
@@ -42,12 +45,16 @@ def evaluate(path: Path, data: Path, *, label_column: str = "label", progress: P
     features = load_features(data, task, loaded.labels, loaded.tokenizer, longest, label_column)
     if features.cut:
         progress.say(f"{features.cut:,} of {len(features.classes):,} rows were cut to {longest} tokens")
-    return evaluate_classes(loaded.model, features, len(loaded.labels), loaded.tokenizer.vocabulary.pad_id)
+    with progress.task("scoring", len(features.classes), "rows") as bar:
+        pad_id = loaded.tokenizer.vocabulary.pad_id
+        return evaluate_classes(loaded.model, features, len(loaded.labels), pad_id, bar.update)
 
 
 def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[str, float]:
     if not (loaded.model.parts.masked_words and loaded.model.parts.next_sentence):
         raise ModelError("has no masked-word and next-sentence heads to score", where=loaded.path)
+    if loaded.model.config.type_vocab_size < 2:
+        raise ModelError("has one segment type, and next-sentence pairs need two", where=loaded.path)
     shards = open_shards(data)
     if shards.manifest.vocabulary_sha256 != loaded.tokenizer.vocabulary.sha256:
         what = "the vocabulary does not match the shards: they were made with another one"
@@ -55,12 +62,26 @@ def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[st
     held_out = shards.shards("held_out")
     if not held_out:
         raise ModelError("these shards hold no held-out text", where=data, cure="prepare with a larger --held-out")
-    lineage = loaded.record.get("lineage", [])
-    # Measured as it was trained: with the example settings of its own pretraining, where the directory tells them.
-    settings = [ExampleSettings.from_values(s["recipe"]["examples"]) for s in lineage if s["step"] == "pretrain"]
-    plan = ExamplePlan(held_out, settings[-1] if settings else ExampleSettings(), seed=0)
+    settings = _example_settings(loaded)
+    plan = ExamplePlan(held_out, settings, seed=0)
     builder = PretrainingBatches(plan, loaded.tokenizer.vocabulary)
     count = plan.size(0)
-    progress.say(f"{count:,} held-out examples")
+    progress.say(f"{count:,} held-out examples of at most {settings.max_length} tokens")
     batches = (builder.build(Cursor(0, start), min(_BATCH, count - start)) for start in range(0, count, _BATCH))
-    return held_out_scores(loaded.model, batches)
+    with progress.task("scoring", count, "examples") as bar:
+        return held_out_scores(loaded.model, batches, bar.update)
+
+
+def _example_settings(loaded: LoadedModel) -> ExampleSettings:
+    """Those of the model's own pretraining, where its record tells; else the paper's, as long as the model takes."""
+    recipes = [step.get("recipe") for step in loaded.record.get("lineage", []) if step["step"] == "pretrain"]
+    if recipes:
+        try:
+            return ExampleSettings.from_values(recipes[-1]["examples"])
+        except (TypeError, KeyError, SettingsError):
+            what = "the recipe of its pretraining holds no example settings that this version knows"
+            raise ModelError(
+                what, where=loaded.path / RECORD, cure="remove the file to score it as the paper does"
+            ) from None
+    settings = ExampleSettings()
+    return settings.model_copy(update={"max_length": min(settings.max_length, loaded.longest)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,9 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from bertwright.batches.loading import ahead
 from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts, write_model
 from bertwright.checkpoints.weights import read_tensors, weights_hash, write_tensors
-from bertwright.errors import ModelError, SettingsError, Stopped
+from bertwright.errors import ModelError, SettingsError
 from bertwright.files import sha256
 from bertwright.heads.model import Bert, Parts
 from bertwright.progress import Progress
@@ -30,11 +30,10 @@ from bertwright.tasks.classify import (
     training_batches,
 )
 from bertwright.tasks.rows import read_rows
-from bertwright.training.loop import Hooks, Report, Trainee, train
+from bertwright.training.loop import Trainee
 from bertwright.training.optimizers import adamw
 from bertwright.training.precision import choose_dtype, computing_in
 from bertwright.training.settings import PrecisionName, TrainingSettings
-from bertwright.training.signals import stop_wishes
 from bertwright.version import VERSION
 
 _BEST = "best.safetensors"
@@ -138,7 +137,7 @@ def finetune(
         "dev": sha256(dev_file),
         "precision": str(choose_dtype(settings.precision, device)).removeprefix("torch."),
     }
-    with open_run(out, identity, resume=resume, overwrite=overwrite) as run:
+    with open_run(out, identity, resume=resume, overwrite=overwrite, progress=progress) as run:
         session = _Session(
             run,
             task=task,
@@ -200,33 +199,27 @@ class _Session:
 
     def go(self, identity: dict[str, Any]) -> Finetuned:
         trainee = self.trainee
-        saved = self.run.restore(trainee)
+        saved = self.run.restore(trainee, self.training.steps)
         if saved:
             self.best = saved["best"]
-            self.progress.say(f"going on from step {trainee.step:,} of {self.training.steps:,}")
         self._introduce()
-        batches = training_batches(
-            self.train_features,
-            batch_size=self.training.batch_size,
-            seed=self.training.seed,
-            start_step=trainee.step,
-            pad_id=self.pad_id,
+        self.run.train(
+            "fine-tuning",
+            trainee,
+            self.training,
+            batches=training_batches(
+                self.train_features,
+                batch_size=self.training.batch_size,
+                seed=self.training.seed,
+                start_step=trainee.step,
+                pad_id=self.pad_id,
+            ),
+            objective=objective,
+            dtype=self.dtype,
+            headline=lambda figures: f"loss {figures['loss']:.3f}  accuracy {figures['accuracy']:.1%}",
+            evaluate=self._evaluate,
+            save=self._save,
         )
-        with self.progress.task("fine-tuning", self.training.steps, "steps") as self.bar, stop_wishes() as wish:
-            self.bar.update(trainee.step)
-            finished = train(
-                trainee,
-                self.training,
-                batches=ahead(batches),
-                objective=objective,
-                dtype=self.dtype,
-                hooks=Hooks(report=self._report, evaluate=self._evaluate, save=self._save),
-                wish=wish,
-            )
-        if not finished:
-            assert wish.signal_number is not None
-            message = f"stopped at step {trainee.step:,} of {self.training.steps:,} and saved; go on with --resume"
-            raise Stopped(message, wish.signal_number)
         majority = majority_accuracy(self.train_features, self.dev_features)
         self._write_model(identity, majority)
         return Finetuned(self.run.out, self.best, majority, self.labels)
@@ -239,24 +232,16 @@ class _Session:
         for name, features in (("training", self.train_features), ("dev", self.dev_features)):
             _tell_cut(self.progress, name, features, self.settings.max_length)
 
-    def _report(self, report: Report) -> None:
-        self.run.record(
-            {
-                "step": report.step,
-                **report.figures,
-                "learning_rate": report.learning_rate,
-                "tokens_per_second": report.tokens_per_second,
-            }
-        )
-        figures = report.figures
-        self.bar.update(
-            report.step,
-            f"loss {figures['loss']:.3f}  accuracy {figures['accuracy']:.1%}  {report.tokens_per_second:,.0f} tokens/s",
-        )
-
-    def _evaluate(self, step: int) -> None:
+    def _evaluate(self, step: int, tell: Callable[[str], None]) -> None:
+        total = len(self.dev_features.classes)
         with computing_in(self.dtype, self.device):
-            scores = evaluate(self.trainee.model, self.dev_features, len(self.labels), self.pad_id)
+            scores = evaluate(
+                self.trainee.model,
+                self.dev_features,
+                len(self.labels),
+                self.pad_id,
+                lambda done: tell(f"scoring: {done:,} of {total:,} dev rows"),
+            )
         self.run.record({"step": step} | {f"dev_{name}": value for name, value in scores.items()})
         chosen = self.settings.keep_best_by
         better = not self.best or scores[chosen] > self.best[chosen]

@@ -10,10 +10,10 @@ from pathlib import Path
 from bertwright.errors import CorpusError
 from bertwright.files import new_directory, refuse_existing, to_json, write_atomic
 from bertwright.progress import Progress
-from bertwright.shards.format import LONGEST_SENTENCE, Manifest
+from bertwright.shards.format import LONGEST_SENTENCE, SHARD_FILES, Manifest
 from bertwright.shards.write import TOKENS_PER_SHARD, ShardWriter, belongs_to_held_out
 from bertwright.text.documents import Document, ReadReport, read_documents
-from bertwright.text.sentences import split_sentences
+from bertwright.text.sentences import check_language, split_sentences
 from bertwright.tokens.layout import read_tokenizer, tokenizer_files
 from bertwright.tokens.tokenizer import Tokenizer
 
@@ -35,13 +35,15 @@ def prepare_corpus(
 
     The same corpus and vocabulary give the same bytes. Raises CorpusError or VocabularyError.
     """
-    refuse_existing(out, overwrite=overwrite)
+    replaceable = SHARD_FILES if overwrite else ()
+    refuse_existing(out, overwrite=replaceable)
+    check_language(language)
     tokenizer = read_tokenizer(vocab)
     size = len(tokenizer.vocabulary)
     counts: Counter[str] = Counter()
     report = ReadReport()
     corpus_hash = hashlib.sha256()
-    with new_directory(out, overwrite=overwrite) as partial:
+    with new_directory(out, overwrite=replaceable, say=progress.say) as partial:
         train = ShardWriter(partial, "train", size, tokens_per_shard)
         aside = ShardWriter(partial, "held_out", size, tokens_per_shard)
         # One document alone cannot be measured on, having no negatives: the first waits for a second.

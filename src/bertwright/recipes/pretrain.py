@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import importlib.resources
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bertwright.batches.loading import ahead
 from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
 from bertwright.checkpoints.model_directory import read_model, with_parts, write_model
 from bertwright.checkpoints.weights import weights_hash
-from bertwright.encoder.config import PRESETS, EncoderConfig
+from bertwright.encoder.config import PRESETS, EncoderConfig, check_heads
 from bertwright.errors import ModelError, SettingsError, ShardError, Stopped
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
@@ -29,11 +27,10 @@ from bertwright.settings import Settings
 from bertwright.shards.read import Shard, ShardDirectory, open_shards
 from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
 from bertwright.training.compilation import compile_encoder, refuse_without_compiler
-from bertwright.training.loop import Hooks, Report, Trainee, train
+from bertwright.training.loop import Trainee
 from bertwright.training.optimizers import adamw
 from bertwright.training.precision import choose_dtype, computing_in
 from bertwright.training.settings import TrainingSettings
-from bertwright.training.signals import stop_wishes
 from bertwright.version import VERSION
 
 _EVALUATION_BATCH = 64
@@ -52,13 +49,19 @@ class ModelSettings(Settings):
     attention_probs_dropout_prob: float | None = Field(default=None, ge=0, lt=1)
     initializer_range: float | None = Field(default=None, gt=0)
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        shape = self._shape()
+        check_heads(hidden_size=shape["hidden_size"], num_attention_heads=shape["num_attention_heads"])
+        return self
+
     def config(self, vocab_size: int, pad_token_id: int) -> EncoderConfig:
-        """The encoder's numbers. Raises SettingsError."""
+        """The encoder's numbers."""
+        return EncoderConfig.from_values(self._shape() | {"vocab_size": vocab_size, "pad_token_id": pad_token_id})
+
+    def _shape(self) -> dict[str, Any]:
         changed = {name: value for name, value in self.model_dump(exclude={"preset"}).items() if value is not None}
-        values = PRESETS[self.preset].model_dump() | changed
-        return EncoderConfig.from_values(
-            values | {"vocab_size": vocab_size, "pad_token_id": pad_token_id}, where="recipe, table [model]"
-        )
+        return PRESETS[self.preset].model_dump() | changed
 
 
 class PretrainRecipe(Settings):
@@ -130,7 +133,7 @@ def pretrain(  # three files and how to treat them
         "init": start,
         "precision": str(dtype).removeprefix("torch."),
     }
-    with open_run(out, identity, resume=resume, overwrite=overwrite) as run:
+    with open_run(out, identity, resume=resume, overwrite=overwrite, progress=progress) as run:
         session = _Session(run, recipe, shards, train_shards, model.to(device), dtype, start, progress)
         return session.go()
 
@@ -158,8 +161,6 @@ class _Session:
         self.plan = ExamplePlan(train_shards, recipe.examples, recipe.training.seed)
         self.batches = PretrainingBatches(self.plan, vocabulary, fixed_shape=recipe.training.compile)
         self.first, self.first_step = Cursor(), 0
-        self.earlier_seconds = 0.0
-        self.begun = time.perf_counter()
         self.held_out = list(self._held_out_batches())
         counts = sum(np.bincount(shard.tokens, minlength=len(vocabulary)) for shard in train_shards)
         never = (vocabulary.pad_id, vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id)
@@ -168,35 +169,29 @@ class _Session:
 
     def go(self) -> Pretrained:
         recipe, trainee = self.recipe, self.trainee
-        saved = self.run.restore(trainee)
+        saved = self.run.restore(trainee, recipe.training.steps)
         if saved:
             self.first, self.first_step = Cursor(**saved["cursor"]), trainee.step
-            self.earlier_seconds = saved["seconds"]
             self.scores = saved["scores"]
-            self.progress.say(f"going on from step {trainee.step:,} of {recipe.training.steps:,}")
         self._introduce()
-        with (
-            self.progress.task("pretraining", recipe.training.steps, "steps") as self.bar,
-            stop_wishes() as wish,
-        ):
-            self.bar.update(trainee.step)
-            hooks = Hooks(report=self._report, evaluate=self._evaluate, save=self._save)
-            finished = train(
+        try:
+            self.run.train(
+                "pretraining",
                 trainee,
                 recipe.training,
-                batches=ahead(self._training_batches()),
+                batches=self._training_batches(),
                 objective=objective,
                 dtype=self.dtype,
-                hooks=hooks,
-                wish=wish,
+                headline=_headline,
+                evaluate=self._evaluate,
+                save=self._save,
             )
+        except Stopped:
+            self._draw()
+            raise
         self._draw()
-        if not finished:
-            assert wish.signal_number is not None
-            message = f"stopped at step {trainee.step:,} of {recipe.training.steps:,} and saved; go on with --resume"
-            raise Stopped(message, wish.signal_number)
         self._write_model()
-        return Pretrained(self.run.out, self.scores, self.baseline, self._seconds())
+        return Pretrained(self.run.out, self.scores, self.baseline, self.run.seconds)
 
     def _training_batches(self) -> Iterator[PretrainingBatch]:
         size = self.recipe.training.batch_size
@@ -232,28 +227,16 @@ class _Session:
             "other text in each epoch"
         )
 
-    def _report(self, report: Report) -> None:
-        self.run.record(
-            {
-                "step": report.step,
-                **report.figures,
-                "learning_rate": report.learning_rate,
-                "tokens_per_second": report.tokens_per_second,
-                "seconds": self._seconds(),
-            }
-        )
-        figures = report.figures
-        self.bar.update(
-            report.step,
-            f"loss {figures['loss']:.3f}  MLM {figures['mlm_accuracy']:.1%}  NSP {figures['nsp_accuracy']:.1%}  "
-            f"{report.tokens_per_second:,.0f} tokens/s",
-        )
-
-    def _evaluate(self, step: int) -> None:
+    def _evaluate(self, step: int, tell: Callable[[str], None]) -> None:
         if not self.held_out:
             return
+        total = sum(len(batch.input_ids) for batch in self.held_out)
         with computing_in(self.dtype, self.device):
-            self.scores = held_out_scores(self.trainee.model, self.held_out)
+            self.scores = held_out_scores(
+                self.trainee.model,
+                self.held_out,
+                lambda done: tell(f"measuring: {done:,} of {total:,} held-out examples"),
+            )
         self.run.record({"step": step} | {f"held_out_{name}": value for name, value in self.scores.items()})
         self.progress.say(
             f"step {step:,}, held out: MLM loss {self.scores['mlm_loss']:.3f}, "
@@ -264,10 +247,7 @@ class _Session:
     def _save(self, step: int) -> None:
         size = self.recipe.training.batch_size
         cursor = self.plan.advance(self.first, (step - self.first_step) * size)
-        self.run.save(self.trainee, cursor=asdict(cursor), seconds=self._seconds(), scores=self.scores)
-
-    def _seconds(self) -> float:
-        return self.earlier_seconds + time.perf_counter() - self.begun
+        self.run.save(self.trainee, cursor=asdict(cursor), scores=self.scores)
 
     def _draw(self) -> None:
         path = self.run.folder / "curves.png"
@@ -291,6 +271,10 @@ class _Session:
             "baseline": self.baseline,
         }
         write_model(self.run.out, self.trainee.model, self.shards.tokenizer, record=record)
+
+
+def _headline(figures: dict[str, float]) -> str:
+    return f"loss {figures['loss']:.3f}  MLM {figures['mlm_accuracy']:.1%}  NSP {figures['nsp_accuracy']:.1%}"
 
 
 def _first_model(
@@ -320,6 +304,8 @@ def _first_model(
             where=init,
             cure=f"prepare the corpus with --vocab {init}",
         )
+    if loaded.model.config.type_vocab_size < 2:
+        raise ModelError("has one segment type, and next-sentence pairs need two", where=init)
     dropout = {name: getattr(config, name) for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")}
     kept = loaded.model.config.model_copy(update=dropout)
     _refuse_long(longest, kept)

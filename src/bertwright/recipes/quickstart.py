@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatches
-from bertwright.errors import CorpusError, RowError
+from bertwright.errors import CorpusError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.files import read_json, refuse_existing, to_json, write_atomic
 from bertwright.heads.model import PRETRAINING, Bert
@@ -30,6 +29,7 @@ from bertwright.inference.predictor import load
 from bertwright.inference.results import Filled
 from bertwright.progress import Progress
 from bertwright.randomness import Stream
+from bertwright.recipes.documentation import gather_documentation, labelled_passages
 from bertwright.recipes.finetune import FinetuneSettings, finetune
 from bertwright.recipes.prepare import prepare_corpus
 from bertwright.recipes.pretrain import Pretrained, PretrainRecipe, load_recipe, pretrain
@@ -38,7 +38,6 @@ from bertwright.shards.read import open_shards
 from bertwright.shards.write import belongs_to_held_out
 from bertwright.tasks.pretrain import objective
 from bertwright.text.documents import Document, corpus_files, read_documents
-from bertwright.text.installed_docs import LibraryReport, library_documents
 from bertwright.text.sentences import split_sentences
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.training.loop import Hooks, Report, Trainee, train
@@ -48,16 +47,11 @@ from bertwright.training.signals import StopWish
 
 VOCABULARY_SIZE = 8000
 HELD_OUT = 0.08
-LABELS = 12
-ROWS_PER_LABEL = 100
-DEV_ROWS_PER_LABEL = 60
-_PASSAGE_WORDS = (25, 120)
 # Share of the whole budget that stays for everything after pretraining, measured on two cores.
 _AFTERWARDS = 0.22
 _CALIBRATION_STEPS = 6
 _SUMMARY = "quickstart.json"
-# Some 2.6 million tokens.
-_CHARACTERS = 12_500_000
+_MADE = ("vocab", "shards", "model", "task", "classifier", "classifier-from-random")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +86,30 @@ class Outcome:
     seconds: float
 
 
-def quickstart(out: Path, *, corpus: Path | None, minutes: float, overwrite: bool, progress: Progress) -> Outcome:
-    """Run the whole life into `out`, in about `minutes`; `corpus` replaces the text found on this machine.
+def quickstart(
+    out: Path,
+    *,
+    corpus: Path | None,
+    minutes: float,
+    overwrite: bool,
+    progress: Progress,
+) -> Outcome:
+    """Run the whole life into `out`, in about `minutes`.
+
+    `corpus` replaces the text found on this machine.
 
     Raises UserFault where `out` holds something, or where the corpus is too small.
     """
     begun = time.perf_counter()
     if corpus is not None:
+        if str(corpus) == "-":
+            raise CorpusError("the text is read several times, and standard input only once", cure="save it to a file")
         corpus_files([str(corpus)])
     _make_room(out, overwrite=overwrite)
     if corpus is None:
         progress.say("1. text: the documentation inside the installed Python packages")
         source = out / "corpus.jsonl"
-        _gather(source, progress)
+        gather_documentation(source, progress)
     else:
         progress.say(f"1. text: {corpus}")
         source = corpus
@@ -138,48 +143,12 @@ def _make_room(out: Path, *, overwrite: bool) -> None:
     earlier = (out / _SUMMARY).exists()
     # Only what an earlier quickstart made is ever replaced.
     replaced = earlier and (overwrite or read_json(out / _SUMMARY) == started)
-    refuse_existing(out, overwrite=replaced)
+    refuse_existing(out, overwrite=("*",) if replaced else ())
     if replaced:
-        for name in ("vocab", "shards", "model", "task", "classifier", "classifier-from-random"):
+        for name in _MADE:
             shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / _SUMMARY, to_json(started))
-
-
-def _gather(path: Path, progress: Progress) -> None:
-    """Write the library documentation as a corpus: one module a line, with the package it belongs to."""
-    report = LibraryReport()
-    lines = []
-    with progress.task("reading documentation", None, "modules") as task:
-        for number, document in enumerate(library_documents(report), start=1):
-            lines.append(
-                json.dumps(
-                    {
-                        "text": "\n\n".join(document.paragraphs),
-                        "package": document.package,
-                        "module": document.module,
-                    },
-                    ensure_ascii=False,
-                )
-            )
-            if number % 100 == 0:
-                task.update(number)
-    found, total = len(lines), sum(map(len, lines))
-    if total > _CHARACTERS:
-        # In a large environment there is more than a few minutes can use: a fixed random part of the modules is taken.
-        order = Stream(0, "quickstart modules").permutation(len(lines))
-        taken = np.cumsum([len(lines[number]) for number in order]) <= _CHARACTERS
-        lines = [lines[number] for number in sorted(order[taken].tolist())]
-    if not lines:
-        raise CorpusError("found no documentation in the installed packages", cure="give your own text with --corpus")
-    write_atomic(path, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
-    characters = sum(map(len, lines))
-    progress.say(
-        f"{len(lines):,} of {found:,} documented modules, {characters / 1e6:.1f} million characters -> {path}; "
-        f"left out: {report.modules_without_text:,} modules without prose, {report.dropped_paragraphs:,} paragraphs "
-        f"that are no prose, {report.duplicate_paragraphs:,} that stand elsewhere too, "
-        f"{report.skipped_unreadable + report.skipped_huge:,} files unreadable or huge"
-    )
 
 
 def _fitted(recipe: PretrainRecipe, data: Path, seconds: float, progress: Progress) -> PretrainRecipe:
@@ -271,7 +240,7 @@ def _compare(out: Path, corpus: Path, progress: Progress) -> Comparison:
     """Fine-tune from pretrained and from random weights on the same rows, steps and settings."""
     folder = out / "task"
     folder.mkdir()
-    train_rows, dev_rows = _label_passages(corpus)
+    train_rows, dev_rows = labelled_passages(corpus, HELD_OUT)
     for name, rows in (("train", train_rows), ("dev", dev_rows)):
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         write_atomic(folder / f"{name}.jsonl", content.encode())
@@ -293,30 +262,6 @@ def _compare(out: Path, corpus: Path, progress: Progress) -> Comparison:
     return Comparison(
         pretrained.labels, len(train_rows), len(dev_rows), pretrained.scores, scratch.scores, pretrained.majority
     )
-
-
-def _label_passages(corpus: Path) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Passages with their package, for the packages that have most: training rows, and rows of held-out modules."""
-    train: dict[str, list[str]] = {}
-    dev: dict[str, list[str]] = {}
-    for line in corpus.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        paragraphs = tuple(row["text"].split("\n\n"))
-        side = dev if belongs_to_held_out(paragraphs, HELD_OUT) else train
-        fitting = [p for p in paragraphs if _PASSAGE_WORDS[0] <= len(p.split()) <= _PASSAGE_WORDS[1]]
-        side.setdefault(row["package"], []).extend(fitting)
-    enough = [package for package in train if len(train[package]) >= ROWS_PER_LABEL and len(dev.get(package, ())) >= 10]
-    chosen = sorted(enough, key=lambda package: (-len(dev[package]), package))[:LABELS]
-    if len(chosen) < 2:
-        raise RowError("too few packages are documented well enough here", cure="give your own text with --corpus")
-    rows = []
-    for name, side, limit in (("train", train, ROWS_PER_LABEL), ("dev", dev, DEV_ROWS_PER_LABEL)):
-        found = []
-        for package in chosen:
-            order = Stream(0, f"quickstart {name} {package}").permutation(len(side[package]))[:limit]
-            found += [{"text": side[package][number], "label": package} for number in order.tolist()]
-        rows.append(found)
-    return rows[0], rows[1]
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from bertwright.files import read_json
 from bertwright.settings import Settings
 
 FORMAT = "bertwright-shards-1"
+# The names of all that stands at the top of a shard directory.
+SHARD_FILES = ("manifest.json", "tokenizer", "train-*.npy", "held_out-*.npy")
 ARRAYS = ("tokens", "sentences", "documents")
 Split = Literal["train", "held_out"]
 

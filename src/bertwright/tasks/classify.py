@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,23 +92,31 @@ def objective(model: Bert, batch: LabelledBatch) -> tuple[Tensor, dict[str, Tens
     return classification_loss(scores, batch.labels), {"accuracy": right}
 
 
-def predict_classes(model: Bert, features: Features, pad_id: int) -> list[int]:
-    """The most likely class of each row."""
+def predict_classes(
+    model: Bert, features: Features, pad_id: int, on_progress: Callable[[int], None] | None = None
+) -> list[int]:
+    """The most likely class of each row; `on_progress` is told the number of rows done."""
     device = next(model.parameters()).device
     model.eval()
     predicted = [0] * len(features.sequences)
+    done = 0
     with torch.inference_mode():
         for rows in by_length([len(s.ids) for s in features.sequences], _EVALUATION_TOKENS):
             inputs = _batch(features, rows, pad_id).to(device).inputs
             scores = model.class_scores(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask)
             for row, best in zip(rows, scores.argmax(dim=1).tolist(), strict=True):
                 predicted[row] = best
+            done += len(rows)
+            if on_progress is not None:
+                on_progress(done)
     return predicted
 
 
-def evaluate(model: Bert, features: Features, labels: int, pad_id: int) -> dict[str, float]:
-    """accuracy, macro_f1 and mcc on labelled features."""
-    return classification_scores(features.classes, predict_classes(model, features, pad_id), labels)
+def evaluate(
+    model: Bert, features: Features, labels: int, pad_id: int, on_progress: Callable[[int], None] | None = None
+) -> dict[str, float]:
+    """accuracy, macro_f1 and mcc on labelled features; `on_progress` is told the number of rows done."""
+    return classification_scores(features.classes, predict_classes(model, features, pad_id, on_progress), labels)
 
 
 def majority_accuracy(train: Features, measured: Features) -> float:

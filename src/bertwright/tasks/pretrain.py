@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -31,8 +31,13 @@ def objective(model: Bert, batch: PretrainingBatch) -> tuple[Tensor, dict[str, T
     return pretraining_loss(word_loss, sentence_loss), figures
 
 
-def held_out_scores(model: Bert, batches: Iterable[PretrainingBatch]) -> dict[str, float]:
-    """Losses and accuracies over all words and all pairs of the batches (not means of batch means)."""
+def held_out_scores(
+    model: Bert, batches: Iterable[PretrainingBatch], on_progress: Callable[[int], None] | None = None
+) -> dict[str, float]:
+    """Losses and accuracies over all words and all pairs of the batches (not means of batch means).
+
+    `on_progress` is told the number of examples done.
+    """
     device = next(model.parameters()).device
     sums: dict[str, float] = {}
     words = pairs = 0
@@ -44,6 +49,8 @@ def held_out_scores(model: Bert, batches: Iterable[PretrainingBatch]) -> dict[st
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * count[name[:3]]
             words, pairs = words + count["mlm"], pairs + count["nsp"]
+            if on_progress is not None:
+                on_progress(pairs)
     return {name: total / (words if name.startswith("mlm") else pairs) for name, total in sums.items()}
 
 

@@ -39,9 +39,9 @@ def read_rows(path: Path, fields: Sequence[str], label: str | None) -> list[Row]
     return rows
 
 
-def records(path: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a file as (file:line, columns); None reads JSONL from standard input. Raises RowError."""
-    if path is None:
+def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a file as (file:line, columns); `-` reads JSONL from standard input. Raises RowError."""
+    if str(path) == "-":
         yield from _jsonl(read_lines(None, sys.stdin.buffer, RowError), "standard input")
         return
     kinds = [suffix for suffix in path.suffixes if suffix not in {".gz", ".zst", ".xz"}]

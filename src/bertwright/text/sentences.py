@@ -6,7 +6,19 @@ The original code expects its input split already. sentencex (Wikimedia) knows a
 
 from __future__ import annotations
 
+import re
+
 import sentencex
+
+from bertwright.errors import SettingsError
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.IGNORECASE)
+
+
+def check_language(language: str) -> None:
+    """Raise SettingsError where `language` is no code; one that sentencex does not know gets its general rules."""
+    if not _LANGUAGE.fullmatch(language):
+        raise SettingsError(f"`--language` is {language!r}, which is no language code", cure="give one as en, de or zh")
 
 
 def split_sentences(paragraph: str, language: str = "en") -> list[str]:

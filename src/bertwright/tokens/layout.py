@@ -10,12 +10,12 @@ drops unassigned and private-use characters, which the original keeps; and it re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bertwright.errors import VocabularyError
+from bertwright.files import read_json, to_json
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from bertwright.tokens.wordpiece import CONTINUATION, LONGEST_WORD
@@ -23,6 +23,7 @@ from bertwright.tokens.wordpiece import CONTINUATION, LONGEST_WORD
 VOCAB_FILE = "vocab.txt"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
+TOKENIZER_FILES = (VOCAB_FILE, TOKENIZER_FILE, CONFIG_FILE)
 
 # Classes of transformers that are BertTokenizer under another name. BertJapaneseTokenizer, for one, is not: it has a
 # vocab.txt too, but splits words with a dictionary.
@@ -39,8 +40,8 @@ def tokenizer_files(tokenizer: Tokenizer, max_length: int = 512) -> dict[str, by
     """Return the content of the three files by name. `max_length` counts pieces, [CLS] and [SEP] among them."""
     return {
         VOCAB_FILE: tokenizer.vocabulary.to_bytes(),
-        TOKENIZER_FILE: _json_bytes(_tokenizer_json(tokenizer)),
-        CONFIG_FILE: _json_bytes(_tokenizer_config(tokenizer, max_length)),
+        TOKENIZER_FILE: to_json(_tokenizer_json(tokenizer)),
+        CONFIG_FILE: to_json(_tokenizer_config(tokenizer, max_length)),
     }
 
 
@@ -53,13 +54,13 @@ def read_tokenizer(directory: Path) -> Tokenizer:
     """
     if not directory.is_dir():
         raise VocabularyError("is no directory", where=directory, cure=_CURE)
-    config = _read_json(directory / CONFIG_FILE)
+    config = _read_if_there(directory / CONFIG_FILE)
     name = config.get("tokenizer_class")
     if name is not None and name not in _BERT_CLASSES:
         raise VocabularyError(
             f"`tokenizer_class` must be BertTokenizer, but is {name}", where=directory / CONFIG_FILE, cure=_CURE
         )
-    described = _read_json(directory / TOKENIZER_FILE)
+    described = _read_if_there(directory / TOKENIZER_FILE)
     if (directory / VOCAB_FILE).exists():
         vocabulary = Vocabulary.read(directory / VOCAB_FILE)
     elif described:
@@ -164,29 +165,8 @@ def _special(piece: str, type_id: int) -> dict[str, Any]:
     return {"SpecialToken": {"id": piece, "type_id": type_id}}
 
 
-def _json_bytes(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; a file that is not there is an empty one."""
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise VocabularyError(
-            f"cannot be read ({error.strerror})", where=path, cure="check the file and its permissions"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise VocabularyError(
-            f"is not JSON ({error.msg})", where=f"{path}:{error.lineno}", cure="fetch the directory again"
-        ) from None
-    except (UnicodeDecodeError, RecursionError):
-        raise VocabularyError("is not JSON", where=path, cure="fetch the directory again") from None
-    if not isinstance(content, dict):
-        raise VocabularyError("must hold a JSON object", where=path, cure="fetch the directory again")
-    return content
+def _read_if_there(path: Path) -> dict[str, Any]:
+    return read_json(path, VocabularyError) if path.exists() else {}
 
 
 def _vocabulary_within(described: Mapping[str, Any], path: Path) -> Vocabulary:

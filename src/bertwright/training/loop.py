@@ -89,6 +89,7 @@ def train(
     device = next(trainee.model.parameters()).device
     meter = _Meter()
     source = iter(batches)
+    saved = trainee.step  # a run goes on from what was saved
     stopping = wish.signal_number is not None
     while trainee.step < settings.steps and not stopping:
         batch = next(source).to(device)
@@ -113,12 +114,13 @@ def train(
         stopping = wish.signal_number is not None
         saving = trainee.step % settings.save_every == 0 or done or stopping
         if trainee.step % settings.log_every == 0 or saving:
-            hooks.report(meter.report(trainee.step, rate))
+            hooks.report(meter.report(trainee.step, rate, saved))
         if trainee.step % settings.evaluate_every == 0 or done:
             hooks.evaluate(trainee.step)
             meter.restart()
         if saving:
             hooks.save(trainee.step)
+            saved = trainee.step
             meter.restart()
     return trainee.step >= settings.steps
 
@@ -147,12 +149,13 @@ class _Meter:
         self._steps += 1
         self._tokens += tokens
 
-    def report(self, step: int, rate: float) -> Report:
+    def report(self, step: int, rate: float, saved: int) -> Report:
         means = {name: float(total) / self._steps for name, total in self._sums.items()}
         if not math.isfinite(means["loss"]):
             raise DivergenceError(
-                f"the loss is no longer a number at step {step}; the last checkpoint is kept. "
-                "Start again with a lower training.learning_rate"
+                f"the loss is no longer a number at step {step}; "
+                + (f"the checkpoint of step {saved} is kept" if saved else "nothing was saved before it")
+                + ". Start again with a lower learning_rate"
             )
         # Reading the sums has waited for the device: only now is the time that of the work.
         elapsed = time.perf_counter() - self._start

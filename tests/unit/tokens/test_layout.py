@@ -125,11 +125,11 @@ CURE = "; name a BERT model directory, with a vocab.txt or a WordPiece tokenizer
         ),
         (
             {"vocab.txt": "ok", "tokenizer_config.json": '{"do_lower_case":\n yes}'},
-            "/tokenizer_config.json:2: is not JSON (Expecting value); fetch the directory again",
+            "/tokenizer_config.json:2: this is no JSON: Expecting value",
         ),
         (
             {"vocab.txt": "ok", "tokenizer_config.json": "[]"},
-            "/tokenizer_config.json: must hold a JSON object; fetch the directory again",
+            "/tokenizer_config.json: a JSON object was expected",
         ),
         (
             {"vocab.txt": "ok", "tokenizer_config.json": '{"do_lower_case": "no"}'},

@@ -1,0 +1,81 @@
+"""The quickstart on the documentation of packages: made-up ones, small enough for a test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bertwright.cli.main import main
+from tests.made_text import ANIMALS, sentence
+
+MODULES = 70
+
+
+def write_packages(root: Path) -> None:
+    """One package a place, whose functions are documented by passages about that place."""
+    random = np.random.default_rng(0)
+    for place in ANIMALS:
+        (root / place).mkdir(parents=True)
+        for module in range(MODULES):
+            functions = []
+            for number in range(3):
+                passage = " ".join(sentence(place, random).replace(f" of the {place}", "") for _ in range(6))
+                functions.append(f'def f{number}():\n    """{passage}"""\n')
+            (root / place / f"m{module}.py").write_text("\n".join(functions))
+
+
+@pytest.mark.slow
+def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    write_packages(tmp_path / "packages")
+    monkeypatch.setattr("bertwright.text.installed_docs.library_roots", lambda: [tmp_path / "packages"])
+    out = tmp_path / "out"
+    assert main(["quickstart", "--out", str(out), "--minutes", "0.5"]) == 0
+    told = capsys.readouterr().out
+
+    corpus = [json.loads(line) for line in (out / "corpus.jsonl").read_text().splitlines()]
+    assert len(corpus) == MODULES * len(ANIMALS)
+    assert {row["package"] for row in corpus} == set(ANIMALS)
+    assert corpus[0]["module"] == "farm.m0"
+
+    rows = {
+        name: [json.loads(line) for line in (out / f"task/{name}.jsonl").read_text().splitlines()]
+        for name in ("train", "dev")
+    }
+    assert len(rows["train"]) == 100 * len(ANIMALS)
+    texts = {name: {row["text"] for row in found} for name, found in rows.items()}
+    assert not texts["train"] & texts["dev"]
+    for row in [*rows["train"], *rows["dev"]]:
+        assert any(animal in row["text"] for animal in ANIMALS[row["label"]])
+
+    summary = json.loads((out / "quickstart.json").read_text())
+    classifier = summary["classifier"]
+    assert classifier["labels"] == sorted(ANIMALS)
+    assert (classifier["train_rows"], classifier["dev_rows"]) == (len(rows["train"]), len(rows["dev"]))
+    # Which animal stands in a passage tells its package: anyone who learns at all learns that.
+    assert classifier["pretrained"]["accuracy"] > classifier["majority"] + 0.3
+    most = max(sum(row["label"] == place for row in rows["dev"]) for place in ANIMALS)
+    assert classifier["majority"] <= most / len(rows["dev"])
+    records = [
+        json.loads((out / name / "bertwright.json").read_text()) for name in ("classifier", "classifier-from-random")
+    ]
+    assert records[0]["lineage"][-1]["settings"] == records[1]["lineage"][-1]["settings"]
+    assert records[1]["lineage"][-1]["model"] == "random weights"
+
+    assert f"Which of 3 packages does a passage document? 300 rows to learn from, {len(rows['dev'])} rows" in told
+    gain = classifier["pretrained"]["accuracy"] - classifier["scratch"]["accuracy"]
+    assert f"{gain * 100:+.1f} points of accuracy, same rows, same steps" in told
+    assert f"bertwright predict {out}/classifier" in told
+
+
+def test_too_few_packages_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "packages").mkdir()
+    monkeypatch.setattr("bertwright.text.installed_docs.library_roots", lambda: [tmp_path / "packages"])
+    assert main(["quickstart", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "bertwright: found no documentation in the installed packages; give your own text with --corpus"
+    )
