@@ -33,7 +33,7 @@ from bertwright.tasks.pretrain import objective
 from bertwright.training.compilation import compile_encoder
 from bertwright.training.loop import Hooks, Report, Trainee, train
 from bertwright.training.memory import keep_big_blocks
-from bertwright.training.optimizers import adamw
+from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype
 from bertwright.training.settings import TrainingSettings
 from bertwright.training.signals import StopWish
@@ -114,7 +114,7 @@ def time_ours(shape: Shape, batch: PretrainingBatch, device: torch.device, *, co
 
     # The real loop with everything that users get: schedule, clipping, accuracies, a report after each step.
     train(
-        Trainee(model, adamw(model, settings)),
+        Trainee(model, build_optimizers(model, settings)),
         settings,
         batches=iter([batch] * settings.steps),
         objective=objective,

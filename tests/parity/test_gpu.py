@@ -14,7 +14,7 @@ from bertwright.heads.model import PRETRAINING, Bert
 from bertwright.objectives import masked_word_loss, next_sentence_loss, plain_masked_word_loss
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.training.loop import Trainee
-from bertwright.training.optimizers import adamw
+from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype, computing_in
 from bertwright.training.settings import TrainingSettings
 from tests.support import letters
@@ -114,9 +114,10 @@ def test_a_step_moves_the_weights_as_on_the_cpu() -> None:
     models = {"cpu": model()}
     models["cuda"] = copy.deepcopy(models["cpu"]).to("cuda")
     for device, made in models.items():
-        trainee = Trainee(made, adamw(made, settings))
+        trainee = Trainee(made, build_optimizers(made, settings))
         loss_of(made, device).backward()
-        trainee.optimizer.step()
+        for optimizer in trainee.optimizers:
+            optimizer.step()
     for cpu, gpu in zip(models["cpu"].parameters(), models["cuda"].parameters(), strict=True):
         # Adam's first step is the sign of the gradient: where that is all but 0, rounding decides.
         different = ((gpu.detach().cpu() - cpu.detach()).abs() > 1e-4).float().mean()

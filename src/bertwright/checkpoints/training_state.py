@@ -47,7 +47,7 @@ def latest_state(folder: Path) -> Path | None:
 
 
 def read_state(path: Path, trainee: Trainee) -> dict[str, Any]:
-    """Put a state into `trainee`, whose model and optimizer are built alike; returns state.json. Raises ModelError."""
+    """Put a state into `trainee`, whose model and optimizers are built alike; returns state.json. Raises ModelError."""
     values = read_json(path / "state.json", ModelError)
     tensors = read_tensors(path / "model.safetensors")
     parameters = dict(trainee.model.named_parameters())
@@ -58,7 +58,7 @@ def read_state(path: Path, trainee: Trainee) -> dict[str, Any]:
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[name])
-    _load_optimizer(trainee, read_tensors(path / "optimizer.safetensors"))
+    _load_optimizers(trainee, read_tensors(path / "optimizer.safetensors"))
     trainee.step = int(values["step"])
     return values
 
@@ -70,19 +70,25 @@ def _states(folder: Path) -> list[Path]:
 
 
 def _optimizer_tensors(trainee: Trainee) -> dict[str, Tensor]:
-    """The optimizer's moments as `parameter/moment`."""
-    state = trainee.optimizer.state
+    """The optimizers' moments as `parameter/moment`."""
     return {
         f"{name}/{moment}": tensor
         for name, parameter in trainee.model.named_parameters()
-        for moment, tensor in state[parameter].items()
+        for optimizer in trainee.optimizers
+        for moment, tensor in optimizer.state.get(parameter, {}).items()
     }
 
 
-def _load_optimizer(trainee: Trainee, tensors: dict[str, Tensor]) -> None:
+def _load_optimizers(trainee: Trainee, tensors: dict[str, Tensor]) -> None:
     parameters = dict(trainee.model.named_parameters())
+    owner = {
+        parameter: optimizer
+        for optimizer in trainee.optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
     for key, tensor in tensors.items():
         name, _, moment = key.rpartition("/")
         parameter = parameters[name]
         # A fused optimizer counts its steps on the device of the parameter.
-        trainee.optimizer.state[parameter][moment] = tensor.to(parameter.device)
+        owner[parameter].state[parameter][moment] = tensor.to(parameter.device)

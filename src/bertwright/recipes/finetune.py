@@ -31,7 +31,7 @@ from bertwright.tasks.classify import (
 )
 from bertwright.tasks.rows import read_rows
 from bertwright.training.loop import Trainee
-from bertwright.training.optimizers import adamw
+from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype, computing_in
 from bertwright.training.settings import PrecisionName, TrainingSettings
 from bertwright.version import VERSION
@@ -190,7 +190,7 @@ class _Session:
         self.run, self.task, self.loaded, self.labels, self.progress = run, task, loaded, labels, progress
         self.settings = settings
         self.training = settings.training(len(train_features.classes))
-        self.trainee = Trainee(model, adamw(model, self.training))
+        self.trainee = Trainee(model, build_optimizers(model, self.training))
         self.device = next(model.parameters()).device
         self.dtype = choose_dtype(settings.precision, self.device)
         self.pad_id = loaded.tokenizer.vocabulary.pad_id

@@ -28,7 +28,7 @@ from bertwright.shards.read import Shard, ShardDirectory, open_shards
 from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
 from bertwright.training.compilation import compile_encoder, refuse_without_compiler
 from bertwright.training.loop import Trainee
-from bertwright.training.optimizers import adamw
+from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype, computing_in
 from bertwright.training.settings import TrainingSettings
 from bertwright.version import VERSION
@@ -153,7 +153,7 @@ class _Session:
         progress: Progress,
     ) -> None:
         self.run, self.recipe, self.shards, self.start, self.progress = run, recipe, shards, start, progress
-        self.trainee = Trainee(model, adamw(model, recipe.training))
+        self.trainee = Trainee(model, build_optimizers(model, recipe.training))
         self.dtype, self.device = dtype, next(model.parameters()).device
         if recipe.training.compile:
             compile_encoder(model)

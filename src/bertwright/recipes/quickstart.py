@@ -41,7 +41,7 @@ from bertwright.text.documents import Document, corpus_files, read_documents
 from bertwright.text.sentences import split_sentences
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.training.loop import Hooks, Report, Trainee, train
-from bertwright.training.optimizers import adamw
+from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype
 from bertwright.training.signals import StopWish
 
@@ -188,7 +188,7 @@ def _seconds_per_step(recipe: PretrainRecipe, data: Path) -> float:
         update={"steps": count, "log_every": 1, "evaluate_every": count, "save_every": count}
     )
     train(
-        Trainee(model, adamw(model, settings)),
+        Trainee(model, build_optimizers(model, settings)),
         settings,
         batches=batches,
         objective=objective,

@@ -44,10 +44,10 @@ BatchT = TypeVar("BatchT", bound=Batch)
 
 @dataclass(slots=True)
 class Trainee:
-    """What training changes: the weights, the optimizer's moments, and the number of steps done."""
+    """What training changes: the weights, the optimizers' moments, and the number of steps done."""
 
     model: Bert
-    optimizer: torch.optim.Optimizer
+    optimizers: tuple[torch.optim.Optimizer, ...]
     step: int = 0
 
 
@@ -93,9 +93,10 @@ def train(
     stopping = wish.signal_number is not None
     while trainee.step < settings.steps and not stopping:
         batch = next(source).to(device)
-        rate = learning_rate(trainee.step, settings)
-        for group in trainee.optimizer.param_groups:
-            group["lr"] = rate
+        share = rate_share(trainee.step, settings)
+        for optimizer in trainee.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = share * group.setdefault("initial_lr", group["lr"])
         # Dropout is the one draw that torch makes. Seeding it from the step keeps law 1: no generator outlives a step.
         torch.manual_seed(Stream(settings.seed, "dropout", trainee.step).integer())
 
@@ -104,8 +105,9 @@ def train(
             loss, figures = objective(trainee.model, batch)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(trainee.model.parameters(), settings.clip_norm)
-        trainee.optimizer.step()
-        trainee.optimizer.zero_grad(set_to_none=True)
+        for optimizer in trainee.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         trainee.step += 1
         meter.add(batch.tokens, figures | {"loss": loss.detach(), "gradient_norm": norm})
 
@@ -114,7 +116,7 @@ def train(
         stopping = wish.signal_number is not None
         saving = trainee.step % settings.save_every == 0 or done or stopping
         if trainee.step % settings.log_every == 0 or saving:
-            hooks.report(meter.report(trainee.step, rate, saved))
+            hooks.report(meter.report(trainee.step, share * settings.learning_rate, saved))
         if trainee.step % settings.evaluate_every == 0 or done:
             hooks.evaluate(trainee.step)
             meter.restart()
@@ -125,10 +127,10 @@ def train(
     return trainee.step >= settings.steps
 
 
-def learning_rate(step: int, settings: TrainingSettings) -> float:
-    """The rate of a step (0 is the first)."""
+def rate_share(step: int, settings: TrainingSettings) -> float:
+    """The share of its highest learning rate that each optimizer takes at a step (0 is the first)."""
     warmup = math.ceil(settings.steps * settings.warmup_fraction)
-    return settings.learning_rate * linear_warmup_linear_decay(step, steps=settings.steps, warmup_steps=warmup)
+    return linear_warmup_linear_decay(step, steps=settings.steps, warmup_steps=warmup)
 
 
 class _Meter:

@@ -1,4 +1,4 @@
-"""Optimizers, and which parameters decay."""
+"""Which optimizer moves which parameters, and which of them decay."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bertwright.encoder.layer import EncoderLayer
+from bertwright.training.muon import Muon
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import nn
 
+    from bertwright.heads.model import Bert
     from bertwright.training.settings import TrainingSettings
 
 
@@ -20,9 +26,28 @@ def decays(parameter: nn.Parameter) -> bool:
     return parameter.dim() > 1
 
 
-def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    """AdamW over all parameters, in one fused pass; no decay on biases and norms."""
-    parameters = list(model.parameters())
+def build_optimizers(model: Bert, settings: TrainingSettings) -> tuple[torch.optim.Optimizer, ...]:
+    """The optimizers of a run; every parameter belongs to one of them."""
+    if settings.optimizer == "adamw":
+        return (adamw(model.parameters(), settings),)
+    stacked, single = [], []
+    for layer in model.encoder.layers:
+        assert isinstance(layer, EncoderLayer)
+        stacked.append(layer.attention.query_key_value.weight)
+        single += [linear.weight for linear in (layer.attention.output, layer.expand, layer.contract)]
+    moved = {*stacked, *single}
+    muon = Muon(
+        [{"params": stacked, "blocks": 3}, {"params": single, "blocks": 1}],
+        lr=settings.muon_learning_rate,
+        weight_decay=settings.weight_decay,
+    )
+    # Embeddings, biases, norms and heads stay with AdamW: they are tables and vectors, not maps between hidden states.
+    return muon, adamw((parameter for parameter in model.parameters() if parameter not in moved), settings)
+
+
+def adamw(parameters: Iterable[nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:
+    """AdamW in one fused pass; no decay on biases and norms."""
+    parameters = list(parameters)
     groups = [
         {"params": [p for p in parameters if decays(p)], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if not decays(p)], "weight_decay": 0.0},

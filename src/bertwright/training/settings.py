@@ -18,10 +18,14 @@ class TrainingSettings(Settings):
     steps: int = Field(ge=1)
     # Examples in a step.
     batch_size: int = Field(default=32, ge=1)
+    # "muon" moves the matrices inside the layers by Muon, and all else by AdamW.
+    optimizer: Literal["adamw", "muon"] = "adamw"
     # Highest learning rate, reached at the end of the warm-up.
     learning_rate: float = Field(default=1e-4, gt=0)
     # Share of the steps in which the rate climbs from 0; after them it falls to 0 on a straight line.
     warmup_fraction: float = Field(default=0.01, ge=0, le=1)
+    # The same for what Muon moves.
+    muon_learning_rate: float = Field(default=0.01, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)

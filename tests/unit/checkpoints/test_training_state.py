@@ -11,16 +11,17 @@ from bertwright.checkpoints.training_state import latest_state, read_state, writ
 from bertwright.errors import ModelError
 from bertwright.heads.model import PRETRAINING, Parts
 from bertwright.training.loop import Trainee
-from bertwright.training.optimizers import adamw
+from bertwright.training.optimizers import build_optimizers
 from bertwright.training.settings import TrainingSettings
 from tests.unit.checkpoints.small import CONFIG, small_model
 
 SETTINGS = TrainingSettings(steps=10, learning_rate=0.1)
+MUON = SETTINGS.model_copy(update={"optimizer": "muon"})
 
 
-def trainee(parts: Parts = PRETRAINING, *, seed: int = 0) -> Trainee:
+def trainee(parts: Parts = PRETRAINING, *, seed: int = 0, settings: TrainingSettings = SETTINGS) -> Trainee:
     model = small_model(parts, seed=seed)
-    return Trainee(model, adamw(model, SETTINGS))
+    return Trainee(model, build_optimizers(model, settings))
 
 
 def step(trainee: Trainee, times: int = 1) -> Trainee:
@@ -29,8 +30,9 @@ def step(trainee: Trainee, times: int = 1) -> Trainee:
         generator = torch.Generator().manual_seed(trainee.step)
         for parameter in trainee.model.parameters():
             parameter.grad = torch.randn(parameter.shape, generator=generator) + parameter.detach() / 3
-        trainee.optimizer.step()
-        trainee.optimizer.zero_grad()
+        for optimizer in trainee.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         trainee.step += 1
     return trainee
 
@@ -40,8 +42,9 @@ def content(trainee: Trainee) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name, parameter in trainee.model.named_parameters():
         tensors[name] = parameter.detach().clone()
-        for moment, value in trainee.optimizer.state[parameter].items():
-            tensors[f"{name}/{moment}"] = value.clone()
+        for optimizer in trainee.optimizers:
+            for moment, value in optimizer.state.get(parameter, {}).items():
+                tensors[f"{name}/{moment}"] = value.clone()
     return tensors
 
 
@@ -53,14 +56,18 @@ def assert_identical(found: Trainee, wanted: Trainee) -> None:
         assert torch.equal(tensor, second[name]), name
 
 
-def test_weights_and_moments_come_back_bit_for_bit(tmp_path: Path) -> None:
-    before = step(trainee(), 3)
+@pytest.mark.parametrize("settings", [SETTINGS, MUON], ids=["adamw", "muon"])
+def test_weights_and_moments_come_back_bit_for_bit(tmp_path: Path, settings: TrainingSettings) -> None:
+    before = step(trainee(settings=settings), 3)
     path = write_state(tmp_path, before, {"cursor": {"epoch": 1, "index": 7}})
-    after = trainee(seed=1)
+    after = trainee(seed=1, settings=settings)
     assert read_state(path, after) == {"step": 3, "cursor": {"epoch": 1, "index": 7}}
     assert after.step == 3
     assert_identical(after, before)
-    assert {"exp_avg", "exp_avg_sq", "step"} == {name.rpartition("/")[2] for name in content(after) if "/" in name}
+    muon = {"momentum"} if settings is MUON else set()
+    assert {"exp_avg", "exp_avg_sq", "step"} | muon == {
+        name.rpartition("/")[2] for name in content(after) if "/" in name
+    }
 
 
 def test_what_goes_on_is_what_would_have_gone_on(tmp_path: Path) -> None:
@@ -142,7 +149,7 @@ def test_another_model_is_refused_untouched(tmp_path: Path) -> None:
     wider = CONFIG.model_copy(update={"intermediate_size": 17})
     model = small_model(PRETRAINING, config=wider)
     with pytest.raises(ModelError, match="do not fit this recipe's model"):
-        read_state(path, Trainee(model, adamw(model, SETTINGS)))
+        read_state(path, Trainee(model, build_optimizers(model, SETTINGS)))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors"])

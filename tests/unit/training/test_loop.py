@@ -14,7 +14,7 @@ from bertwright.checkpoints.training_state import read_state, write_state
 from bertwright.errors import DivergenceError
 from bertwright.heads.model import Bert
 from bertwright.tasks.pretrain import objective
-from bertwright.training.loop import Hooks, Trainee, learning_rate, train
+from bertwright.training.loop import Hooks, Trainee, rate_share, train
 from bertwright.training.settings import TrainingSettings
 from bertwright.training.signals import StopWish
 from tests.unit.training.tiny import CONFIG, Diary, batches, settings, trainee
@@ -101,9 +101,17 @@ def test_the_rate_climbs_and_falls_and_is_the_optimizers() -> None:
     trained = trainee(chosen)
     run(trained, chosen, hooks=diary.hooks)
     rates = [report.learning_rate for report in diary.reports]
-    assert rates == [learning_rate(step, chosen) for step in range(10)]
+    assert rates == [0.5 * rate_share(step, chosen) for step in range(10)]
     assert rates == pytest.approx([0.25, 0.5, *(0.5 * share / 8 for share in range(8, 0, -1))])
-    assert {group["lr"] for group in trained.optimizer.param_groups} == {rates[-1]}
+    assert {group["lr"] for optimizer in trained.optimizers for group in optimizer.param_groups} == {rates[-1]}
+
+
+def test_each_optimizer_follows_the_schedule_at_its_own_rate() -> None:
+    chosen = settings(steps=4, learning_rate=0.5, muon_learning_rate=0.25, warmup_fraction=0.0, optimizer="muon")
+    trained = trainee(chosen)
+    run(trained, chosen, hooks=Diary().hooks)  # the last of four steps takes a quarter of the highest rate
+    muon, rest = ({group["lr"] for group in optimizer.param_groups} for optimizer in trained.optimizers)
+    assert (muon, rest) == ({0.0625}, {0.125})
 
 
 def test_gradients_are_cut_to_their_norm() -> None:
@@ -112,7 +120,7 @@ def test_gradients_are_cut_to_their_norm() -> None:
     def moved(clip_norm: float) -> tuple[float, float]:
         chosen, diary = settings(steps=1, learning_rate=1.0, warmup_fraction=0.0, clip_norm=clip_norm), Diary()
         trained = trainee(chosen)
-        trained.optimizer = torch.optim.SGD(trained.model.parameters(), lr=0.0)
+        trained.optimizers = (torch.optim.SGD(trained.model.parameters(), lr=1.0),)
         before = weights(trained)
         run(trained, chosen, hooks=diary.hooks)
         after = weights(trained)
@@ -261,7 +269,9 @@ def test_in_bf16_weights_and_moments_stay_in_fp32() -> None:
     trained = trainee(chosen)
     run(trained, chosen, dtype=torch.bfloat16, hooks=diary.hooks)
     kept = [*trained.model.parameters()]
-    kept += [moment for state in trained.optimizer.state.values() for moment in state.values()]
+    kept += [
+        moment for optimizer in trained.optimizers for state in optimizer.state.values() for moment in state.values()
+    ]
     assert {tensor.dtype for tensor in kept} == {torch.float32}
     plain, other = Diary(), trainee(chosen)
     run(other, chosen, hooks=plain.hooks)

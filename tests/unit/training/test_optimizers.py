@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from bertwright.heads.model import Bert, Parts
-from bertwright.training.optimizers import adamw
+from bertwright.training.muon import Muon, orthogonalised
+from bertwright.training.optimizers import adamw, build_optimizers
 from tests.unit.training.tiny import CONFIG, settings
 
 MODEL_PARTS = Parts(masked_words=True, next_sentence=True, labels=3)
@@ -13,7 +14,7 @@ MODEL_PARTS = Parts(masked_words=True, next_sentence=True, labels=3)
 def test_matrices_decay_and_biases_and_norms_do_not() -> None:
     model = Bert(CONFIG, MODEL_PARTS)
     name_of = {id(parameter): name for name, parameter in model.named_parameters()}
-    decaying, others = adamw(model, settings(weight_decay=0.25)).param_groups
+    decaying, others = adamw(model.parameters(), settings(weight_decay=0.25)).param_groups
     assert (decaying["weight_decay"], others["weight_decay"]) == (0.25, 0.0)
     with_decay = {name_of[id(parameter)] for parameter in decaying["params"]}
     without = {name_of[id(parameter)] for parameter in others["params"]}
@@ -31,7 +32,7 @@ def test_matrices_decay_and_biases_and_norms_do_not() -> None:
 
 def test_it_is_adamw_with_the_settings_given() -> None:
     chosen = settings(learning_rate=0.5, adam_beta1=0.7, adam_beta2=0.8, adam_epsilon=0.01)
-    optimizer = adamw(Bert(CONFIG, MODEL_PARTS), chosen)
+    optimizer = adamw(Bert(CONFIG, MODEL_PARTS).parameters(), chosen)
     assert type(optimizer) is torch.optim.AdamW
     for group in optimizer.param_groups:
         assert (group["lr"], group["betas"], group["eps"]) == (0.5, (0.7, 0.8), 0.01)
@@ -42,7 +43,7 @@ def test_a_step_is_that_of_the_paper(decay: float) -> None:
     """Loshchilov and Hutter 2019, algorithm 2, written out for two steps."""
     model = torch.nn.Linear(3, 2).double()
     chosen = settings(learning_rate=0.01, weight_decay=decay)
-    optimizer = adamw(model, chosen)
+    optimizer = adamw(model.parameters(), chosen)
     weight, bias = model.weight.detach().clone(), model.bias.detach().clone()
     moments = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in (("w", weight), ("b", bias))}
     for number in (1, 2):
@@ -56,3 +57,53 @@ def test_a_step_is_that_of_the_paper(decay: float) -> None:
             value.sub_(0.01 * (first / (1 - 0.9**number)) / ((second / (1 - 0.999**number)).sqrt() + 1e-6))
     torch.testing.assert_close(model.weight.detach(), weight)
     torch.testing.assert_close(model.bias.detach(), bias)
+
+
+def test_muon_takes_the_matrices_of_the_layers_and_adamw_the_rest() -> None:
+    model = Bert(CONFIG, MODEL_PARTS)
+    name_of = {parameter: name for name, parameter in model.named_parameters()}
+    muon, rest = build_optimizers(model, settings(optimizer="muon"))
+    assert isinstance(muon, Muon)
+    taken = [name_of[parameter] for group in muon.param_groups for parameter in group["params"]]
+    left = [name_of[parameter] for group in rest.param_groups for parameter in group["params"]]
+    assert sorted(taken + left) == sorted(name_of.values())
+    assert sorted(taken) == sorted(
+        name for name, parameter in model.named_parameters() if ".layers." in name and parameter.dim() == 2
+    )
+    stacked = {
+        name_of[parameter] for group in muon.param_groups if group["blocks"] == 3 for parameter in group["params"]
+    }
+    assert stacked == {name for name in taken if name.endswith("query_key_value.weight")}
+
+
+@pytest.mark.parametrize("shape", [(4, 8, 8), (2, 32, 8), (2, 8, 32)])
+def test_an_orthogonalised_matrix_keeps_its_directions_and_evens_their_lengths(shape: tuple[int, ...]) -> None:
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    found = orthogonalised(matrices)
+    lengths = torch.linalg.svdvals(found)
+    assert lengths.min() > 0.6
+    assert lengths.max() < 1.25
+    # The nearest orthogonal matrix is U V of the singular value decomposition: the same directions, all of length 1.
+    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+    inner = (found * (left @ right)).sum(dim=(-2, -1)) / (found.norm(dim=(-2, -1)) * (left @ right).norm(dim=(-2, -1)))
+    assert inner.min() > 0.97
+
+
+def test_a_step_of_muon_written_out() -> None:
+    """Two steps: Nesterov momentum, each of the stacked blocks on its own, and decay."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(24, 2, generator=generator))
+    wanted, mean = weight.detach().clone(), torch.zeros(24, 2)
+    optimizer = Muon([{"params": [weight], "blocks": 3}], lr=0.1, weight_decay=0.2, momentum=0.9)
+    for _ in range(2):
+        weight.grad = torch.randn(24, 2, generator=generator)
+        gradient = weight.grad.clone()
+        optimizer.step()
+        mean = 0.9 * mean + 0.1 * gradient
+        mixed = 0.1 * gradient + 0.9 * mean
+        for block in range(3):
+            rows = slice(8 * block, 8 * block + 8)
+            direction = orthogonalised(mixed[None, rows])[0]
+            wanted[rows] = wanted[rows] * (1 - 0.1 * 0.2) - 0.1 * 2 * direction  # the root of 8 / 2
+        torch.testing.assert_close(weight.detach(), wanted, rtol=0, atol=2e-3)
+        torch.testing.assert_close(weight.grad, gradient)

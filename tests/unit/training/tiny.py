@@ -12,7 +12,7 @@ from bertwright.batches.pretraining import PretrainingBatch
 from bertwright.encoder.config import EncoderConfig
 from bertwright.heads.model import PRETRAINING, Bert
 from bertwright.training.loop import Hooks, Report, Trainee
-from bertwright.training.optimizers import adamw
+from bertwright.training.optimizers import build_optimizers
 from bertwright.training.settings import TrainingSettings
 
 CONFIG = EncoderConfig(
@@ -32,7 +32,7 @@ def settings(**values: Any) -> TrainingSettings:
 def trainee(settings: TrainingSettings, *, seed: int = 0) -> Trainee:
     model = Bert(CONFIG, PRETRAINING)
     model.initialise(seed)
-    return Trainee(model, adamw(model, settings))
+    return Trainee(model, build_optimizers(model, settings))
 
 
 def batches(first: int = 0) -> Iterator[PretrainingBatch]:
