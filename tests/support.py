@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bertwright.files import to_json, write_atomic
 from bertwright.shards.format import Manifest
@@ -57,6 +58,12 @@ def shards_of(documents: Documents, documents_per_shard: int) -> list[Shard]:
     return [shard_of(documents[start : start + documents_per_shard], f"train-{start:05d}") for start in starts]
 
 
+def flat(document: Sequence[Sequence[int]]) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
+    """A document as the writer takes it: all ids, and the length of each sentence."""
+    ids = [token for sentence in document for token in sentence]
+    return np.array(ids, dtype=np.uint16), np.array([len(sentence) for sentence in document], dtype=np.int32)
+
+
 def write_shards(
     directory: Path,
     documents: Documents,
@@ -72,9 +79,9 @@ def write_shards(
     train = ShardWriter(directory, "train", len(vocabulary), tokens_per_shard)
     aside = ShardWriter(directory, "held_out", len(vocabulary), tokens_per_shard)
     for document in documents:
-        train.add(document)
+        train.add(*flat(document))
     for document in held_out:
-        aside.add(document)
+        aside.add(*flat(document))
     manifest = Manifest(
         vocabulary_sha256=vocabulary.sha256,
         vocabulary_size=len(vocabulary),

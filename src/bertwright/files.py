@@ -1,4 +1,4 @@
-"""Files that are either whole or absent (law 7), and text that comes out of any file with its line numbers.
+"""Files that are either whole or absent (law 7).
 
 Writes go to a name beside the target, are synced, then renamed. A kill leaves at most a `*.partial` beside the target,
 or a `*.old` where a directory was being replaced; the next write to the same target clears them up and says so.
@@ -9,22 +9,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import gzip
 import hashlib
-import io
 import json
-import lzma
 import os
 import shutil
-import zlib
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-import zstandard
-
-from bertwright.errors import BertwrightError, CorpusError, StorageError, UserFault
+from bertwright.errors import BertwrightError, Stopped, StorageError, UserFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -84,14 +78,35 @@ def new_directory(
         _clear_old(path, say or _tell_nobody)
         try:
             yield partial
-            for folder, _, names in os.walk(partial):
-                for name in names:
-                    _sync_file(Path(folder) / name)
-                _sync_directory(Path(folder))
             _put_in_place(partial, path)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+@contextmanager
+def resumable_directory(
+    path: Path, *, overwrite: Collection[str] = (), say: Callable[[str], None] | None = None
+) -> Iterator[Path]:
+    """As `new_directory`, but what a killed or stopped run left is given to the block, which goes on with it.
+
+    A fault of the user or of the storage still removes everything; Stopped, KeyboardInterrupt and a kill keep it.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    path = path.resolve()
+    partial = path.with_name(path.name + PARTIAL)
+    with storage_faults(path):
+        partial.mkdir(parents=True, exist_ok=True)
+        with hold(partial):
+            _clear_old(path, say or _tell_nobody)
+            try:
+                yield partial
+                _put_in_place(partial, path)
+            except (Stopped, KeyboardInterrupt):
+                raise
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
 
 
 def _tell_nobody(_: str) -> None:
@@ -157,6 +172,10 @@ def refuse_existing(path: Path, *, overwrite: Collection[str] = ()) -> None:
 
 
 def _put_in_place(partial: Path, path: Path) -> None:
+    for folder, _, names in os.walk(partial):
+        for name in names:
+            sync_file(Path(folder) / name)
+        _sync_directory(Path(folder))
     if not path.exists():
         partial.rename(path)
     else:
@@ -169,7 +188,8 @@ def _put_in_place(partial: Path, path: Path) -> None:
     _sync_directory(path.parent)
 
 
-def _sync_file(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Have a file's content on the disk before this returns."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -208,110 +228,7 @@ def read_json(path: Path, fault: type[UserFault] = UserFault) -> dict[str, Any]:
     return value
 
 
-def parse_json_line(line: str, where: str, fault: type[UserFault]) -> Any:
-    """The value of one line of JSONL; raises `fault` with the place where it is none."""
-    try:
-        return json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
-        raise fault("this line is no JSON", where=where, cure="one object a line is expected") from None
-
-
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with storage_faults(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _open_bytes(path: Path) -> IO[bytes]:
-    suffix = path.suffix.lower()
-    if suffix == ".gz":
-        return io.BufferedReader(gzip.GzipFile(path), 1 << 20)
-    if suffix == ".xz":
-        return lzma.open(path, "rb")
-    if suffix == ".zst":
-        return io.BufferedReader(_ZstandardReader(path.open("rb")), 1 << 20)
-    return path.open("rb")
-
-
-class _ZstandardReader(io.RawIOBase):
-    """The frames of a .zst file as one stream (zstd -T and appended logs make several).
-
-    The library's own stream_reader takes a file that was cut short for a whole one.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._begun = False
-        self._compressed = b""
-        self._plain = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._plain:
-            if self._frame.eof:
-                self._compressed = self._frame.unused_data
-                self._frame, self._begun = zstandard.ZstdDecompressor().decompressobj(), False
-            self._compressed = self._compressed or self._file.read(1 << 14)
-            if not self._compressed:
-                if self._begun:
-                    raise EOFError("it ends in the middle of a frame")
-                return 0
-            self._begun = True
-            self._plain = memoryview(self._frame.decompress(self._compressed))
-            self._compressed = b""
-        size = min(len(buffer), len(self._plain))
-        buffer[:size] = self._plain[:size]
-        self._plain = self._plain[size:]
-        return size
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-MAX_LINE_BYTES = 256 << 20
-
-
-def read_lines(path: Path | None, stream: IO[bytes], fault: type[UserFault] = CorpusError) -> Iterator[tuple[int, str]]:
-    """Lines of UTF-8 text with their numbers from 1, without line ends; raises `fault` with file:line.
-
-    NUL bytes mean a binary file. A line may hold at most MAX_LINE_BYTES, so that a file without line ends cannot fill
-    the memory.
-    """
-    where = path or "standard input"
-    number = 0
-    while True:
-        line = stream.readline(MAX_LINE_BYTES + 1)
-        if not line:
-            return
-        number += 1
-        if len(line) > MAX_LINE_BYTES:
-            raise fault(f"a line is longer than {MAX_LINE_BYTES >> 20} MB", where=f"{where}:{number}", cure="break it")
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if b"\0" in line:
-            raise fault("this is a binary file, not text", where=f"{where}:{number}", cure="give text in UTF-8")
-        try:
-            yield number, line.decode().rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            what = f"bytes that are not UTF-8 (0x{line[error.start]:02x} at byte {error.start + 1} of the line)"
-            cure = "convert the file, as in: iconv -f latin1 -t utf-8"
-            raise fault(what, where=f"{where}:{number}", cure=cure) from None
-
-
-def lines_of(path: Path, fault: type[UserFault] = CorpusError) -> Iterator[tuple[int, str]]:
-    """Lines of a plain or compressed (.gz .zst .xz) text file; raises `fault` with file:line."""
-    try:
-        with _open_bytes(path) as stream:
-            yield from read_lines(path, stream, fault)
-    except FileNotFoundError:
-        raise fault("no such file", where=path) from None
-    except IsADirectoryError:
-        raise fault("is a directory, not a file", where=path) from None
-    except (gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError) as error:
-        raise fault(f"the compressed data is damaged: {error}", where=path) from None
-    except OSError as error:
-        raise fault(f"cannot be read: {error.strerror or error}", where=path) from None

@@ -245,7 +245,8 @@ def test_a_label_column_that_is_absent(home: Path, tmp_path: Path, fails: Run) -
         ("rows.jsonl", '{"text": "a", "label": null}\n', ":1: `label` is None, not a label"),
         ("rows.csv", "text,label\na,x,y\n", ":2: this row has 3 columns, the header 2"),
         ("rows.csv", "text,label\na,x\nb,x\n", "all rows have the label 'x'; two labels or more are needed"),
-        ("rows.parquet", "PAR1", "do not know how to read rows from `.parquet`; give .jsonl, .csv or .tsv"),
+        ("rows.parquet", "PAR1", "cannot be read as Parquet: "),
+        ("rows.xls", "", "do not know how to read rows from `.xls`; give .jsonl, .csv, .tsv or .parquet"),
     ],
 )
 def test_rows_that_are_none(home: Path, tmp_path: Path, fails: Run, name: str, content: str, what: str) -> None:

@@ -31,13 +31,13 @@ def run(
 
     Example: bertwright embed model sentences.txt --out vectors.npy
     """
-    import sys
-
     import numpy as np
 
     from bertwright.errors import RowError, UserFault
-    from bertwright.files import lines_of, read_lines, write_atomic
+    from bertwright.files import write_atomic
     from bertwright.inference.predictor import load
+    from bertwright.lines import lines_of
+    from bertwright.records import kind_of
     from bertwright.tasks.rows import SINGLE, read_rows
 
     # Told before the work, not after it.
@@ -45,10 +45,8 @@ def run(
         raise UserFault("is a directory" if out.is_dir() else "its folder does not exist", where=out)
     predictor = load(model)
     talk = Talk()
-    if file == "-":
-        texts = [line for _, line in read_lines(None, sys.stdin.buffer, RowError)]
-    elif ".txt" in Path(file).suffixes:
-        texts = [line for _, line in lines_of(Path(file), RowError)]
+    if file == "-" or kind_of(file) == ".txt":
+        texts = [line for _, line in lines_of(file, RowError)]
     else:
         texts = [row.texts[0] for row in read_rows(Path(file), SINGLE, None)]
     if not texts:

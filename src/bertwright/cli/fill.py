@@ -24,14 +24,12 @@ def run(
 
     Example: bertwright fill model "The function returns a [MASK]."
     """
-    import sys
-
     from bertwright.errors import RowError
-    from bertwright.files import read_lines
     from bertwright.inference.predictor import load
+    from bertwright.lines import lines_of
 
     predictor = load(model)
-    texts = read_lines(None, sys.stdin.buffer, RowError) if text == "-" else iter([(0, text)])
+    texts = lines_of(text, RowError) if text == "-" else iter([(0, text)])
     for number, one in texts:
         try:
             filled = predictor.fill(one, top)

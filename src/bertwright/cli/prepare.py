@@ -7,21 +7,51 @@ from typing import Annotated
 
 import typer
 
+from bertwright.cli.choices import DedupeChoice, EngineChoice, OnErrorChoice
 from bertwright.cli.talk import Talk
 
 
 def run(
-    corpus: Annotated[list[str], typer.Argument(help=".txt or .jsonl (plain, .gz, .zst, .xz), folders, globs, or -.")],
+    corpus: Annotated[
+        list[str],
+        typer.Argument(help=".txt .jsonl .csv .tsv .parquet (also .gz .zst .xz), folders, globs, s3://..., or -."),
+    ],
     vocab: Annotated[Path, typer.Option(help="Directory with the vocabulary; a model directory will do.")],
     out: Annotated[Path, typer.Option(help="Directory to write the shards to.")],
     held_out: Annotated[float, typer.Option(min=0, max=0.5, help="Share of the documents kept aside.")] = 0.02,
     language: Annotated[str, typer.Option(help="Language code, for finding sentences.")] = "en",
+    dedupe: Annotated[DedupeChoice, typer.Option(help="Leave out documents met before.")] = DedupeChoice.none,
+    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    on_error: Annotated[OnErrorChoice, typer.Option(help="skip: count bad lines and go on.")] = OnErrorChoice.stop,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
+    engine: Annotated[EngineChoice, typer.Option(help="ray: on a Ray cluster (RAY_ADDRESS).")] = EngineChoice.local,
+    tokens_per_shard: Annotated[int, typer.Option(min=1, help="Tokens after which a shard ends.")] = 1 << 24,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what --out holds.")] = False,
 ) -> None:
     """Turn a corpus into shards: documents, sentences, token ids.
 
+    The same command goes on where a killed one was. The bytes are the same however often that happens, and for any
+    number of workers.
+
     Example: bertwright prepare corpus.jsonl --vocab vocab --out shards
     """
-    from bertwright.recipes.prepare import prepare_corpus
+    from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
 
-    prepare_corpus(corpus, vocab, out, held_out=held_out, language=language, overwrite=overwrite, progress=Talk())
+    settings = PrepareSettings.from_values({
+        "held_out": held_out,
+        "language": language,
+        "dedupe": dedupe.value,
+        "text_column": text_column,
+        "on_error": on_error.value,
+        "tokens_per_shard": tokens_per_shard,
+    })  # fmt: skip
+    prepare_corpus(
+        corpus,
+        vocab,
+        out,
+        settings=settings,
+        workers=workers,
+        engine=engine.value,
+        overwrite=overwrite,
+        progress=Talk(),
+    )

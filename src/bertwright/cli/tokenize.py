@@ -20,17 +20,14 @@ def run(
 
     Example: echo "I like playing" | bertwright tokenize model
     """
-    import sys
-
     from bertwright.errors import RowError
-    from bertwright.files import lines_of, read_lines
+    from bertwright.lines import lines_of
     from bertwright.tokens.layout import read_tokenizer
     from bertwright.tokens.tokenizer import Tokenizer
     from bertwright.tokens.vocabulary import Vocabulary
 
     tokenizer = Tokenizer(Vocabulary.read(vocab)) if vocab.is_file() else read_tokenizer(vocab)
-    lines = read_lines(None, sys.stdin.buffer, RowError) if file == "-" else lines_of(Path(file), RowError)
-    for _, line in lines:
+    for _, line in lines_of(file, RowError):
         encoding = tokenizer.encode(line)
         if as_json:
             found = {

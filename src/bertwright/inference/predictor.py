@@ -17,8 +17,9 @@ from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.errors import ModelError, RowError
 from bertwright.heads.embed import Pooling, pool
 from bertwright.inference.results import Candidate, Classified, Filled
+from bertwright.records import read_records
 from bertwright.tasks.classify import FIELDS
-from bertwright.tasks.rows import PAIR, SINGLE, records, text_of
+from bertwright.tasks.rows import PAIR, SINGLE, text_of
 
 # Tokens in a batch, padding included: enough to keep two cores or a GPU busy, little enough to stay in the cache.
 _TOKEN_BUDGET = 4096
@@ -124,7 +125,7 @@ class Predictor:
         Raises ModelError where the model has no classifier, RowError where a row lacks what the model reads.
         """
         if isinstance(rows, str | Path):
-            placed = records(Path(rows))
+            placed = read_records(rows, RowError)
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
         done = 0

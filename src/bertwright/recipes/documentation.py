@@ -13,6 +13,7 @@ from bertwright.files import write_atomic
 from bertwright.progress import Progress
 from bertwright.randomness import Stream
 from bertwright.shards.write import belongs_to_held_out
+from bertwright.text.duplicates import text_digest
 from bertwright.text.installed_docs import LibraryReport, library_documents
 
 LABELS = 12
@@ -73,7 +74,7 @@ def labelled_passages(corpus: Path, held_out: float) -> tuple[list[dict[str, str
     for line in corpus.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         paragraphs = tuple(row["text"].split("\n\n"))
-        side = dev if belongs_to_held_out(paragraphs, held_out) else train
+        side = dev if belongs_to_held_out(text_digest(paragraphs), held_out) else train
         fitting = [p for p in paragraphs if PASSAGE_WORDS[0] <= len(p.split()) <= PASSAGE_WORDS[1]]
         side.setdefault(row["package"], []).extend(fitting)
     enough = [

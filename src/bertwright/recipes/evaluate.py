@@ -8,15 +8,16 @@ import torch
 
 from bertwright.batches.pretraining import PretrainingBatches
 from bertwright.checkpoints.model_directory import RECORD, LoadedModel, read_model
-from bertwright.errors import ModelError, SettingsError
+from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
 from bertwright.progress import Progress, Silent
+from bertwright.records import read_records
 from bertwright.shards.read import open_shards
 from bertwright.tasks.classify import FIELDS, load_features
 from bertwright.tasks.classify import evaluate as evaluate_classes
 from bertwright.tasks.pretrain import held_out_scores
-from bertwright.tasks.rows import PAIR, SINGLE, records
+from bertwright.tasks.rows import PAIR, SINGLE
 
 _BATCH = 64
 
@@ -39,7 +40,7 @@ def evaluate(
     task = loaded.record.get("task")
     if task not in FIELDS:
         # A foreign directory does not say what it classifies; the columns do.
-        _, first = next(records(data), ("", {}))
+        _, first = next(read_records(data, RowError), ("", {}))
         task = "pair" if all(name in first for name in PAIR) and SINGLE[0] not in first else "classify"
     longest = loaded.longest
     features = load_features(data, task, loaded.labels, loaded.tokenizer, longest, label_column)

@@ -1,23 +1,52 @@
-"""Corpus -> shards: documents -> sentences -> token ids."""
+"""Corpus -> shards: documents -> sentences -> token ids.
+
+One process reads and writes, in order; workers do what lies between. So the bytes depend on the corpus and the settings
+alone, and a run that was killed goes on from its last checkpoint to the same bytes.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bertwright.errors import CorpusError
-from bertwright.files import new_directory, refuse_existing, to_json, write_atomic
-from bertwright.progress import Progress
-from bertwright.shards.format import LONGEST_SENTENCE, SHARD_FILES, Manifest
-from bertwright.shards.write import TOKENS_PER_SHARD, ShardWriter, belongs_to_held_out
-from bertwright.text.documents import Document, ReadReport, read_documents
-from bertwright.text.sentences import check_language, split_sentences
-from bertwright.tokens.layout import read_tokenizer, tokenizer_files
-from bertwright.tokens.tokenizer import Tokenizer
+from pydantic import Field
 
-_REPORT_EVERY = 50
+from bertwright.errors import CorpusError, Stopped
+from bertwright.files import refuse_existing, resumable_directory, to_json, write_atomic
+from bertwright.lines import STANDARD_INPUT
+from bertwright.parallel import Engine, in_order, processors
+from bertwright.progress import Progress, Task
+from bertwright.recipes.preparation import Preparation
+from bertwright.settings import Settings
+from bertwright.shards.encode import DocumentEncoder, EncodedDocuments
+from bertwright.shards.format import LONGEST_SENTENCE, SHARD_FILES, Manifest
+from bertwright.shards.write import TOKENS_PER_SHARD
+from bertwright.text.documents import OnError, ReadReport, handfuls, read_documents
+from bertwright.text.duplicates import Dedupe
+from bertwright.text.sentences import check_language
+from bertwright.tokens.layout import read_tokenizer, tokenizer_files
+from bertwright.training.signals import StopWish, stop_wishes
+
+# What a worker gets at once: enough to be worth the way, little enough to be done in a blink.
+_CHARACTERS_AT_ONCE = 1 << 20
+_CHECKPOINT_SECONDS = 30.0
+
+
+class PrepareSettings(Settings):
+    """What the bytes of a shard directory follow from, beside the corpus and the vocabulary."""
+
+    # Share of the documents kept aside to measure on.
+    held_out: float = Field(default=0.02, ge=0, le=0.5)
+    # Language code, for finding sentences.
+    language: str = "en"
+    # Documents to leave out: none, those that were there before, or also those that are nearly so.
+    dedupe: Dedupe = "none"
+    # Column of a table that holds the text.
+    text_column: str = "text"
+    # What to do with a line or row that is no document.
+    on_error: OnError = "stop"
+    tokens_per_shard: int = Field(default=TOKENS_PER_SHARD, ge=1)
 
 
 def prepare_corpus(
@@ -25,104 +54,90 @@ def prepare_corpus(
     vocab: Path,
     out: Path,
     *,
-    held_out: float = 0.02,
-    language: str = "en",
-    tokens_per_shard: int = TOKENS_PER_SHARD,
+    settings: PrepareSettings | None = None,
+    workers: int | None = None,
+    engine: Engine = "local",
     overwrite: bool = False,
     progress: Progress,
 ) -> Manifest:
-    """Turn a corpus into a shard directory; a share `held_out` of its documents is kept aside to measure on.
+    """Turn a corpus into a shard directory, on `workers` processes (None: one a core).
 
-    The same corpus and vocabulary give the same bytes. Raises CorpusError or VocabularyError.
+    The same corpus, vocabulary and settings give the same bytes. Raises CorpusError or VocabularyError, or Stopped
+    after saving what is done.
     """
+    settings = settings or PrepareSettings()
+    begun = time.perf_counter()
     replaceable = SHARD_FILES if overwrite else ()
     refuse_existing(out, overwrite=replaceable)
-    check_language(language)
+    check_language(settings.language)
     tokenizer = read_tokenizer(vocab)
-    size = len(tokenizer.vocabulary)
-    counts: Counter[str] = Counter()
     report = ReadReport()
-    corpus_hash = hashlib.sha256()
-    with new_directory(out, overwrite=replaceable, say=progress.say) as partial:
-        train = ShardWriter(partial, "train", size, tokens_per_shard)
-        aside = ShardWriter(partial, "held_out", size, tokens_per_shard)
-        # One document alone cannot be measured on, having no negatives: the first waits for a second.
-        waiting: list[list[list[int]]] = []
-        with progress.task("preparing", None, "documents") as task:
-            for document in read_documents(sources, report):
-                counts["documents"] += 1
-                corpus_hash.update("\n\n".join(document.paragraphs).encode() + b"\0")
-                sentences = document_ids(document, tokenizer, language, counts)
-                if counts["documents"] % _REPORT_EVERY == 0:
-                    task.update(counts["documents"], f"{counts['tokens']:,} tokens")
-                if not sentences:
-                    counts["documents_without_tokens"] += 1
-                elif not belongs_to_held_out(document.paragraphs, held_out):
-                    train.add(sentences)
-                elif aside.documents or waiting:
-                    for one in [*waiting, sentences]:
-                        aside.add(one)
-                    waiting = []
-                else:
-                    waiting = [sentences]
-        for one in waiting:
-            train.add(one)
-        counts["empty_documents"] = report.empty_documents
-        _refuse_small(sources, train.documents, aside.documents, counts)
+    with resumable_directory(out, overwrite=replaceable, say=progress.say) as partial:
+        identity = {
+            "sources": list(sources),
+            "vocabulary_sha256": tokenizer.vocabulary.sha256,
+            "tokenizer": tokenizer.settings(),
+            "settings": settings.model_dump(),
+        }
+        preparation = Preparation(
+            partial, identity, len(tokenizer.vocabulary), settings.held_out, settings.tokens_per_shard
+        )
+        may_resume = STANDARD_INPUT not in sources
+        preparation.begin(resume=may_resume, dedupe=settings.dedupe, say=progress.say)
+        documents = read_documents(sources, report, text_column=settings.text_column, on_error=settings.on_error)
+        encoder = DocumentEncoder(tokenizer, settings.language, near=settings.dedupe == "near")
+        with progress.task("preparing", None, "documents") as task, stop_wishes() as wish:
+            several = handfuls(preparation.skip(documents, encoder), _CHARACTERS_AT_ONCE)
+            encoded = in_order(encoder, several, workers=workers or processors(), engine=engine)
+            _write(preparation, encoded, report, task, wish, may_resume=may_resume)
+        preparation.counts["empty_documents"] = report.empty_documents
+        preparation.counts["skipped"] = report.skipped
+        preparation.finish()
+        _refuse_small(sources, preparation)
         (partial / "tokenizer").mkdir()
         for name, content in tokenizer_files(tokenizer).items():
             write_atomic(partial / "tokenizer" / name, content)
-        manifest = Manifest(
-            vocabulary_sha256=tokenizer.vocabulary.sha256,
-            vocabulary_size=size,
-            corpus_sha256=corpus_hash.hexdigest(),
-            language=language,
-            held_out_fraction=held_out,
-            counts={
-                **{name: counts[name] for name in _COUNTED},
-                "train_documents": train.documents,
-                "held_out_documents": aside.documents,
-            },
-            shards=train.close() + aside.close(),
-        )
+        manifest = preparation.manifest(tokenizer.vocabulary.sha256, settings.language)
         write_atomic(partial / "manifest.json", to_json(manifest.model_dump()))
-    for line in _summary(manifest, report, out):
+        preparation.clear()
+    for line in _summary(manifest, report, out, time.perf_counter() - begun):
         progress.say(line)
     return manifest
 
 
-_COUNTED = (
-    "documents",
-    "sentences",
-    "tokens",
-    "unknown_tokens",
-    "empty_documents",
-    "documents_without_tokens",
-    "sentences_without_tokens",
-    "sentences_broken",
-)
+def _write(
+    preparation: Preparation,
+    encoded: Iterator[EncodedDocuments],
+    report: ReadReport,
+    task: Task,
+    wish: StopWish,
+    *,
+    may_resume: bool,
+) -> None:
+    saved = begun = time.perf_counter()
+    for several in encoded:
+        written = [preparation.add(document) for document in several]
+        now = time.perf_counter()
+        figures = f"{preparation.counts['tokens']:,} tokens, {report.progress(now - begun)}"
+        task.update(preparation.documents, figures)
+        stopping = wish.signal_number is not None
+        if may_resume and (any(written) or stopping or now - saved > _CHECKPOINT_SECONDS):
+            preparation.save()
+            saved = time.perf_counter()
+        if stopping:
+            assert wish.signal_number is not None
+            how = (
+                "and saved; the same command goes on from there"
+                if may_resume
+                else "; standard input cannot be read again"
+            )
+            raise Stopped(f"stopped after {preparation.documents:,} documents {how}", wish.signal_number)
 
 
-def document_ids(document: Document, tokenizer: Tokenizer, language: str, counts: Counter[str]) -> list[list[int]]:
-    """The sentences of a document as ids, none empty and none longer than LONGEST_SENTENCE; what happens is counted."""
-    found = []
-    for paragraph in document.paragraphs:
-        for sentence in split_sentences(paragraph, language):
-            ids = tokenizer.ids(sentence)
-            counts["tokens"] += len(ids)
-            counts["unknown_tokens"] += ids.count(tokenizer.vocabulary.unk_id)
-            if not ids:
-                counts["sentences_without_tokens"] += 1
-            elif len(ids) > LONGEST_SENTENCE:
-                counts["sentences_broken"] += 1
-            found += [ids[start : start + LONGEST_SENTENCE] for start in range(0, len(ids), LONGEST_SENTENCE)]
-    counts["sentences"] += len(found)
-    return found
-
-
-def _refuse_small(sources: Sequence[str], documents: int, aside: int, counts: Counter[str]) -> None:
+def _refuse_small(sources: Sequence[str], preparation: Preparation) -> None:
     where = " ".join(sources)
-    if not counts["documents"]:
+    documents, aside = preparation.train.documents, preparation.aside.documents
+    if not preparation.documents:
         raise CorpusError("the corpus is empty: there is no text in it", where=where)
     if documents < 2 and aside:
         what = f"{documents + aside} documents are too few to keep some aside: {documents} would be left to train on"
@@ -135,25 +150,37 @@ def _refuse_small(sources: Sequence[str], documents: int, aside: int, counts: Co
         raise CorpusError(what, where=where, cure=cure)
 
 
-def _summary(manifest: Manifest, report: ReadReport, out: Path) -> list[str]:
+def _summary(manifest: Manifest, report: ReadReport, out: Path, seconds: float) -> Iterator[str]:
     counts = manifest.counts
     unknown = counts["unknown_tokens"] / max(1, counts["tokens"])
     what = f"{counts['documents']:,} documents, {counts['sentences']:,} sentences, {counts['tokens']:,} tokens"
-    lines = [f"{what}, {unknown:.2%} [UNK] -> {out}"]
+    yield f"{what}, {unknown:.2%} [UNK] -> {out}"
+    rate = counts["tokens"] / seconds
+    size = f"{report.read_bytes / 1e6:,.1f} MB as they lie, " if report.read_bytes else ""
+    yield f"{report.files:,} file(s), {size}in {seconds:,.1f} s: {rate:,.0f} tokens/s"
     if not counts["held_out_documents"] and manifest.held_out_fraction:
-        lines.append("held out: none, the corpus has too few documents; raise --held-out to measure on unseen text")
+        yield "held out: none, the corpus has too few documents; raise --held-out to measure on unseen text"
     else:
-        lines.append(f"held out: {counts['held_out_documents']:,} of the documents")
+        yield f"held out: {counts['held_out_documents']:,} of the documents"
     for layout in sorted(set(report.layouts.values())):
         files = sum(1 for found in report.layouts.values() if found == layout)
         what = "one sentence a line" if layout == "sentences" else "prose"
-        lines.append(f"{files:,} .txt file(s) read as {what}, a blank line between documents")
-    for name, what in (
-        ("empty_documents", "documents without text, passed over"),
-        ("documents_without_tokens", "documents without a token, passed over"),
-        ("sentences_without_tokens", "sentences without a token, passed over"),
-        ("sentences_broken", f"sentences longer than {LONGEST_SENTENCE} tokens, broken there (nothing lost)"),
-    ):
+        yield f"{files:,} .txt file(s) read as {what}, a blank line between documents"
+    for name, what in _DROPPED:
         if counts[name]:
-            lines.append(f"{counts[name]:,} {what}")
-    return lines
+            yield f"{counts[name]:,} {what}"
+    if report.broken_documents:
+        yield f"{report.broken_documents:,} documents broken where they grew too long for the memory (nothing lost)"
+    yield from (f"  {message}" for message in report.first_skipped)
+
+
+_DROPPED = (
+    ("empty_documents", "documents without text, passed over"),
+    ("documents_without_tokens", "documents without a token, passed over"),
+    ("exact_duplicates", "documents that were there before, left out"),
+    ("near_duplicates", "documents nearly equal to one before, left out"),
+    ("duplicate_tokens", "tokens were in those documents"),
+    ("sentences_without_tokens", "sentences without a token, passed over"),
+    ("sentences_broken", f"sentences longer than {LONGEST_SENTENCE} tokens, broken there (nothing lost)"),
+    ("skipped", "lines or rows that are no documents, skipped; the first of them:"),
+)

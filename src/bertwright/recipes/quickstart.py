@@ -31,13 +31,14 @@ from bertwright.progress import Progress
 from bertwright.randomness import Stream
 from bertwright.recipes.documentation import gather_documentation, labelled_passages
 from bertwright.recipes.finetune import FinetuneSettings, finetune
-from bertwright.recipes.prepare import prepare_corpus
+from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
 from bertwright.recipes.pretrain import Pretrained, PretrainRecipe, load_recipe, pretrain
 from bertwright.recipes.vocabulary import make_vocabulary
 from bertwright.shards.read import open_shards
 from bertwright.shards.write import belongs_to_held_out
 from bertwright.tasks.pretrain import objective
 from bertwright.text.documents import Document, corpus_files, read_documents
+from bertwright.text.duplicates import text_digest
 from bertwright.text.sentences import split_sentences
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.training.loop import Hooks, Report, Trainee, train
@@ -116,7 +117,9 @@ def quickstart(
     progress.say("2. vocabulary")
     make_vocabulary([str(source)], out / "vocab", size=VOCABULARY_SIZE, progress=progress)
     progress.say("3. shards")
-    prepare_corpus([str(source)], out / "vocab", out / "shards", held_out=HELD_OUT, progress=progress)
+    prepare_corpus(
+        [str(source)], out / "vocab", out / "shards", settings=PrepareSettings(held_out=HELD_OUT), progress=progress
+    )
     progress.say("4. pretraining: masked words and next sentence")
     left = minutes * 60 * (1 - _AFTERWARDS) - (time.perf_counter() - begun)
     recipe = _fitted(load_recipe("quickstart"), out / "shards", left, progress)
@@ -202,7 +205,11 @@ def _seconds_per_step(recipe: PretrainRecipe, data: Path) -> float:
 
 
 def _held_out_documents(sources: Sequence[str]) -> Iterator[Document]:
-    return (document for document in read_documents(sources) if belongs_to_held_out(document.paragraphs, HELD_OUT))
+    return (
+        document
+        for document in read_documents(sources)
+        if belongs_to_held_out(text_digest(document.paragraphs), HELD_OUT)
+    )
 
 
 def _fill_held_out(model: Path, sources: Sequence[str], wanted: int = 5) -> list[MaskedSentence]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bertwright.errors import CorpusError
-from bertwright.files import new_directory, refuse_existing, write_atomic
+from bertwright.files import new_directory, refuse_existing, storage_faults, write_atomic
+from bertwright.parallel import in_order, processors
 from bertwright.progress import Progress
-from bertwright.text.documents import ReadReport, read_documents
+from bertwright.text.documents import OnError, ReadReport, handfuls, read_documents
 from bertwright.tokens.layout import TOKENIZER_FILES, tokenizer_files
 from bertwright.tokens.learn import learn_vocabulary
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import Vocabulary
 from bertwright.tokens.wordpiece import CONTINUATION
-from bertwright.tokens.words import count_words
+from bertwright.tokens.words import WordCounter, WordTally
 
-_REPORT_EVERY = 200
+MAX_WORDS = 5_000_000
+_CHARACTERS_AT_ONCE = 4 << 20
 
 
 def make_vocabulary(
@@ -28,35 +32,65 @@ def make_vocabulary(
     strip_accents: bool | None = None,
     split_cjk: bool = True,
     alphabet_limit: int = 1000,
+    unused: int = 0,
+    max_words: int = MAX_WORDS,
+    text_column: str = "text",
+    on_error: OnError = "stop",
+    workers: int | None = None,
     overwrite: bool = False,
     progress: Progress,
 ) -> Tokenizer:
-    """Learn a WordPiece vocabulary of `size` pieces and write it as a tokenizer directory. Raises CorpusError."""
+    """Learn a WordPiece vocabulary of `size` pieces and write it as a tokenizer directory.
+
+    The same text gives the same bytes, in any order of the files and on any number of `workers` (None: one a core).
+    Beyond `max_words` distinct words, counts go to files beside `out`, and the rarest words are left out in the end.
+
+    Raises CorpusError, or VocabularyError where `size` is too small.
+    """
     replaceable = TOKENIZER_FILES if overwrite else ()
     refuse_existing(out, overwrite=replaceable)
     report = ReadReport()
-    with progress.task("counting words", None, "documents") as task:
-
-        def texts() -> Iterator[str]:
-            for number, document in enumerate(read_documents(sources, report), start=1):
-                if number % _REPORT_EVERY == 0:
-                    task.update(number)
-                yield from document.paragraphs
-
-        counts = count_words(texts(), lowercase=lowercase, strip_accents=strip_accents, split_cjk=split_cjk)
+    begun = time.perf_counter()
+    out.resolve().parent.mkdir(parents=True, exist_ok=True)
+    with (
+        TemporaryDirectory(prefix=f"{out.name}.words-", dir=out.resolve().parent) as folder,
+        storage_faults(out),
+        progress.task("counting words", None, "words") as task,
+    ):
+        tally = WordTally(max_words, Path(folder))
+        documents = read_documents(sources, report, text_column=text_column, on_error=on_error)
+        counter = WordCounter(lowercase, strip_accents, split_cjk)
+        words = 0
+        for found in in_order(counter, handfuls(documents, _CHARACTERS_AT_ONCE), workers=workers or processors()):
+            tally.add(found)
+            words += found.total()
+            task.update(words, report.progress(time.perf_counter() - begun))
+        counts = tally.most_frequent()
     if not counts:
         raise CorpusError("the corpus is empty: there is no word in it", where=" ".join(sources))
     with progress.task("learning pieces", size, "pieces") as task:
         vocabulary = learn_vocabulary(
-            counts, size, alphabet_limit=alphabet_limit, on_progress=lambda done, _: task.update(done)
+            counts, size, alphabet_limit=alphabet_limit, unused=unused, on_progress=lambda done, _: task.update(done)
         )
     tokenizer = Tokenizer(vocabulary, lowercase=lowercase, strip_accents=strip_accents, split_cjk=split_cjk)
     with new_directory(out, overwrite=replaceable, say=progress.say) as partial:
         for name, content in tokenizer_files(tokenizer).items():
             write_atomic(partial / name, content)
-    words = counts.total()
     few = "" if len(vocabulary) == size else f" (asked for {size:,}: the corpus holds no more pairs seen twice)"
-    progress.say(f"{len(vocabulary):,} pieces{few} from {words:,} words, {len(counts):,} of them distinct -> {out}")
+    progress.say(
+        f"{len(vocabulary):,} pieces{few} by merging pairs, from {tally.occurrences:,} words, "
+        f"{tally.distinct:,} of them distinct -> {out}"
+    )
+    if len(counts) < tally.distinct:
+        left = tally.occurrences - sum(counts.values())
+        progress.say(
+            f"{tally.distinct - len(counts):,} of the rarest words, {left / tally.occurrences:.3%} of the text, were "
+            f"not learned from: --max-words is {max_words:,}"
+        )
+    if report.skipped:
+        progress.say(f"{report.skipped:,} lines or rows that are no documents, skipped; the first of them:")
+        for message in report.first_skipped:
+            progress.say(f"  {message}")
     if report.empty_documents:
         progress.say(f"{report.empty_documents:,} documents without text, passed over")
     for line in _outside(counts, vocabulary, alphabet_limit):

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bertwright.files import sha256
+from bertwright.files import sha256, sync_file
 from bertwright.shards.format import ARRAYS, ShardEntry, Split, array_path, token_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 TOKENS_PER_SHARD = 1 << 24
+_BUFFERS = ("full", "growing")
 
 
 class _Buffer:
     """Documents gathered for one shard."""
 
     def __init__(self) -> None:
-        self.tokens: list[np.ndarray] = []
-        self.sentence_lengths: list[int] = []
+        self.tokens: list[NDArray[np.unsignedinteger]] = []
+        self.sentence_lengths: list[NDArray[np.int32]] = []
         self.document_lengths: list[int] = []
         self.size = 0
 
-    def add(self, sentences: Sequence[Sequence[int]], dtype: type[np.unsignedinteger]) -> None:
-        ids = np.fromiter((token for sentence in sentences for token in sentence), dtype=dtype)
-        self.tokens.append(ids)
-        self.sentence_lengths.extend(map(len, sentences))
-        self.document_lengths.append(len(sentences))
-        self.size += len(ids)
+    def add(self, tokens: NDArray[np.unsignedinteger], sentences: NDArray[np.int32], documents: Sequence[int]) -> None:
+        self.tokens.append(tokens)
+        self.sentence_lengths.append(sentences)
+        self.document_lengths.extend(documents)
+        self.size += len(tokens)
 
     def extend(self, other: _Buffer) -> None:
         self.tokens.extend(other.tokens)
         self.sentence_lengths.extend(other.sentence_lengths)
         self.document_lengths.extend(other.document_lengths)
         self.size += other.size
+
+    def arrays(self, dtype: type[np.unsignedinteger]) -> dict[str, NDArray[np.integer]]:
+        return {
+            "tokens": np.concatenate([np.empty(0, dtype), *self.tokens]),
+            "sentences": np.concatenate([np.empty(0, np.int32), *self.sentence_lengths]),
+            "documents": np.array(self.document_lengths, dtype=np.int64),
+        }
 
 
 class ShardWriter:
@@ -59,17 +67,19 @@ class ShardWriter:
         self.entries: list[ShardEntry] = []
         self.documents = 0
 
-    def add(self, sentences: Sequence[Sequence[int]]) -> None:
-        """Add one document: its sentences as ids, none of them empty."""
-        self._buffer.add(sentences, self._dtype)
+    def add(self, tokens: NDArray[np.unsignedinteger], sentences: NDArray[np.int32]) -> bool:
+        """Add one document: its ids, and the length of each of its sentences; returns whether a shard was written."""
+        self._buffer.add(tokens.astype(self._dtype, copy=False), sentences, [len(sentences)])
         self.documents += 1
         if len(self._buffer.document_lengths) < 2:  # a negative needs another document
-            return
+            return False
+        written = self._full is not None
         if self._full is not None:
             self._write(self._full)
             self._full = None
         if self._buffer.size >= self._limit:
             self._full, self._buffer = self._buffer, _Buffer()
+        return written
 
     def close(self) -> list[ShardEntry]:
         """Write what is left and return the entries for the manifest."""
@@ -81,37 +91,57 @@ class ShardWriter:
         self._buffer = _Buffer()
         return self.entries
 
+    def pending(self) -> dict[str, NDArray[np.integer]]:
+        """What was added and is in no shard yet; with `entries`, all that `restore` needs to go on from here."""
+        found: dict[str, NDArray[np.integer]] = {}
+        for name, buffer in zip(_BUFFERS, (self._full, self._buffer), strict=True):
+            if buffer is not None:
+                found |= {f"{name}.{array}": values for array, values in buffer.arrays(self._dtype).items()}
+        return found
+
+    def restore(self, entries: Sequence[ShardEntry], pending: dict[str, NDArray[np.integer]]) -> None:
+        """Go on where another writer was when it told its `entries` and `pending`."""
+        self.entries = list(entries)
+        buffers: list[_Buffer | None] = []
+        for name in _BUFFERS:
+            buffer = _Buffer() if f"{name}.tokens" in pending else None
+            if buffer is not None:
+                arrays = [pending[f"{name}.{array}"] for array in ARRAYS]
+                buffer.add(arrays[0], arrays[1], arrays[2].tolist())  # type: ignore[arg-type]  # as `pending` wrote them
+            buffers.append(buffer)
+        self._full, self._buffer = buffers[0], buffers[1] or _Buffer()
+        held = sum(len(buffer.document_lengths) for buffer in buffers if buffer is not None)
+        self.documents = sum(entry.documents for entry in self.entries) + held
+
     def _write(self, buffer: _Buffer) -> None:
         name = f"{self._split}-{len(self.entries):05d}"
-        arrays = {
-            "tokens": np.concatenate(buffer.tokens),
-            "sentences": _offsets(buffer.sentence_lengths),
-            "documents": _offsets(buffer.document_lengths),
-        }
+        arrays = buffer.arrays(self._dtype)
+        lengths = {"sentences": arrays["sentences"], "documents": arrays["documents"]}
+        arrays |= {array: _offsets(values) for array, values in lengths.items()}
         checksums = {}
         for array in ARRAYS:
             path = array_path(self._directory, name, array)
             np.save(path, arrays[array], allow_pickle=False)
+            sync_file(path)
             checksums[array] = sha256(path)
         self.entries.append(
             ShardEntry(
                 name=name,
                 split=self._split,
-                documents=len(buffer.document_lengths),
-                sentences=len(buffer.sentence_lengths),
+                documents=len(lengths["documents"]),
+                sentences=len(lengths["sentences"]),
                 tokens=buffer.size,
                 sha256=checksums,
             )
         )
 
 
-def _offsets(lengths: list[int]) -> np.ndarray:
+def _offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
 
 
-def belongs_to_held_out(paragraphs: Sequence[str], fraction: float) -> bool:
-    """Whether a document is kept aside, by a hash of its text: equal documents always fall on the same side."""
-    digest = hashlib.blake2b("\n".join(paragraphs).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") < fraction * 2**64
+def belongs_to_held_out(digest: int, fraction: float) -> bool:
+    """Whether a document is kept aside, by the 64 bits of its text: equal documents always fall on the same side."""
+    return digest < fraction * 2**64

@@ -1,16 +1,14 @@
-"""Labelled rows: JSONL, CSV or TSV with `text,label` or `text_a,text_b,label`."""
+"""Labelled rows: JSONL, CSV, TSV or Parquet with `text,label` or `text_a,text_b,label`."""
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bertwright.errors import RowError
-from bertwright.files import lines_of, parse_json_line, read_lines
+from bertwright.records import read_records
 
 SINGLE = ("text",)
 PAIR = ("text_a", "text_b")
@@ -31,42 +29,12 @@ def read_rows(path: Path, fields: Sequence[str], label: str | None) -> list[Row]
     Raises RowError with file:line.
     """
     rows = []
-    for place, values in records(path):
+    for place, values in read_records(path, RowError):
         texts = tuple(text_of(values, name, place) for name in fields)
         rows.append(Row(texts, None if label is None else _label(values, label, place), place))
     if not rows:
         raise RowError("holds no rows", where=path)
     return rows
-
-
-def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a file as (file:line, columns); `-` reads JSONL from standard input. Raises RowError."""
-    if str(path) == "-":
-        yield from _jsonl(read_lines(None, sys.stdin.buffer, RowError), "standard input")
-        return
-    kinds = [suffix for suffix in path.suffixes if suffix not in {".gz", ".zst", ".xz"}]
-    kind = kinds[-1].lower() if kinds else ""
-    lines = lines_of(path, RowError)
-    if kind == ".jsonl":
-        yield from _jsonl(lines, str(path))
-    elif kind == ".csv":
-        yield from _table(lines, path, csv.excel)
-    elif kind == ".tsv":
-        yield from _table(lines, path, _Tsv)
-    else:
-        raise RowError(
-            f"do not know how to read rows from `{kind or 'a file without an ending'}`",
-            where=path,
-            cure="give .jsonl, .csv or .tsv",
-        )
-
-
-class _Tsv(csv.Dialect):
-    """Tab-separated without quoting: a quotation mark is part of the text, as in every public task in this form."""
-
-    delimiter = "\t"
-    quoting = csv.QUOTE_NONE
-    lineterminator = "\n"
 
 
 def text_of(values: dict[str, Any], name: str, place: str) -> str:
@@ -90,43 +58,3 @@ def _column(values: dict[str, Any], name: str, place: str, cure: str = "rename o
         known = ", ".join(f"`{key}`" for key in values) or "none"
         raise RowError(f"there is no column `{name}`; the columns are {known}", where=place, cure=cure)
     return values[name]
-
-
-def _jsonl(lines: Iterator[tuple[int, str]], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in lines:
-        if not line.strip():
-            continue
-        place = f"{where}:{number}"
-        values = parse_json_line(line, place, RowError)
-        if not isinstance(values, dict):
-            raise RowError("this line is no JSON object", where=place)
-        yield place, values
-
-
-def _table(
-    lines: Iterator[tuple[int, str]], path: Path, dialect: type[csv.Dialect]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    number = 0
-
-    def counted() -> Iterator[str]:
-        nonlocal number
-        for number, line in lines:  # noqa: B007  # the number is read outside, where a row ends
-            yield line + "\n"
-
-    csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(counted(), dialect)
-    try:
-        header = next(reader, None)
-        if header is None:
-            return
-        if len(set(header)) < len(header):
-            raise RowError("a column name stands twice in the header", where=f"{path}:1")
-        for cells in reader:
-            if not cells:
-                continue
-            place = f"{path}:{number}"
-            if len(cells) != len(header):
-                raise RowError(f"this row has {len(cells)} columns, the header {len(header)}", where=place)
-            yield place, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise RowError(f"{error}", where=f"{path}:{number}") from None

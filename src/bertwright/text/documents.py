@@ -1,31 +1,38 @@
 """Documents: what a corpus is made of, whatever it lies in.
 
-A corpus is a list of paths: `.txt`, `.jsonl` (field `text`), each plain or `.gz`/`.zst`/`.xz`, folders of these, globs,
-or `-` for standard input.
+A corpus is a list of places: .txt, .jsonl, .csv, .tsv or .parquet files, plain or .gz/.zst/.xz, folders of these,
+globs, `-` for standard input, or addresses that fsspec knows, as s3://bucket/folder or hf://datasets/owner/name/*.parquet.
 
 In .txt a blank line stands between documents. Inside a document there is either one sentence a line (the layout of the
-original BERT code) or prose, perhaps broken over lines; which of the two is seen from the text.
+original BERT code) or prose, perhaps broken over lines; which of the two is seen from the text. In a table, each row is
+a document, and its text a column.
 """
 
 from __future__ import annotations
 
+import contextlib
 import glob
+import io
 import itertools
 import re
-import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, Any, Literal
 
-from bertwright.errors import CorpusError
-from bertwright.files import lines_of, parse_json_line, read_lines
+import fsspec
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+from bertwright.errors import CorpusError, UserFault
+from bertwright.lines import STANDARD_INPUT, address_faults, is_remote, lines_of, refuse, told
+from bertwright.records import TABLES, kind_of, read_records
 
-_COMPRESSION = {".gz", ".zst", ".xz"}
-_KINDS = {".txt", ".jsonl"}
+OnError = Literal["stop", "skip"]
+KINDS = (".txt", *TABLES)
+# Characters after which a document without a blank line is broken, so that no file can fill the memory.
+LONGEST_DOCUMENT = 16 << 20
 _PROBE_LINES = 1000
+_TOLD_FAULTS = 5
+_NOTHING = io.BytesIO()
 _SENTENCE_END = re.compile(r"[.!?…。！？；:\"'”’»)\]]\s*$")
 
 
@@ -43,76 +50,168 @@ class ReadReport:
 
     files: int = 0
     empty_documents: int = 0
+    broken_documents: int = 0
+    # Lines and rows that are no documents, with `on_error="skip"`; the first few of them as messages.
+    skipped: int = 0
+    first_skipped: list[str] = field(default_factory=list)
     layouts: dict[str, str] = field(default_factory=dict)
+    # Bytes of all files as they lie (None where one does not tell), and of those that were read to their end.
+    total_bytes: int | None = field(default=None, compare=False)
+    finished_bytes: int = field(default=0, compare=False)
+    _file: IO[bytes] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes read so far, of the files as they lie."""
+        at = 0
+        if self._file is not None:
+            with contextlib.suppress(OSError, ValueError):
+                at = self._file.tell()
+        return self.finished_bytes + at
+
+    def progress(self, seconds: float) -> str:
+        """How far the reading is after so many seconds, as in `12.0 of 48.0 MB read, 0:36 left`."""
+        if not self.total_bytes or not self.read_bytes:
+            return f"{self.read_bytes / 1e6:,.1f} MB read"
+        left = round(seconds * (self.total_bytes / self.read_bytes - 1))
+        return (
+            f"{self.read_bytes / 1e6:,.1f} of {self.total_bytes / 1e6:,.1f} MB read, {left // 60}:{left % 60:02d} left"
+        )
+
+    def watch(self, file: IO[bytes]) -> None:
+        """Take note of the file that is being read."""
+        self._file = file
+
+    def skip(self, fault: UserFault) -> None:
+        """Count a fault instead of raising it."""
+        self.skipped += 1
+        if len(self.first_skipped) < _TOLD_FAULTS:
+            self.first_skipped.append(str(fault))
 
 
-def corpus_files(sources: Sequence[str]) -> list[Path | None]:
-    """The files of a corpus in a fixed order; None stands for standard input. Raises CorpusError."""
-    files: list[Path | None] = []
-    for source in sources:
-        if source == "-":
-            files.append(None)
-            continue
-        path = Path(source)
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.is_file() and _kind(p) in _KINDS)
-            if not found:
-                raise CorpusError("this folder holds no .txt or .jsonl file", where=path)
-            files.extend(found)
-        elif path.exists():
-            files.append(path)
-        elif glob.has_magic(source):
-            matches = sorted(Path(match) for match in glob.glob(source, recursive=True) if Path(match).is_file())
-            if not matches:
-                raise CorpusError("no file matches", where=source)
-            files.extend(matches)
-        else:
-            raise CorpusError("no such file or folder", where=source)
+def corpus_files(sources: Sequence[str]) -> list[str]:
+    """The files of a corpus in a fixed order, `-` for standard input. Raises CorpusError."""
+    files = list(itertools.chain.from_iterable(map(_files_of, sources)))
     if not files:
         raise CorpusError("no corpus was given", cure="name files or folders, or - for standard input")
     return files
 
 
-def read_documents(sources: Sequence[str], report: ReadReport | None = None) -> Iterator[Document]:
-    """All documents of a corpus, in the order of its files. Raises CorpusError with file:line."""
+def _files_of(source: str) -> list[str]:
+    if source == STANDARD_INPUT:
+        return [source]
+    if is_remote(source):
+        return _remote_files(source)
+    path = Path(source)
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.is_file() and kind_of(p) in KINDS)
+        if not found:
+            raise CorpusError(f"this folder holds no file of {', '.join(KINDS)}", where=path)
+        return list(map(str, found))
+    if path.exists():
+        return [source]
+    if glob.has_magic(source):
+        matches = sorted(match for match in glob.glob(source, recursive=True) if Path(match).is_file())
+        if not matches:
+            raise CorpusError("no file matches", where=source)
+        return matches
+    raise CorpusError("no such file or folder", where=source)
+
+
+def _remote_files(source: str) -> list[str]:
+    with address_faults(source):
+        system, path = fsspec.core.url_to_fs(source)
+    try:
+        if glob.has_magic(path):
+            found = [match for match in system.glob(path) if system.isfile(match)]
+        elif system.isdir(path):
+            found = [name for name in system.find(path) if kind_of(name) in KINDS]
+        else:
+            found = [path] if system.exists(path) else []
+    except OSError as error:
+        raise CorpusError(f"cannot be listed: {error}", where=source) from None
+    if not found:
+        raise CorpusError("no such file, and no folder with files to read", where=source)
+    return sorted(system.unstrip_protocol(name) for name in found)
+
+
+def read_documents(
+    sources: Sequence[str],
+    report: ReadReport | None = None,
+    *,
+    text_column: str = "text",
+    on_error: OnError = "stop",
+) -> Iterator[Document]:
+    """All documents of a corpus, in the order of its files.
+
+    A line or row that is no document raises CorpusError with file:line; with `on_error="skip"` it is counted in the
+    report.
+    """
     report = report if report is not None else ReadReport()
-    for path in corpus_files(sources):
+    bad = report.skip if on_error == "skip" else refuse
+    places = corpus_files(sources)
+    sizes = [_size_of(place) for place in places]
+    report.total_bytes = None if None in sizes else sum(size or 0 for size in sizes)
+    for place, size in zip(places, sizes, strict=True):
         report.files += 1
-        kind = ".txt" if path is None else _kind(path)
-        lines = read_lines(None, sys.stdin.buffer) if path is None else lines_of(path)
-        where = "standard input" if path is None else str(path)
-        if kind == ".jsonl":
-            yield from _read_jsonl(lines, where, report)
-        elif kind == ".txt":
-            yield from _read_text(lines, where, report)
+        kind = ".txt" if place == STANDARD_INPUT else kind_of(place)
+        if kind == ".txt":
+            with contextlib.closing(lines_of(place, CorpusError, bad, report.watch)) as lines:
+                yield from _read_text(lines, told(place), report)
+        elif kind in TABLES:
+            rows = read_records(place, CorpusError, bad, columns=[text_column], opened=report.watch)
+            with contextlib.closing(rows):
+                for where, row in rows:
+                    text = row.get(text_column)
+                    if isinstance(text, str):
+                        yield from _row_document(text, where, report)
+                    else:
+                        bad(_no_text(text_column, row, where))
         else:
-            cure = "give .txt or .jsonl, plain or .gz/.zst/.xz"
-            raise CorpusError(f"do not know how to read `{kind or 'a file without an ending'}`", where=where, cure=cure)
+            cure = f"give {', '.join(KINDS)}, plain or .gz/.zst/.xz"
+            what = f"do not know how to read `{kind or 'a file without an ending'}`"
+            raise CorpusError(what, where=place, cure=cure)
+        report.finished_bytes += size or 0
+        report.watch(_NOTHING)
 
 
-def _kind(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _COMPRESSION:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
+def _no_text(column: str, row: dict[str, Any], where: str) -> CorpusError:
+    columns = ", ".join(f"`{name}`" for name in list(row)[:10]) or "none"
+    what = f"no text in the column `{column}`; the columns are {columns}"
+    return CorpusError(what, where=where, cure="name the column with --text-column")
 
 
-def _read_jsonl(lines: Iterable[tuple[int, str]], where: str, report: ReadReport) -> Iterator[Document]:
-    for number, line in lines:
-        if not line.strip():
-            continue
-        place = f"{where}:{number}"
-        row = parse_json_line(line, place, CorpusError)
-        text = row.get("text") if isinstance(row, dict) else None
-        if not isinstance(text, str):
-            raise CorpusError("no string field `text`", where=place, cure='expected {"text": "..."}')
-        # A lone surrogate is legal in JSON and in no text; the original code would fail on it later and elsewhere.
-        text = text.encode("utf-8", "replace").decode()
-        paragraphs = tuple(" ".join(part.split("\n")) for part in re.split(r"\n\s*\n", text) if part.strip())
-        if paragraphs:
-            yield Document(paragraphs, place)
-        else:
-            report.empty_documents += 1
+def handfuls(documents: Iterable[Document], characters: int) -> Iterator[list[tuple[str, ...]]]:
+    """The paragraphs of documents, some `characters` together: what one worker is given at once."""
+    handful: list[tuple[str, ...]] = []
+    size = 0
+    for document in documents:
+        handful.append(document.paragraphs)
+        size += sum(map(len, document.paragraphs))
+        if size >= characters:
+            yield handful
+            handful, size = [], 0
+    if handful:
+        yield handful
+
+
+def _size_of(place: str) -> int | None:
+    if place == STANDARD_INPUT:
+        return None
+    try:
+        return int(fsspec.core.url_to_fs(place)[0].size(place)) if is_remote(place) else Path(place).stat().st_size
+    except (OSError, TypeError):
+        return None
+
+
+def _row_document(text: str, where: str, report: ReadReport) -> Iterator[Document]:
+    # A lone surrogate is legal in JSON and in no text; the original code would fail on it later and elsewhere.
+    text = text.encode("utf-8", "replace").decode()
+    paragraphs = tuple(" ".join(part.split("\n")) for part in re.split(r"\n\s*\n", text) if part.strip())
+    if paragraphs:
+        yield Document(paragraphs, where)
+    else:
+        report.empty_documents += 1
 
 
 def _read_text(lines: Iterator[tuple[int, str]], where: str, report: ReadReport) -> Iterator[Document]:
@@ -120,20 +219,25 @@ def _read_text(lines: Iterator[tuple[int, str]], where: str, report: ReadReport)
     layout = layout_of([line for _, line in probe])
     report.layouts[where] = layout
     block: list[str] = []
-    first = 1
+    first = size = 0
     for number, line in itertools.chain(probe, lines):
-        if line.strip():
+        if line.strip() and size < LONGEST_DOCUMENT:
             if not block:
                 first = number
             block.append(line.strip())
-        elif block:
+            size += len(line)
+            continue
+        if block:
             yield _text_document(block, layout, f"{where}:{first}")
-            block = []
+            block, size = [], 0
+        if line.strip():
+            report.broken_documents += 1
+            block, first, size = [line.strip()], number, len(line)
     if block:
         yield _text_document(block, layout, f"{where}:{first}")
 
 
-def layout_of(lines: Sequence[str]) -> str:
+def layout_of(lines: Iterable[str]) -> str:
     """`sentences` where most lines end as sentences do, else `prose`."""
     written = [line for line in lines if line.strip()]
     ends = sum(1 for line in written if _SENTENCE_END.search(line))

@@ -42,7 +42,9 @@ def learn_vocabulary(
     Raises VocabularyError when `size` does not even hold specials and alphabet.
     """
     characters = _frequent_characters(word_counts, alphabet_limit)
-    specials = [PAD, *(f"[unused{number}]" for number in range(unused)), *SPECIALS[1:]]
+    free = [f"[unused{number}]" for number in range(unused)]
+    # As in the released vocabularies: [UNK] has the id 100 where there are 99 free pieces or more.
+    specials = [PAD, *free[:99], *SPECIALS[1:], *free[99:]]
     alphabet = _alphabet(word_counts, characters)
     pieces = dict.fromkeys([*specials, *alphabet])
     if size < len(pieces):

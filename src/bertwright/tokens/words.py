@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from bertwright.tokens.normalize import chunks, split_at_cjk, words
 
@@ -36,3 +40,76 @@ def count_words(
             settle()
     settle()
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class WordCounter:
+    """`count_words` of a handful of documents, as work for a process."""
+
+    lowercase: bool = True
+    strip_accents: bool | None = None
+    split_cjk: bool = True
+
+    def __call__(self, documents: Sequence[Sequence[str]]) -> Counter[str]:
+        """Count the words of documents, each its paragraphs."""
+        return count_words(
+            itertools.chain.from_iterable(documents),
+            lowercase=self.lowercase,
+            strip_accents=self.strip_accents,
+            split_cjk=self.split_cjk,
+        )
+
+
+class WordTally:
+    """Sums counts of words, of which at most some `most` are in memory; the rest lie sorted in files in `folder`.
+
+    What comes out depends on the sums alone: not on their order, nor on what was written when.
+    """
+
+    def __init__(self, most: int, folder: Path) -> None:
+        self._most = most
+        self._folder = folder
+        self._counts: Counter[str] = Counter()
+        self._runs: list[Path] = []
+        self.occurrences = self.distinct = 0
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add counts of words."""
+        self._counts.update(counts)
+        if len(self._counts) > self._most:
+            self._spill()
+
+    def most_frequent(self) -> dict[str, int]:
+        """The `most` words that stand there most often, ties by their text, with their sums; to be called once."""
+        if not self._runs:
+            self.distinct, self.occurrences = len(self._counts), self._counts.total()
+            return dict(self._counts)
+        self._spill()
+        summed = self._summed()
+        # heapq keeps no more than it will give back, however many words stream past.
+        kept = heapq.nsmallest(self._most, summed, key=lambda word: (-word[1], word[0]))
+        for run in self._runs:
+            run.unlink()
+        return dict(kept)
+
+    def _summed(self) -> Iterator[tuple[str, int]]:
+        merged = heapq.merge(*map(_read_run, self._runs))
+        for word, group in itertools.groupby(merged, key=lambda entry: entry[0]):
+            count = sum(number for _, number in group)
+            self.distinct += 1
+            self.occurrences += count
+            yield word, count
+
+    def _spill(self) -> None:
+        run = self._folder / f"words-{len(self._runs)}"
+        with run.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            file.writelines(f"{word}\t{count}\n" for word, count in sorted(self._counts.items()))
+        self._runs.append(run)
+        self._counts.clear()
+
+
+def _read_run(path: Path) -> Iterator[tuple[str, int]]:
+    with path.open(encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+        for line in file:
+            word, _, count = line.rstrip("\n").partition("\t")
+            yield word, int(count)

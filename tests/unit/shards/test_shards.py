@@ -13,7 +13,8 @@ from bertwright.errors import ShardError
 from bertwright.shards.format import ARRAYS, read_manifest, token_dtype
 from bertwright.shards.read import open_shards
 from bertwright.shards.write import ShardWriter, belongs_to_held_out
-from tests.support import PETS, letters, numbered, write_shards
+from bertwright.text.duplicates import text_digest
+from tests.support import PETS, flat, letters, numbered, write_shards
 
 # Two documents: (the cat sat)(the dog ran) and (home)(the cat ran home).
 PET_IDS = [[[5, 6, 8], [5, 7, 9]], [[10], [5, 6, 9, 10]]]
@@ -55,7 +56,7 @@ def test_the_same_documents_give_the_same_bytes(tmp_path: Path) -> None:
 def parts(directory: Path, lengths: Sequence[int], limit: int) -> list[tuple[int, int]]:
     writer = ShardWriter(directory, "train", 100, tokens_per_shard=limit)
     for length in lengths:
-        writer.add([[5] * length])
+        writer.add(*flat([[5] * length]))
     return [(entry.documents, entry.tokens) for entry in writer.close()]
 
 
@@ -92,7 +93,7 @@ def test_ids_take_two_bytes_where_they_fit() -> None:
 
 
 def test_documents_are_held_out_by_their_text() -> None:
-    texts = [(f"document number {number}", "and its end") for number in range(20_000)]
+    texts = [text_digest((f"document number {number}", "and its end")) for number in range(20_000)]
     aside = {text for text in texts if belongs_to_held_out(text, 0.1)}
     assert abs(len(aside) - 2000) < 5 * 42.5  # five standard deviations
     assert {text for text in reversed(texts) if belongs_to_held_out(text, 0.1)} == aside

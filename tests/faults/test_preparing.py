@@ -1,0 +1,170 @@
+"""Preparing a corpus: the same bytes for any number of workers, after any kill, on any engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertwright.cli.main import main
+from bertwright.files import PARTIAL
+from tests.made_text import documents
+
+KILLS = 30
+# The command line with small handfuls, and a checkpoint after each: many moments at which it can be stopped.
+STEPWISE = """
+import sys
+import bertwright.recipes.prepare as under_test
+from bertwright.cli.main import main
+
+under_test._CHARACTERS_AT_ONCE, under_test._CHECKPOINT_SECONDS = 500, 0.0
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus with duplicates, odd lines and an empty document; a vocabulary; shards made by one worker."""
+    home = tmp_path_factory.mktemp("preparing")
+    texts = [text for _, text in documents(3000)]
+    texts[50::100] = texts[0:-50:100]
+    texts[75::100] = [text + " The end." for text in texts[0:-75:100]]
+    lines = [json.dumps({"text": text}) for text in texts]
+    lines[500:500] = ["{", '{"text": ""}', '{"no": "text"}']
+    (home / "corpus.jsonl").write_text("\n".join(lines) + "\n")
+    assert (
+        main(["vocab", str(home / "corpus.jsonl"), "--size", "120", "--on-error", "skip", "--out", str(home / "vocab")])
+        == 0
+    )
+    assert main(arguments(home, home / "one", "--workers", "1")) == 0
+    return home
+
+
+def arguments(home: Path, out: Path, *more: str) -> list[str]:
+    chosen = ["--on-error", "skip", "--held-out", "0.1", "--tokens-per-shard", "5000"]
+    return ["prepare", str(home / "corpus.jsonl"), "--vocab", str(home / "vocab"), "--out", str(out), *chosen, *more]
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def wait_for(process: subprocess.Popen[Any], partial: Path, what: str) -> None:
+    """Wait until a run has begun and its checkpoint, if `what` is not empty, speaks of that."""
+    path = partial / "progress.json" if what else partial
+    while not path.exists() or (what and what not in path.read_text()):
+        assert process.poll() is None, "it ended before it could be stopped"
+        time.sleep(0.01)
+
+
+def test_any_number_of_workers_gives_the_same_bytes(home: Path, tmp_path: Path) -> None:
+    for workers in ("2", "3"):
+        assert main(arguments(home, tmp_path / workers, "--workers", workers)) == 0
+        assert content(tmp_path / workers) == content(home / "one")
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="the extra `ray` is not installed")
+def test_ray_gives_the_same_bytes(home: Path, tmp_path: Path) -> None:
+    assert main(arguments(home, tmp_path / "ray", "--engine", "ray", "--workers", "2")) == 0
+    assert content(tmp_path / "ray") == content(home / "one")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dedupe", ["none", "near"])
+def test_killed_at_random_moments_it_ends_in_the_same_bytes(home: Path, tmp_path: Path, dedupe: str) -> None:
+    """kill -9 until a run gets through; small handfuls, so that there are many moments to be killed at."""
+    wanted = tmp_path / "straight"
+    assert main(arguments(home, wanted, "--dedupe", dedupe, "--workers", "1")) == 0
+    command = [sys.executable, "-c", STEPWISE, *arguments(home, tmp_path / "out", "--dedupe", dedupe, "--workers", "1")]
+    chance = random.Random(dedupe)
+    kills = resumed = 0
+    partial = tmp_path / f"out{PARTIAL}"
+    while not (tmp_path / "out").exists():
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        if kills < KILLS:
+            wait_for(process, partial, "")
+            time.sleep(chance.uniform(0, 0.1))
+            kills += process.poll() is None
+            process.kill()
+        _, told = process.communicate(timeout=120)
+        assert process.returncode in (0, -signal.SIGKILL), told
+        resumed += "going on after" in told
+    assert kills == KILLS
+    assert resumed > KILLS // 2
+    assert content(tmp_path / "out") == content(wanted)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "straight"]
+
+
+def test_what_is_stopped_says_how_it_goes_on(home: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STEPWISE, *arguments(home, tmp_path / "out", "--workers", "1")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(process, tmp_path / f"out{PARTIAL}", "train-00000")
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "and saved; the same command goes on from there" in told
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "documents that an earlier run prepared; reading past them" in again.stderr
+    assert content(tmp_path / "out") == content(home / "one")
+
+
+def stopped(home: Path, out: Path) -> Path:
+    """What a run leaves that was killed half way; returns its folder."""
+    partial = out.with_name(out.name + PARTIAL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", STEPWISE, *arguments(home, out, "--workers", "1")],
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(process, partial, "train-00000")
+    process.kill()
+    process.wait()
+    return partial
+
+
+def test_a_shard_that_was_damaged_meanwhile_is_made_again(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partial = stopped(home, tmp_path / "out")
+    (partial / "train-00000.tokens.npy").write_bytes(b"")
+    assert main(arguments(home, tmp_path / "out", "--workers", "1")) == 0
+    assert "left by an earlier run that this one cannot go on with; begun anew" in capsys.readouterr().err
+    assert content(tmp_path / "out") == content(home / "one")
+
+
+def test_another_corpus_is_not_gone_on_with(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    moved = tmp_path / "home"
+    shutil.copytree(home, moved)
+    stopped(moved, tmp_path / "out")
+    corpus = (moved / "corpus.jsonl").read_text().splitlines(keepends=True)
+    (moved / "corpus.jsonl").write_text("".join(corpus[1:]))
+    assert main(arguments(moved, tmp_path / "out", "--workers", "1")) == 2
+    assert "the corpus is not the one that the earlier run began with" in capsys.readouterr().err
+    assert main(arguments(moved, tmp_path / "out", "--workers", "1")) == 0
+
+
+def test_duplicates_are_left_out_and_counted(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counts = {}
+    for dedupe in ("none", "exact", "near"):
+        assert main(arguments(home, tmp_path / dedupe, "--dedupe", dedupe, "--workers", "2")) == 0
+        manifest = json.loads((tmp_path / dedupe / "manifest.json").read_text())
+        counts[dedupe] = manifest["counts"]
+        assert manifest["counts"]["documents"] == 3000
+        assert (manifest["counts"]["skipped"], manifest["counts"]["empty_documents"]) == (2, 1)
+    told = capsys.readouterr().err
+    assert "30 documents that were there before, left out" in told
+    assert counts["none"]["exact_duplicates"] == 0
+    assert counts["exact"]["exact_duplicates"] == counts["near"]["exact_duplicates"] == 30
+    assert counts["near"]["near_duplicates"] >= 28  # of 30 that differ in their last two words
+    for found in counts.values():
+        kept = found["train_documents"] + found["held_out_documents"]
+        assert kept + found["exact_duplicates"] + found["near_duplicates"] == 3000
+    assert counts["exact"]["tokens"] + counts["exact"]["duplicate_tokens"] == counts["none"]["tokens"]
