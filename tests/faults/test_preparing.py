@@ -20,13 +20,18 @@ from bertwright.files import PARTIAL
 from tests.made_text import documents
 
 KILLS = 30
-# The command line with small handfuls, and a checkpoint after each: many moments at which it can be stopped.
+# The command line with a document at a time, slowly, and a checkpoint after each: many moments to be stopped at.
 STEPWISE = """
-import sys
+import sys, time
 import bertwright.recipes.prepare as under_test
 from bertwright.cli.main import main
 
-under_test._CHARACTERS_AT_ONCE, under_test._CHECKPOINT_SECONDS = 500, 0.0
+def slowly(documents, characters, original=under_test.handfuls):
+    for several in original(documents, 500):
+        time.sleep(0.001)
+        yield several
+
+under_test.handfuls, under_test._CHECKPOINT_SECONDS = slowly, 0.0
 sys.exit(main(sys.argv[1:]))
 """
 
