@@ -12,12 +12,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from bertwright.version import VERSION
+
 if TYPE_CHECKING:
     from bertwright.inference.predictor import Predictor, load
     from bertwright.recipes.evaluate import evaluate
     from bertwright.recipes.inspection import inspect
 
-__all__ = ["Predictor", "evaluate", "inspect", "load"]
+__version__ = VERSION
+__all__ = ["Predictor", "__version__", "evaluate", "inspect", "load"]
 
 _HOMES = {
     "Predictor": "bertwright.inference.predictor",
@@ -25,6 +28,10 @@ _HOMES = {
     "evaluate": "bertwright.recipes.evaluate",
     "inspect": "bertwright.recipes.inspection",
 }
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,8 @@
 """Files that are either whole or absent (law 7).
 
-Writes go to a name beside the target, are synced, then renamed. A kill leaves at most a `*.partial` beside the target,
-or a `*.old` where a directory was being replaced; the next write to the same target clears them up and says so.
+Writes go to a name beside the target, are synced, then renamed. A kill leaves at most a `.NAME.bertwright-partial`
+beside the target, or a `.NAME.bertwright-old` where a directory was being replaced; the next write to the same target
+clears them up and says so. Nobody else gives such names, so what bears them is ours.
 """
 
 from __future__ import annotations
@@ -23,8 +24,13 @@ from bertwright.errors import BertwrightError, Stopped, StorageError, UserFault
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-PARTIAL = ".partial"
-OLD = ".old"
+PARTIAL = ".bertwright-partial"
+OLD = ".bertwright-old"
+
+
+def beside(path: Path, ending: str) -> Path:
+    """The name beside `path` under which it lies while it is not, or no longer, whole."""
+    return path.with_name(f".{path.name}{ending}")
 
 
 @contextmanager
@@ -35,7 +41,8 @@ def storage_faults(path: Path) -> Iterator[None]:
     except BertwrightError:
         raise
     except OSError as error:
-        place = error.filename or path
+        # The name beside the target is ours; what the user knows is the target.
+        place = path if str(error.filename or "").endswith(PARTIAL) else error.filename or path
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"{place}: the disk is full; free some space and start again, nothing half-written was kept"
             raise StorageError(message) from None
@@ -49,7 +56,7 @@ def storage_faults(path: Path) -> Iterator[None]:
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` to `path`, whole or not at all. Raises StorageError or UserFault."""
-    partial = path.with_name(path.name + PARTIAL)
+    partial = beside(path, PARTIAL)
     with storage_faults(path):
         try:
             with partial.open("wb") as file:
@@ -73,10 +80,11 @@ def new_directory(
     """
     refuse_existing(path, overwrite=overwrite)
     path = path.resolve()  # `.` and `..` have no name to put a partial one beside
-    partial = path.with_name(path.name + PARTIAL)
+    partial = beside(path, PARTIAL)
     with storage_faults(path), _claimed(partial, say or _tell_nobody):
-        _clear_old(path, say or _tell_nobody)
         try:
+            _clear_old(path, say or _tell_nobody)
+            refuse_existing(path, overwrite=overwrite)  # what was put back is not ours to replace unasked
             yield partial
             _put_in_place(partial, path)
         except BaseException:
@@ -94,11 +102,17 @@ def resumable_directory(
     """
     refuse_existing(path, overwrite=overwrite)
     path = path.resolve()
-    partial = path.with_name(path.name + PARTIAL)
+    partial = beside(path, PARTIAL)
     with storage_faults(path):
         partial.mkdir(parents=True, exist_ok=True)
         with hold(partial):
-            _clear_old(path, say or _tell_nobody)
+            try:
+                _clear_old(path, say or _tell_nobody)
+                refuse_existing(path, overwrite=overwrite)
+            except UserFault:
+                if not any(partial.iterdir()):
+                    partial.rmdir()
+                raise
             try:
                 yield partial
                 _put_in_place(partial, path)
@@ -127,7 +141,7 @@ def _claimed(partial: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 def _clear_old(path: Path, say: Callable[[str], None]) -> None:
     """Finish what a kill between the two renames of `_put_in_place` left: the old directory under its second name."""
-    old = path.with_name(path.name + OLD)
+    old = beside(path, OLD)
     if not old.exists():
         return
     if path.exists():
@@ -147,7 +161,7 @@ def hold(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            cure = "wait for it, or choose another --out"
+            cure = "wait for it, or choose another name"
             raise UserFault("another process is writing this directory", where=directory, cure=cure) from None
         yield
     finally:
@@ -161,14 +175,14 @@ def refuse_existing(path: Path, *, overwrite: Collection[str] = ()) -> None:
     anything else is never touched, whatever the caller wished.
     """
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise UserFault("exists and is no directory", where=path, cure="choose another --out")
+        raise UserFault("exists and is no directory", where=path, cure="choose another name")
     names = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
     if names and not overwrite:
-        raise UserFault("exists and is not empty", where=path, cure="choose another --out, or give --overwrite")
+        raise UserFault("exists and is not empty", where=path, cure="choose another name, or give --overwrite")
     for name in names:
         if not any(fnmatchcase(name, pattern) for pattern in overwrite):
             what = f"holds `{name}`, which this command never makes, so --overwrite would lose it"
-            raise UserFault(what, where=path, cure="move it away, or choose another --out")
+            raise UserFault(what, where=path, cure="move it away, or choose another name")
 
 
 def _put_in_place(partial: Path, path: Path) -> None:
@@ -181,7 +195,7 @@ def _put_in_place(partial: Path, path: Path) -> None:
     else:
         # A directory cannot be renamed over a full one. The old one is moved away first, so that a kill in between
         # leaves both, under names that say which is which.
-        old = path.with_name(path.name + OLD)
+        old = beside(path, OLD)
         path.rename(old)
         partial.rename(path)
         shutil.rmtree(old)

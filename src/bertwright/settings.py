@@ -31,12 +31,7 @@ class Settings(BaseModel):
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"this is no TOML: {error}", where=where, cure="see https://toml.io") from None
-        origin: dict[str, str] = {}
-        for override in overrides or []:
-            key, value = _parse_override(override)
-            _put(values, key, value)
-            origin[key] = f"--set {key}"
-        return cls.from_values(values, where=where, text=text, origin=origin)
+        return cls._overridden(values, overrides or [], where=where, text=text)
 
     @classmethod
     def from_file(cls, path: Path, overrides: list[str] | None = None) -> Self:
@@ -66,19 +61,38 @@ class Settings(BaseModel):
             for fault in error.errors():
                 key = ".".join(str(part) for part in fault["loc"])
                 line = _line_of(text, key)
-                place = (origin or {}).get(key) or (f"{where}:{line}" if line else where)
+                given = origin or {}
+                place = given.get(key) or (f"{where}:{line}" if line else given.get(f"{key}.*", where))
                 faults.append(f"{place}: {_describe(cls, key, fault)}")
             raise SettingsError("\n".join(faults)) from None
 
     def replaced(self, overrides: list[str]) -> Self:
         """The same settings with `key=value` overrides applied; raises SettingsError."""
-        values = self.model_dump()
-        origin = {}
+        return self._overridden(self.model_dump(), overrides)
+
+    @classmethod
+    def _overridden(
+        cls, values: dict[str, Any], overrides: list[str], *, where: str = "settings", text: str = ""
+    ) -> Self:
+        origin: dict[str, str] = {}
+        faults: list[str] = []
         for override in overrides:
-            key, value = _parse_override(override)
-            _put(values, key, value)
-            origin[key] = f"--set {key}"
-        return type(self).from_values(values, origin=origin)
+            try:
+                key, value = _parse_override(override)
+                _put(values, key, value)
+                origin[key] = f"--set {key}"
+                # A table that is no setting is refused by its own name.
+                for depth in range(1, key.count(".") + 1):
+                    origin[key.rsplit(".", depth)[0] + ".*"] = f"--set {key}"
+            except SettingsError as fault:
+                faults.append(str(fault))
+        try:
+            found = cls.from_values(values, where=where, text=text, origin=origin)
+        except SettingsError as fault:
+            raise SettingsError("\n".join([*faults, str(fault)])) from None
+        if faults:
+            raise SettingsError("\n".join(faults))
+        return found
 
 
 def _parse_override(override: str) -> tuple[str, Any]:

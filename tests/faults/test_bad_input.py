@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import bertwright
 from bertwright.cli.main import main
+from bertwright.errors import UserFault
 from tests.made_text import write_corpus, write_rows
 
 Run = Callable[..., str]
@@ -231,7 +233,7 @@ def test_a_label_column_that_is_absent(home: Path, tmp_path: Path, fails: Run) -
     rows.write_text("text,klass\nThe whale.,sea\n")
     task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
     assert fails("finetune", home / "model", *task) == (
-        f"{rows}:2: there is no column `label`; the columns are `text`, `klass`; rename one, or give --label-column"
+        f"{rows}:2: there is no column `label`; the columns are `text`, `klass`; name it with --label-column"
     )
     assert not (tmp_path / "out").exists()
 
@@ -267,7 +269,9 @@ def test_an_out_that_cannot_be_written_is_told_before_the_work(home: Path, tmp_p
     rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
     missing = tmp_path / "no/such/vectors.npy"
     assert fails("embed", home / "model", rows, "--out", missing) == f"{missing}: its folder does not exist"
-    assert fails("embed", home / "model", rows, "--out", tmp_path) == f"{tmp_path}: is a directory"
+    assert fails("embed", home / "model", rows, "--out", tmp_path).startswith(
+        f"{tmp_path}: vectors are written as .npy"
+    )
 
 
 def test_an_out_that_holds_something(home: Path, tmp_path: Path, fails: Run) -> None:
@@ -277,9 +281,12 @@ def test_an_out_that_holds_something(home: Path, tmp_path: Path, fails: Run) -> 
         ["prepare", home / "corpus.jsonl", "--vocab", home / "vocab", "--out", tmp_path],
         ["pretrain", "quickstart", "--data", home / "shards", "--out", tmp_path],
         ["convert", home / "model", tmp_path],
-        ["quickstart", "--out", tmp_path],
     ):
-        assert fails(*arguments) == f"{tmp_path}: exists and is not empty; choose another --out, or give --overwrite"
+        assert fails(*arguments) == f"{tmp_path}: exists and is not empty; choose another name, or give --overwrite"
+    assert (
+        fails("quickstart", "--out", tmp_path, "--overwrite")
+        == f"{tmp_path}: exists and is not empty; choose another --out"
+    )
     assert (tmp_path / "precious.txt").read_text() == "keep me"
 
 
@@ -293,6 +300,77 @@ def test_overwrite_replaces_only_what_the_command_makes(home: Path, tmp_path: Pa
         (tmp_path / out / "precious.txt").write_text("keep me")
         assert "holds `precious.txt`, which this command never makes" in fails(*arguments, "--overwrite")
         assert (tmp_path / out / "precious.txt").read_text() == "keep me"
+    # Where there is no run of ours, nothing that looks like one is taken for it.
+    project = tmp_path / "project"
+    (project / "run" / "checkpoints").mkdir(parents=True)
+    (project / "run" / "checkpoints" / "x").write_text("keep me")
+    pretrain = ["pretrain", "bert-tiny", "--data", home / "shards", "--out", project, "--overwrite"]
+    assert "holds `run`, which this command never makes" in fails(*pretrain)
+    quickstart = tmp_path / "quickstart"
+    (quickstart / "model").mkdir(parents=True)
+    (quickstart / "model" / "mine").write_text("keep me")
+    (quickstart / "quickstart.json").write_text('{"a": 1}')
+    assert "is no file of a quickstart" in fails("quickstart", "--out", quickstart, "--overwrite")
+    (quickstart / "quickstart.json").write_text('{"unigram_baseline": {}}')
+    assert "holds `mine`, which this command never makes" in fails("quickstart", "--out", quickstart, "--overwrite")
+    assert (quickstart / "model" / "mine").read_text() == "keep me"
+
+
+def test_the_model_to_start_from_is_never_the_one_to_write(home: Path, tmp_path: Path, fails: Run) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", 20, 0)
+    model = home / "model"
+    task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", model, "--overwrite"]
+    message = f"{model}: is the model to start from, and would be lost; choose another --out"
+    assert fails("finetune", model, *task) == message
+    arguments = ["--data", home / "shards", "--init", model, "--out", model, "--overwrite"]
+    assert fails("pretrain", "bert-tiny", *arguments) == message
+
+
+def test_columns_of_ones_own_are_remembered(
+    home: Path, tmp_path: Path, fails: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("review,feeling\n" + "The whale sleeps.,good\nThe goat eats.,bad\n" * 4)
+    task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out", "--set", "epochs=1"]
+    assert "there is no column `text`; the columns are `review`, `feeling`; name it with --text-column" in fails(
+        "finetune", home / "model", *task
+    )
+    named = [*map(str, task), "--text-column", "review", "--label-column", "feeling"]
+    assert main(["finetune", str(home / "model"), *named]) == 0
+    assert main(["evaluate", str(tmp_path / "out"), str(rows)]) == 0
+    assert main(["predict", str(tmp_path / "out"), str(rows)]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["review"] == "The goat eats."
+    assert "`classify` reads 1 column(s), but 2 are named: a, b" in fails(
+        "evaluate", tmp_path / "out", rows, "--text-column", "a", "--text-column", "b"
+    )
+    semicolons = tmp_path / "semicolons.csv"
+    semicolons.write_text("text;label\na;b\n")
+    task[3] = semicolons
+    assert "the cells are parted by something else" in fails("finetune", home / "model", *task)
+
+
+def test_rows_from_standard_input_are_all_scored(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", 20, 0)
+    task = ["--task", "classify", "--train", str(rows), "--dev", str(rows), "--out", str(tmp_path / "out")]
+    assert main(["finetune", str(home / "model"), *task, "--set", "epochs=1"]) == 0
+    (tmp_path / "out/bertwright.json").unlink()  # a foreign directory does not tell its task
+    assert main(["evaluate", str(tmp_path / "out"), str(rows), "--json"]) == 0
+    from_file = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(rows.read_bytes())))
+    assert main(["evaluate", str(tmp_path / "out"), "-", "--json"]) == 0
+    assert capsys.readouterr().out == from_file
+
+
+def test_python_is_told_too(home: Path) -> None:
+    model = bertwright.load(home / "model")
+    with pytest.raises(UserFault, match="a list of texts is expected, and this is one text; put it into a list"):
+        model.embed("dog cat")
+    with pytest.raises(UserFault, match="`pooling` is 'max'; it is one of mean, cls"):
+        model.embed(["dog"], "max")  # type: ignore[arg-type]  # what the test is about
+    with pytest.raises(UserFault, match="has no classifier"):
+        next(model.predict([]))
 
 
 def test_a_language_that_is_none(home: Path, tmp_path: Path, fails: Run) -> None:
@@ -321,6 +399,10 @@ def test_lines_to_fill_are_named(home: Path, fails: Run, monkeypatch: pytest.Mon
         ("bertwright.json", {"lineage": ["pretrain"]}, "`lineage` must be a list of objects with a `step`"),
         ("config.json", {"id2label": ["sea", "farm"]}, "`id2label` must be an object of names"),
         ("config.json", {"id2label": {"0": "sea", "1": "sea"}}, "`id2label` gives two classes one name"),
+        ("bertwright.json", {"task": []}, "`task` is [], which no command writes"),
+        ("bertwright.json", {"max_length": True}, "`max_length` must be a number of tokens, but is True"),
+        ("config.json", {"hidden_size": 10**9, "num_attention_heads": 1}, "should be less than or equal to 131072"),
+        ("tokenizer_config.json", {"tokenizer_class": ["x"]}, "`tokenizer_class` must be BertTokenizer"),
     ],
 )
 def test_odd_files_in_a_model_directory(
@@ -357,7 +439,7 @@ def test_a_pair_for_a_model_of_single_texts(home: Path, tmp_path: Path, fails: R
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text('{"text_a": "The whale.", "text_b": "The crab."}\n')
     assert fails("predict", tmp_path / "out", pairs) == (
-        f"{pairs}:1: there is no column `text`; the columns are `text_a`, `text_b`; rename one"
+        f"{pairs}:1: there is no column `text`; the columns are `text_a`, `text_b`; name it with --text-column"
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bertwright.cli.main import main
-from bertwright.files import PARTIAL
+from bertwright.files import PARTIAL, beside
 from tests.made_text import documents
 
 KILLS = 30
@@ -97,7 +97,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(home: Path, tmp_path
     command = [sys.executable, "-c", STEPWISE, *arguments(home, tmp_path / "out", "--dedupe", dedupe, "--workers", "1")]
     chance = random.Random(dedupe)
     kills = resumed = 0
-    partial = tmp_path / f"out{PARTIAL}"
+    partial = beside(tmp_path / "out", PARTIAL)
     while not (tmp_path / "out").exists():
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         if kills < KILLS:
@@ -120,7 +120,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(home: Path, tmp_path
 def test_what_is_stopped_says_how_it_goes_on(home: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", STEPWISE, *arguments(home, tmp_path / "out", "--workers", "1")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    wait_for(process, tmp_path / f"out{PARTIAL}", "train-00000")
+    wait_for(process, beside(tmp_path / "out", PARTIAL), "train-00000")
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
@@ -132,7 +132,7 @@ def test_what_is_stopped_says_how_it_goes_on(home: Path, tmp_path: Path) -> None
 
 def stopped(home: Path, out: Path) -> Path:
     """What a run leaves that was killed half way; returns its folder."""
-    partial = out.with_name(out.name + PARTIAL)
+    partial = beside(out, PARTIAL)
     process = subprocess.Popen(
         [sys.executable, "-c", STEPWISE, *arguments(home, out, "--workers", "1")],
         stderr=subprocess.DEVNULL,

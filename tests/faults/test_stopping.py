@@ -120,7 +120,8 @@ def test_a_resume_with_another_recipe_is_refused(
     assert main(["pretrain", "quickstart", "--data", str(shards), "--out", out, *changed]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
     assert message == (
-        f"bertwright: {out}: the run began otherwise: `learning_rate` was 0.001 and is 0.5; resume it as it began"
+        f"bertwright: {out}: the run began otherwise: `learning_rate` was 0.001 and is 0.5; "
+        "resume it with the recipe and every --set that it began with"
     )
 
 

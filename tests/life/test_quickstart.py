@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bertwright.cli.main import main
-from tests.made_text import ANIMALS, sentence
+from tests.made_text import ANIMALS, sentence, write_corpus
 
 MODULES = 70
 
@@ -79,3 +83,25 @@ def test_too_few_packages_are_told(
     assert capsys.readouterr().err.splitlines()[-1] == (
         "bertwright: found no documentation in the installed packages; give your own text with --corpus"
     )
+
+
+@pytest.mark.slow
+def test_one_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.jsonl", 500)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "bertwright", "quickstart", "--corpus", str(corpus), "--out", str(out)]
+    command += ["--minutes", "0.5"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (metrics := out / "model/run/metrics.jsonl").exists() or not metrics.read_text():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert f"stopped and saved; the same command goes on with it, in {out}" in told
+    before = (out / "shards/manifest.json").stat().st_mtime_ns
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"{out}: going on with the quickstart that was stopped there" in again.stderr
+    assert "going on from step" in again.stderr
+    assert (out / "shards/manifest.json").stat().st_mtime_ns == before
+    assert json.loads((out / "quickstart.json").read_text())["held_out"]["mlm_accuracy"] > 0

@@ -41,7 +41,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    (tmp_path / "a.partial").write_bytes(b"left by a kill")
+    (tmp_path / ".a.bertwright-partial").write_bytes(b"left by a kill")
     write_atomic(tmp_path / "a", b"first")
     write_atomic(tmp_path / "a", b"second")
     assert (tmp_path / "a").read_bytes() == b"second"
@@ -51,7 +51,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 @needs_full
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     write_atomic(tmp_path / "a", b"old")
-    (tmp_path / "a.partial").symlink_to(FULL)
+    (tmp_path / ".a.bertwright-partial").symlink_to(FULL)
     with pytest.raises(StorageError, match="the disk is full; free some space and start again"):
         write_atomic(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old"
@@ -74,7 +74,7 @@ def test_an_interrupt_while_writing_leaves_the_old_file(tmp_path: Path, monkeypa
 def test_a_missing_folder_is_the_callers_fault(tmp_path: Path) -> None:
     with pytest.raises(UserFault) as caught:
         write_atomic(tmp_path / "no" / "a", b"")
-    assert str(caught.value) == f"{tmp_path / 'no' / 'a.partial'}: no such file or directory"
+    assert str(caught.value) == f"{tmp_path / 'no' / 'a'}: no such file or directory"
 
 
 def test_a_directory_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -100,31 +100,60 @@ def test_a_directory_vanishes_on_failure(tmp_path: Path, error: BaseException) -
 
 
 def test_what_a_kill_left_is_cleared_away(tmp_path: Path) -> None:
-    (tmp_path / "out.partial").mkdir()
-    (tmp_path / "out.partial" / "old").write_text("old")
+    (tmp_path / ".out.bertwright-partial").mkdir()
+    (tmp_path / ".out.bertwright-partial" / "old").write_text("old")
     told: list[str] = []
     with new_directory(tmp_path / "out", say=told.append) as partial:
         assert names(partial) == []
     assert names(tmp_path) == ["out"]
     assert told == [
-        f"{tmp_path}/out.partial: left unfinished by an earlier run that was killed; removed, this one begins anew"
+        (
+            f"{tmp_path}/.out.bertwright-partial: left unfinished by an earlier run that was killed; "
+            "removed, this one begins anew"
+        )
     ]
 
 
 def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
-    (tmp_path / "out.old").mkdir()
-    (tmp_path / "out.old" / "a").write_text("old")
+    (tmp_path / ".out.bertwright-old").mkdir()
+    (tmp_path / ".out.bertwright-old" / "a").write_text("old")
     told: list[str] = []
-    with pytest.raises(ValueError, match="stop"), new_directory(tmp_path / "out", say=told.append):
+    with (
+        pytest.raises(ValueError, match="stop"),
+        new_directory(tmp_path / "out", overwrite=["a"], say=told.append),
+    ):
         raise ValueError("stop")
     assert (tmp_path / "out" / "a").read_text() == "old"
-    assert told == [f"{tmp_path}/out.old: an earlier run was killed while replacing it; put back as {tmp_path}/out"]
-    (tmp_path / "out.old").mkdir()
+    assert told == [
+        f"{tmp_path}/.out.bertwright-old: an earlier run was killed while replacing it; put back as {tmp_path}/out"
+    ]
+    (tmp_path / ".out.bertwright-old").mkdir()
     told.clear()
     with new_directory(tmp_path / "out", overwrite=["a"], say=told.append) as partial:
         (partial / "a").write_text("new")
     assert names(tmp_path) == ["out"]
-    assert told == [f"{tmp_path}/out.old: already replaced when an earlier run was killed; removed"]
+    assert told == [f"{tmp_path}/.out.bertwright-old: already replaced when an earlier run was killed; removed"]
+
+
+def test_what_a_user_calls_old_or_partial_is_left_alone(tmp_path: Path) -> None:
+    for name in ("out.old", "out.partial"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.txt").write_text("keep me")
+    with new_directory(tmp_path / "out"):
+        pass
+    with new_directory(tmp_path / "out", overwrite=["*"]):
+        pass
+    for name in ("out.old", "out.partial"):
+        assert (tmp_path / name / "notes.txt").read_text() == "keep me"
+
+
+def test_what_is_put_back_is_not_replaced_unasked(tmp_path: Path) -> None:
+    (tmp_path / ".out.bertwright-old").mkdir()
+    (tmp_path / ".out.bertwright-old" / "a").write_text("old")
+    with pytest.raises(UserFault, match="exists and is not empty"), new_directory(tmp_path / "out"):
+        pass
+    assert names(tmp_path) == ["out"]
+    assert (tmp_path / "out" / "a").read_text() == "old"
 
 
 def test_what_is_not_ours_is_never_overwritten(tmp_path: Path) -> None:
@@ -136,7 +165,7 @@ def test_what_is_not_ours_is_never_overwritten(tmp_path: Path) -> None:
         pass
     assert str(caught.value) == (
         f"{out}: holds `thesis.txt`, which this command never makes, so --overwrite would lose it; "
-        "move it away, or choose another --out"
+        "move it away, or choose another name"
     )
     assert names(out) == ["thesis.txt", "train-1.npy"]
 
@@ -148,7 +177,7 @@ def test_a_directory_is_only_overwritten_when_asked(tmp_path: Path) -> None:
         (partial / "a").write_text("first")
     with pytest.raises(UserFault) as caught, new_directory(out):
         pass
-    assert str(caught.value) == f"{out}: exists and is not empty; choose another --out, or give --overwrite"
+    assert str(caught.value) == f"{out}: exists and is not empty; choose another name, or give --overwrite"
     with pytest.raises(ValueError, match="stop"), new_directory(out, overwrite=["*"]):
         raise ValueError("stop")
     assert (out / "a").read_text() == "first"
@@ -164,7 +193,7 @@ def test_a_file_or_a_link_is_never_replaced_by_a_directory(tmp_path: Path) -> No
     for name in ("file", "link"):
         with pytest.raises(UserFault) as caught:
             refuse_existing(tmp_path / name, overwrite=["*"])
-        assert str(caught.value) == f"{tmp_path / name}: exists and is no directory; choose another --out"
+        assert str(caught.value) == f"{tmp_path / name}: exists and is no directory; choose another name"
 
 
 def test_a_second_process_is_refused_and_harms_nothing(tmp_path: Path) -> None:

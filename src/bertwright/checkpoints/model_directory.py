@@ -19,7 +19,7 @@ from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError, SettingsError
 from bertwright.files import read_json, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert, Parts
-from bertwright.tokens.layout import TOKENIZER_FILES, read_tokenizer, tokenizer_files
+from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, read_tokenizer, tokenizer_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +55,7 @@ class LoadedModel:
     def longest(self) -> int:
         """Tokens that an input may have: as many as the model was trained on, where its record tells."""
         positions = min(512, self.model.config.max_position_embeddings)
-        told = self.record.get("max_length")
-        return min(positions, told) if isinstance(told, int) and told > 0 else positions
+        return min(positions, self.record.get("max_length", positions))
 
 
 def write_model(
@@ -89,8 +88,7 @@ def read_model(path: Path) -> LoadedModel:
     if not path.is_dir():
         raise ModelError("no such model directory", where=path)
     if not (path / CONFIG).exists():
-        cure = "a model directory has one; a run that was stopped goes on with --resume"
-        raise ModelError("holds no config.json, so it is no model directory", where=path, cure=cure)
+        raise ModelError("holds no config.json, so it is no model directory", where=path, cure=_what_it_is(path))
     values = read_json(path / CONFIG, ModelError)
     config = _encoder_config(values, path / CONFIG)
     tokenizer = read_tokenizer(path)
@@ -111,6 +109,7 @@ def read_model(path: Path) -> LoadedModel:
         ]
     with torch.device("meta"):
         model = Bert(config, parts)
+    unused += sorted(ours.keys() - dict(model.named_parameters()).keys())
     _assign(model, ours, path)
     _refuse_untied(theirs, values, path)
     labels = _labels(values, parts.labels, path / CONFIG)
@@ -170,17 +169,33 @@ def _record(path: Path) -> dict[str, Any]:
         return {}
     record = read_json(path, ModelError)
     lineage = record.get("lineage", [])
+    cure = "remove the file to use the model as one of unknown origin"
     if not isinstance(lineage, list) or not all(
         isinstance(s, dict) and isinstance(s.get("step"), str) for s in lineage
     ):
-        cure = "remove the file to use the model as one of unknown origin"
         raise ModelError("`lineage` must be a list of objects with a `step`", where=path, cure=cure)
+    longest = record.get("max_length", 512)
+    if type(longest) is not int or longest < 8:  # a truth value is an int too
+        raise ModelError(f"`max_length` must be a number of tokens, but is {longest!r}", where=path, cure=cure)
+    for name, kind in (("task", str), ("columns", dict)):
+        if not isinstance(record.get(name, kind()), kind):
+            raise ModelError(f"`{name}` is {record[name]!r}, which no command writes", where=path, cure=cure)
     return record
+
+
+def _what_it_is(path: Path) -> str:
+    if (path / "manifest.json").exists():
+        return "it holds shards: pretrain on them with --data"
+    if (path / "run" / "run.json").exists():
+        return "it holds a run that was stopped: go on with --resume"
+    if (path / VOCAB_FILE).exists():
+        return "it holds a vocabulary: a model is made by bertwright pretrain"
+    return "a model directory is what pretrain, finetune and convert write"
 
 
 def _parts_in(ours: dict[str, Tensor], values: dict[str, Any]) -> Parts:
     """Which parts a file of weights holds. A token classifier has a sequence classifier's names, but no use here."""
-    of_sequences = not any("TokenClassification" in name for name in values.get("architectures") or [])
+    of_sequences = not any("TokenClassification" in name for name in map(str, _listed(values.get("architectures"))))
     classifier = ours.get("classifier.dense.weight") if of_sequences else None
     if classifier is not None and (
         len(classifier) < 2 or values.get("problem_type") not in (None, "single_label_classification")
@@ -193,6 +208,10 @@ def _parts_in(ours: dict[str, Tensor], values: dict[str, Any]) -> Parts:
         next_sentence="next_sentence.dense.weight" in ours,
         labels=0 if classifier is None else len(classifier),
     )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _assign(model: Bert, tensors: dict[str, Tensor], path: Path) -> None:

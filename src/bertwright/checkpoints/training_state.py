@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bertwright.training.loop import Trainee
 
 _NAME = re.compile(r"step-(\d{8})")
+_DAMAGED = "the checkpoint is damaged; begin anew with --overwrite"
 _FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 
 
@@ -49,6 +50,8 @@ def latest_state(folder: Path) -> Path | None:
 def read_state(path: Path, trainee: Trainee) -> dict[str, Any]:
     """Put a state into `trainee`, whose model and optimizers are built alike; returns state.json. Raises ModelError."""
     values = read_json(path / "state.json", ModelError)
+    if not isinstance(values.get("step"), int):
+        raise ModelError("holds no `step`, so it is no training state", where=path / "state.json", cure=_DAMAGED)
     tensors = read_tensors(path / "model.safetensors")
     parameters = dict(trainee.model.named_parameters())
     if {n: t.shape for n, t in tensors.items()} != {n: p.shape for n, p in parameters.items()}:
@@ -58,8 +61,8 @@ def read_state(path: Path, trainee: Trainee) -> dict[str, Any]:
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[name])
-    _load_optimizers(trainee, read_tensors(path / "optimizer.safetensors"))
-    trainee.step = int(values["step"])
+    _load_optimizers(trainee, read_tensors(path / "optimizer.safetensors"), path)
+    trainee.step = values["step"]
     return values
 
 
@@ -79,7 +82,7 @@ def _optimizer_tensors(trainee: Trainee) -> dict[str, Tensor]:
     }
 
 
-def _load_optimizers(trainee: Trainee, tensors: dict[str, Tensor]) -> None:
+def _load_optimizers(trainee: Trainee, tensors: dict[str, Tensor], path: Path) -> None:
     parameters = dict(trainee.model.named_parameters())
     owner = {
         parameter: optimizer
@@ -89,6 +92,8 @@ def _load_optimizers(trainee: Trainee, tensors: dict[str, Tensor]) -> None:
     }
     for key, tensor in tensors.items():
         name, _, moment = key.rpartition("/")
+        if name not in parameters:
+            raise ModelError(f"the optimizer's `{key}` belongs to no parameter", where=path, cure=_DAMAGED)
         parameter = parameters[name]
         # A fused optimizer counts its steps on the device of the parameter.
         owner[parameter].state[parameter][moment] = tensor.to(parameter.device)

@@ -47,7 +47,10 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
         index = directory / f"{name}.index.json"
         if index.exists():
             tensors: dict[str, Tensor] = {}
-            for part in sorted(set(read_json(index, ModelError).get("weight_map", {}).values())):
+            places = read_json(index, ModelError).get("weight_map")
+            if not isinstance(places, dict) or not all(isinstance(part, str) for part in places.values()):
+                raise ModelError("`weight_map` must be an object of file names", where=index, cure="copy it again")
+            for part in sorted(set(places.values())):
                 if "/" in part:
                     raise ModelError(f"names a file outside the directory: {part!r}", where=index)
                 tensors |= read(directory / part)

@@ -25,6 +25,7 @@ def run(
     file: Annotated[
         str, typer.Argument(help='Texts: one a line in .txt or "-", column text in .jsonl, .csv, .tsv.')
     ] = "-",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
     pooling: Annotated[PoolingChoice, typer.Option(help="Mean of the tokens, or [CLS].")] = PoolingChoice.mean,
 ) -> None:
     """Embed texts, one vector each.
@@ -41,6 +42,10 @@ def run(
     from bertwright.tasks.rows import SINGLE, read_rows
 
     # Told before the work, not after it.
+    if out.suffix != ".npy":
+        raise UserFault("vectors are written as .npy", where=out, cure="give --out a name that ends so")
+    if out.is_file() and not overwrite:
+        raise UserFault("exists", where=out, cure="choose another --out, or give --overwrite")
     if out.is_dir() or not out.resolve().parent.is_dir():
         raise UserFault("is a directory" if out.is_dir() else "its folder does not exist", where=out)
     predictor = load(model)

@@ -14,7 +14,12 @@ from bertwright.cli.talk import Talk, out
 def run(
     model: Annotated[Path, typer.Argument(help="Model directory.")],
     data: Annotated[Path, typer.Argument(help="Labelled rows, or a shard directory for a pretrained model.")],
-    label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    text_column: Annotated[
+        list[str] | None, typer.Option(help="Column that holds the text; twice for pairs. Default: as in training.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Column that holds the label. Default: as in training.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Score a model on data of its task.
@@ -23,7 +28,7 @@ def run(
     """
     from bertwright.recipes.evaluate import evaluate
 
-    scores = evaluate(model, data, label_column=label_column, progress=Talk())
+    scores = evaluate(model, data, text_columns=text_column, label_column=label_column, progress=Talk())
     if as_json:
         out(json.dumps(scores))
         return

@@ -18,6 +18,9 @@ def run(
     out: Annotated[Path, typer.Option(help="Directory that becomes the model.")],
     recipe: Annotated[Path | None, typer.Option(help="TOML file with settings, as epochs = 5.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting, as in epochs=5.")] = None,
+    text_column: Annotated[
+        list[str] | None, typer.Option(help="Column that holds the text, instead of `text`; twice for pairs.")
+    ] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the label, instead of `label`.")] = None,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Draw all weights anew, to see what pretraining is worth.")
@@ -38,6 +41,8 @@ def run(
     settings = FinetuneSettings.from_file(recipe, overrides) if recipe else FinetuneSettings().replaced(overrides)
     if label_column is not None:
         settings = settings.model_copy(update={"label_column": label_column})
+    if text_column:
+        settings = settings.model_copy(update={"text_columns": text_column})
     done = finetune(
         model,
         task,

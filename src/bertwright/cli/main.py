@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import Annotated
 
 import typer
 
@@ -20,7 +22,9 @@ from bertwright.cli import (
     tokenize,
     vocab,
 )
+from bertwright.cli.talk import out
 from bertwright.errors import BertwrightError
+from bertwright.version import VERSION
 
 app = typer.Typer(
     name="bertwright",
@@ -29,7 +33,25 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out(f"bertwright {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take what stands before the verb."""
+
+
 # In the order of the life.
 app.command("quickstart")(quickstart.run)
 app.command("tokenize")(tokenize.run)
@@ -52,7 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as stop:
         # typer ends every command so: 0 when all went well, 2 after it told what is wrong with the arguments, 130 after
         # Ctrl-C.
-        return stop.code if isinstance(stop.code, int) else 1
+        code = stop.code if isinstance(stop.code, int) else 1
+        return _tell("interrupted", code) if code == 128 + signal.SIGINT else code
     except BertwrightError as error:
         return _tell(str(error), error.exit_code)
     except OSError as error:

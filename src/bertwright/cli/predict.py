@@ -14,8 +14,11 @@ from bertwright.cli.talk import Talk, out
 def run(
     model: Annotated[Path, typer.Argument(help="Fine-tuned model directory.")],
     file: Annotated[
-        str, typer.Argument(help='Rows with text, or text_a and text_b: .jsonl, .csv, .tsv; "-": JSONL.')
+        str, typer.Argument(help='Rows with text, or text_a and text_b: .jsonl .csv .tsv .parquet; "-": JSONL.')
     ] = "-",
+    text_column: Annotated[
+        list[str] | None, typer.Option(help="Column that holds the text; twice for pairs. Default: as in training.")
+    ] = None,
 ) -> None:
     """Classify rows: JSONL out, each row with its prediction beside what it held.
 
@@ -27,7 +30,7 @@ def run(
     talk = Talk()
     done = cut = 0
     with talk.task("predicting", None, "rows") as task:
-        for row in predictor.predict(file, task.update):
+        for row in predictor.predict(file, text_columns=text_column, progress=task.update):
             out(json.dumps(row, ensure_ascii=False))
             done += 1
             cut += bool(row["prediction"]["cut"])

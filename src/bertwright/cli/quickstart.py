@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 def run(
     to: Annotated[Path, typer.Option("--out", help="Directory for everything that is made.")] = Path("quickstart"),
     corpus: Annotated[Path | None, typer.Option(help="Your own text instead of what is found here.")] = None,
-    minutes: Annotated[float, typer.Option(min=0.5, help="Time for all of it, roughly.")] = 6.5,
+    minutes: Annotated[float, typer.Option(min=0.5, max=100_000, help="Time for all of it, roughly.")] = 6.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier quickstart in --out.")] = False,
 ) -> None:
     """The whole life of a BERT on real text found on this machine.
+
+    Ctrl-C saves; the same command goes on.
 
     Example: bertwright quickstart --minutes 6.5
     """
@@ -33,8 +36,9 @@ def run(
 
 def _print(outcome: Outcome) -> None:
     scores, baseline = outcome.pretrained.scores, outcome.pretrained.baseline
-    out("")
-    out("Hidden words of held-out sentences, and the model's best guesses")
+    if outcome.sentences:
+        out("")
+        out("Hidden words of held-out sentences, and the model's best guesses")
     for sentence in outcome.sentences:
         guesses = "  ".join(f"{guess.word} {guess.probability:.0%}" for guess in sentence.filled.candidates)
         out(f"  {sentence.text}")
@@ -63,10 +67,15 @@ def _print(outcome: Outcome) -> None:
     where = outcome.out
     out("")
     out(f"All of it took {duration(outcome.seconds)} and lies in {where}/ (curves: {where}/curves.png). Try next:")
-    out(f'  bertwright fill {where}/model "The function returns a new [MASK]."')
+    text = "The function returns a new [MASK]."
+    if not outcome.comparison and outcome.sentences:
+        text = outcome.sentences[0].text
+    # Double quotes as people write them, where the text holds nothing that a shell would take for its own.
+    plain = not set('"$`\\!').intersection(text)
+    out(f"  bertwright fill {where}/model " + (f'"{text}"' if plain else shlex.quote(text)))
     if outcome.comparison:
         row = '{"text": "Draw a line plot with markers on the given axes."}'
         out(f"  echo '{row}' | bertwright predict {where}/classifier")
-    else:
+    elif scores:
         out(f"  bertwright evaluate {where}/model {where}/shards")
     out(f"  bertwright inspect {where}/model")

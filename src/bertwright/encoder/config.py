@@ -12,13 +12,13 @@ from bertwright.settings import Settings
 class EncoderConfig(Settings):
     """Numbers that fix an encoder's shape and behaviour, under the names of transformers' `config.json`."""
 
-    vocab_size: int = Field(default=30522, ge=1)
-    hidden_size: int = Field(default=768, ge=1)
-    num_hidden_layers: int = Field(default=12, ge=1)
+    vocab_size: int = Field(default=30522, ge=1, le=1 << 26)
+    hidden_size: int = Field(default=768, ge=1, le=1 << 17)
+    num_hidden_layers: int = Field(default=12, ge=1, le=1 << 12)
     num_attention_heads: int = Field(default=12, ge=1)
-    intermediate_size: int = Field(default=3072, ge=1)
-    max_position_embeddings: int = Field(default=512, ge=1)
-    type_vocab_size: int = Field(default=2, ge=1)
+    intermediate_size: int = Field(default=3072, ge=1, le=1 << 19)
+    max_position_embeddings: int = Field(default=512, ge=1, le=1 << 20)
+    type_vocab_size: int = Field(default=2, ge=1, le=1 << 10)
     hidden_dropout_prob: float = Field(default=0.1, ge=0, lt=1)
     attention_probs_dropout_prob: float = Field(default=0.1, ge=0, lt=1)
     layer_norm_eps: float = Field(default=1e-12, gt=0)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from bertwright.batches.sequences import Framed, InputBatch, by_length, frame, frame_ids, pad
 from bertwright.checkpoints.model_directory import LoadedModel, read_model
-from bertwright.errors import ModelError, RowError
+from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.heads.embed import Pooling, pool
 from bertwright.inference.results import Candidate, Classified, Filled
 from bertwright.records import read_records
-from bertwright.tasks.classify import FIELDS
-from bertwright.tasks.rows import PAIR, SINGLE, text_of
+from bertwright.tasks.rows import FIELDS, PAIR, SINGLE, columns_of, text_of
 
 # Tokens in a batch, padding included: enough to keep two cores or a GPU busy, little enough to stay in the cache.
 _TOKEN_BUDGET = 4096
@@ -78,12 +77,16 @@ class Predictor:
         ]
 
     def embed(
-        self, texts: Sequence[str], pooling: Pooling = "mean", progress: Callable[[int], None] | None = None
+        self, texts: Iterable[str], pooling: Pooling = "mean", progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """One vector a text, (texts, hidden): the mean over its tokens, or that of [CLS].
 
         A text longer than the model takes is cut; `cut` tells how many tokens.
         """
+        _refuse_one(texts)
+        if pooling not in get_args(Pooling):
+            raise SettingsError(f"`pooling` is {pooling!r}", cure=f"it is one of {', '.join(get_args(Pooling))}")
+        texts = list(texts)
         vectors = np.zeros((len(texts), self.model.config.hidden_size), dtype=np.float32)
         framed = [frame(self.tokenizer, [text], self.max_length) for text in texts]
         done = 0
@@ -99,9 +102,8 @@ class Predictor:
 
     def classify(self, texts: Iterable[str | Sequence[str]]) -> list[Classified]:
         """The label of each text, or of each pair of texts. Raises ModelError where the model has no classifier."""
-        if self.model.classifier is None:
-            cure = "fine-tune one with: bertwright finetune MODEL --task classify"
-            raise ModelError("has no classifier", where=self.path, cure=cure)
+        self._need_classifier()
+        _refuse_one(texts)
         parts = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
         framed = [frame(self.tokenizer, part, self.max_length) for part in parts]
         results: list[Classified | None] = [None] * len(framed)
@@ -115,32 +117,45 @@ class Predictor:
         return [result for result in results if result is not None]
 
     def predict(
-        self, rows: str | Path | Iterable[Mapping[str, Any]], progress: Callable[[int], None] | None = None
+        self,
+        rows: str | Path | Iterable[Mapping[str, Any]],
+        *,
+        text_columns: Sequence[str] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Each row with its `prediction` beside what it held: `label`, `probabilities` and `cut`.
 
-        `rows` is a file (.jsonl, .csv, .tsv), or objects with `text`, or `text_a` and `text_b` where the model was
-        trained on pairs. They are read as they are needed, and come out in order. `progress` is told how many are done.
+        `rows` is a file (.jsonl, .csv, .tsv, .parquet), or objects. The text stands in the columns named, else in those
+        of the training, else in `text`, or in `text_a` and `text_b` where the model was trained on pairs. Rows are read
+        as they are needed, and come out in order. `progress` is told how many are done.
 
         Raises ModelError where the model has no classifier, RowError where a row lacks what the model reads.
         """
+        self._need_classifier()
         if isinstance(rows, str | Path):
             placed = read_records(rows, RowError)
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
         done = 0
         while chunk := list(itertools.islice(placed, _ROWS_AT_ONCE)):
-            texts = [[text_of(row, name, place) for name in self._fields(row)] for place, row in chunk]
+            texts = [[text_of(row, name, place) for name in self._fields(row, text_columns)] for place, row in chunk]
             for (_, row), result in zip(chunk, self.classify(texts), strict=True):
                 yield row | {"prediction": asdict(result)}
             done += len(chunk)
             if progress:
                 progress(done)
 
-    def _fields(self, row: Mapping[str, Any]) -> tuple[str, ...]:
+    def _fields(self, row: Mapping[str, Any], named: Sequence[str] | None) -> tuple[str, ...]:
         """The columns that hold what the model reads; those of the row where a foreign model does not tell."""
-        fields = FIELDS.get(self.record.get("task", ""))
-        return fields or (PAIR if all(name in row for name in PAIR) and SINGLE[0] not in row else SINGLE)
+        task = self.record.get("task", "")
+        if task in FIELDS:
+            return columns_of(task, named, model=self.record.get("columns"))
+        return tuple(named or (PAIR if all(name in row for name in PAIR) and SINGLE[0] not in row else SINGLE))
+
+    def _need_classifier(self) -> None:
+        if self.model.classifier is None:
+            cure = "fine-tune one with: bertwright finetune MODEL --task classify"
+            raise ModelError("has no classifier", where=self.path, cure=cure)
 
     def cut(self, texts: Iterable[str]) -> int:
         """How many of the texts do not fit the model and lose tokens."""
@@ -148,6 +163,12 @@ class Predictor:
 
     def _batch(self, framed: Sequence[Framed]) -> InputBatch:
         return pad(framed, self.tokenizer.vocabulary.pad_id).to(self.device)
+
+
+def _refuse_one(texts: object) -> None:
+    # A string is a sequence of strings too, its characters.
+    if isinstance(texts, str):
+        raise SettingsError("a list of texts is expected, and this is one text", cure="put it into a list")
 
 
 def load(path: str | Path, device: str | torch.device | None = None) -> Predictor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,23 +12,30 @@ from bertwright.checkpoints.model_directory import RECORD, LoadedModel, read_mod
 from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
+from bertwright.lines import STANDARD_INPUT, told
 from bertwright.progress import Progress, Silent
 from bertwright.records import read_records
 from bertwright.shards.read import open_shards
-from bertwright.tasks.classify import FIELDS, load_features
 from bertwright.tasks.classify import evaluate as evaluate_classes
+from bertwright.tasks.classify import make_features
 from bertwright.tasks.pretrain import held_out_scores
-from bertwright.tasks.rows import PAIR, SINGLE
+from bertwright.tasks.rows import FIELDS, PAIR, SINGLE, columns_of, rows_of
 
 _BATCH = 64
 
 
 def evaluate(
-    model: str | Path, data: str | Path, *, label_column: str = "label", progress: Progress | None = None
+    model: str | Path,
+    data: str | Path,
+    *,
+    text_columns: Sequence[str] | None = None,
+    label_column: str | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, float]:
     """Score a classifier on a labelled file, or a pretrained model on the held-out text of a shard directory.
 
-    Raises ModelError, RowError or ShardError.
+    The columns are those that the model was trained with, unless they are named. Raises ModelError, RowError or
+    ShardError.
     """
     path, data, progress = Path(model), Path(data), progress or Silent()
     loaded = read_model(path)
@@ -35,17 +43,22 @@ def evaluate(
     loaded.model.to(device)
     if data.is_dir():
         return _pretraining(loaded, data, progress)
+    if str(data) != STANDARD_INPUT and not data.exists():
+        raise RowError("no such file or shard directory", where=data)
     if loaded.model.classifier is None:
         raise ModelError("has no classifier to score on rows", where=path, cure="give a shard directory, or fine-tune")
-    task = loaded.record.get("task")
+    records = list(read_records(data, RowError))
+    if not records:
+        raise RowError("holds no rows", where=told(data))
+    task = loaded.record.get("task", "")
     if task not in FIELDS:
         # A foreign directory does not say what it classifies; the columns do.
-        _, first = next(read_records(data, RowError), ("", {}))
-        task = "pair" if all(name in first for name in PAIR) and SINGLE[0] not in first else "classify"
-    longest = loaded.longest
-    features = load_features(data, task, loaded.labels, loaded.tokenizer, longest, label_column)
+        task = "pair" if all(name in records[0][1] for name in PAIR) and SINGLE[0] not in records[0][1] else "classify"
+    known = loaded.record.get("columns", {})
+    rows = rows_of(records, columns_of(task, text_columns, model=known), label_column or known.get("label", "label"))
+    features = make_features(rows, loaded.labels, loaded.tokenizer, loaded.longest)
     if features.cut:
-        progress.say(f"{features.cut:,} of {len(features.classes):,} rows were cut to {longest} tokens")
+        progress.say(f"{features.cut:,} of {len(features.classes):,} rows were cut to {loaded.longest} tokens")
     with progress.task("scoring", len(features.classes), "rows") as bar:
         pad_id = loaded.tokenizer.vocabulary.pad_id
         return evaluate_classes(loaded.model, features, len(loaded.labels), pad_id, bar.update)

@@ -13,14 +13,14 @@ from pydantic import Field
 
 from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts, write_model
 from bertwright.checkpoints.weights import read_tensors, weights_hash, write_tensors
-from bertwright.errors import ModelError, SettingsError
+from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.files import sha256
 from bertwright.heads.model import Bert, Parts
+from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress
 from bertwright.recipes.run import Run, open_run
 from bertwright.settings import Settings
 from bertwright.tasks.classify import (
-    FIELDS,
     Features,
     evaluate,
     labels_of,
@@ -29,7 +29,7 @@ from bertwright.tasks.classify import (
     objective,
     training_batches,
 )
-from bertwright.tasks.rows import read_rows
+from bertwright.tasks.rows import FIELDS, columns_of, read_rows
 from bertwright.training.loop import Trainee
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype, computing_in
@@ -58,6 +58,8 @@ class FinetuneSettings(Settings):
     keep_best_by: str = Field(default="accuracy", pattern="^(accuracy|macro_f1|mcc)$")
     # Dropout in training; None leaves the model's own.
     dropout: float | None = Field(default=None, ge=0, lt=1)
+    # Columns of the rows; None is `text`, or `text_a` and `text_b` for pairs.
+    text_columns: list[str] | None = None
     label_column: str = "label"
 
     def training(self, rows: int) -> TrainingSettings:
@@ -110,13 +112,19 @@ def finetune(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if task not in FIELDS:
         raise SettingsError(f"`--task` must be {' or '.join(FIELDS)}, but is {task!r}")
+    if source.resolve() == out.resolve():
+        raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
+    for file in (train_file, dev_file):
+        if str(file) == STANDARD_INPUT:
+            raise RowError("rows are read more than once, and standard input only once", cure="save them to a file")
+    columns = columns_of(task, settings.text_columns)
     loaded = read_model(source)
     positions = loaded.model.config.max_position_embeddings
     if settings.max_length > positions:
         what = f"`max_length` is {settings.max_length}, but the model has {positions} positions"
         raise SettingsError(what, cure=f"set it to {positions} or less")
-    train_rows = read_rows(train_file, FIELDS[task], settings.label_column)
-    dev_rows = read_rows(dev_file, FIELDS[task], settings.label_column)
+    train_rows = read_rows(train_file, columns, settings.label_column)
+    dev_rows = read_rows(dev_file, columns, settings.label_column)
     labels = labels_of(train_rows)
     # Made before anything is written: what is wrong with the rows leaves no run behind.
     features = {
@@ -269,6 +277,10 @@ class _Session:
             "lineage": lineage,
             "task": self.task,
             "max_length": self.settings.max_length,
+            "columns": {
+                "texts": columns_of(self.task, self.settings.text_columns),
+                "label": self.settings.label_column,
+            },
             "metrics": self.best,
             "baseline": {"majority_accuracy": majority},
         }

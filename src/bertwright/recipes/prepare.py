@@ -164,7 +164,7 @@ def _summary(manifest: Manifest, report: ReadReport, out: Path, seconds: float) 
         yield f"held out: {counts['held_out_documents']:,} of the documents"
     for layout in sorted(set(report.layouts.values())):
         files = sum(1 for found in report.layouts.values() if found == layout)
-        what = "one sentence a line" if layout == "sentences" else "prose"
+        what = "sentences that end with their line" if layout == "sentences" else "prose"
         yield f"{files:,} .txt file(s) read as {what}, a blank line between documents"
     for name, what in _DROPPED:
         if counts[name]:

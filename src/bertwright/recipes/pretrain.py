@@ -115,6 +115,8 @@ def pretrain(  # three files and how to treat them
 ) -> Pretrained:
     """Pretrain on a shard directory; `out` becomes a model directory. Raises Stopped after saving, or UserFault."""
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if init is not None and init.resolve() == out.resolve():
+        raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
     shards = open_shards(data)
     dtype = choose_dtype(recipe.training.precision, device)
     # Opened and measured before anything is written: what is wrong with the data leaves no run behind.

@@ -21,7 +21,8 @@ from typing import Any
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatches
-from bertwright.errors import CorpusError
+from bertwright.checkpoints.model_directory import MODEL_FILES
+from bertwright.errors import CorpusError, Stopped, UserFault
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.files import read_json, refuse_existing, to_json, write_atomic
 from bertwright.heads.model import PRETRAINING, Bert
@@ -34,12 +35,14 @@ from bertwright.recipes.finetune import FinetuneSettings, finetune
 from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
 from bertwright.recipes.pretrain import Pretrained, PretrainRecipe, load_recipe, pretrain
 from bertwright.recipes.vocabulary import make_vocabulary
+from bertwright.shards.format import SHARD_FILES
 from bertwright.shards.read import open_shards
 from bertwright.shards.write import belongs_to_held_out
 from bertwright.tasks.pretrain import objective
 from bertwright.text.documents import Document, corpus_files, read_documents
 from bertwright.text.duplicates import text_digest
 from bertwright.text.sentences import split_sentences
+from bertwright.tokens.layout import TOKENIZER_FILES
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.training.loop import Hooks, Report, Trainee, train
 from bertwright.training.optimizers import build_optimizers
@@ -52,7 +55,17 @@ HELD_OUT = 0.08
 _AFTERWARDS = 0.22
 _CALIBRATION_STEPS = 6
 _SUMMARY = "quickstart.json"
-_MADE = ("vocab", "shards", "model", "task", "classifier", "classifier-from-random")
+_UNFINISHED = "bertwright quickstart, unfinished"
+_RUN_FILES = (*MODEL_FILES, "run")
+# What a quickstart makes, and the names in it.
+_MADE = {
+    "vocab": TOKENIZER_FILES,
+    "shards": SHARD_FILES,
+    "model": _RUN_FILES,
+    "task": ("train.jsonl", "dev.jsonl"),
+    "classifier": _RUN_FILES,
+    "classifier-from-random": _RUN_FILES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,33 +110,56 @@ def quickstart(
 ) -> Outcome:
     """Run the whole life into `out`, in about `minutes`.
 
-    `corpus` replaces the text found on this machine.
+    `corpus` replaces the text found on this machine. What was stopped or killed goes on where it was.
 
-    Raises UserFault where `out` holds something, or where the corpus is too small.
+    Raises Stopped after saving, or UserFault where `out` holds something else, or where the corpus is too small.
     """
     begun = time.perf_counter()
     if corpus is not None:
-        if str(corpus) == "-":
-            raise CorpusError("the text is read several times, and standard input only once", cure="save it to a file")
-        corpus_files([str(corpus)])
-    _make_room(out, overwrite=overwrite)
-    if corpus is None:
-        progress.say("1. text: the documentation inside the installed Python packages")
-        source = out / "corpus.jsonl"
-        gather_documentation(source, progress)
-    else:
+        _check_corpus(corpus, out)
+    state = _Progress(out, corpus=corpus, minutes=minutes)
+    going_on = state.open(overwrite=overwrite)
+    if going_on:
+        progress.say(f"{out}: going on with the quickstart that was stopped there")
+    try:
+        outcome = _live(out, corpus, minutes, state, going_on=going_on, begun=begun, progress=progress)
+    except Stopped as stop:
+        raise Stopped(f"stopped and saved; the same command goes on with it, in {out}", stop.signal_number) from None
+    write_atomic(out / _SUMMARY, to_json(_summary(outcome)))
+    return outcome
+
+
+def _live(
+    out: Path,
+    corpus: Path | None,
+    minutes: float,
+    state: _Progress,
+    *,
+    going_on: bool,
+    begun: float,
+    progress: Progress,
+) -> Outcome:
+    """All steps; those that are done already are passed over."""
+    source = out / "corpus.jsonl" if corpus is None else corpus
+    if corpus is not None:
         progress.say(f"1. text: {corpus}")
-        source = corpus
-    progress.say("2. vocabulary")
-    make_vocabulary([str(source)], out / "vocab", size=VOCABULARY_SIZE, progress=progress)
-    progress.say("3. shards")
-    prepare_corpus(
-        [str(source)], out / "vocab", out / "shards", settings=PrepareSettings(held_out=HELD_OUT), progress=progress
-    )
+    elif not source.exists():
+        progress.say("1. text: the documentation inside the installed Python packages")
+        gather_documentation(source, progress)
+    if not (out / "vocab").exists():
+        progress.say("2. vocabulary")
+        make_vocabulary([str(source)], out / "vocab", size=VOCABULARY_SIZE, progress=progress)
+    if not (out / "shards").exists():
+        progress.say("3. shards")
+        settings = PrepareSettings(held_out=HELD_OUT)
+        prepare_corpus([str(source)], out / "vocab", out / "shards", settings=settings, progress=progress)
     progress.say("4. pretraining: masked words and next sentence")
-    left = minutes * 60 * (1 - _AFTERWARDS) - (time.perf_counter() - begun)
-    recipe = _fitted(load_recipe("quickstart"), out / "shards", left, progress)
-    pretrained = pretrain(recipe, out / "shards", out / "model", progress=progress)
+    recipe = load_recipe("quickstart")
+    if not state.steps:
+        left = minutes * 60 * (1 - _AFTERWARDS) - (time.perf_counter() - begun)
+        state.keep_steps(_steps_within(recipe, out / "shards", left, progress))
+    resume = going_on and (out / "model" / "run" / "run.json").exists()
+    pretrained = pretrain(_fitted(recipe, state.steps), out / "shards", out / "model", resume=resume, progress=progress)
     curves = out / "model" / "run" / "curves.png"
     if curves.exists():
         write_atomic(out / "curves.png", curves.read_bytes())
@@ -135,33 +171,72 @@ def quickstart(
         comparison = _compare(out, source, progress)
     else:
         progress.say("6. a classifier: passed over, this text has no labels; bertwright finetune takes your own rows")
-    outcome = Outcome(out, pretrained, sentences, comparison, time.perf_counter() - begun)
-    write_atomic(out / _SUMMARY, to_json(_summary(outcome)))
-    return outcome
+    return Outcome(out, pretrained, sentences, comparison, time.perf_counter() - begun)
 
 
-def _make_room(out: Path, *, overwrite: bool) -> None:
-    """Make `out`; an unfinished quickstart in it is begun anew, anything else is refused or, if wished, replaced."""
-    started = {"bertwright quickstart": "started, not finished"}
-    earlier = (out / _SUMMARY).exists()
-    # Only what an earlier quickstart made is ever replaced.
-    replaced = earlier and (overwrite or read_json(out / _SUMMARY) == started)
-    refuse_existing(out, overwrite=("*",) if replaced else ())
-    if replaced:
+def _check_corpus(corpus: Path, out: Path) -> None:
+    if str(corpus) == "-":
+        raise CorpusError("the text is read several times, and standard input only once", cure="save it to a file")
+    corpus_files([str(corpus)])
+    if out.resolve() in corpus.resolve().parents:
+        raise CorpusError("lies in the directory that is written to", where=corpus, cure="choose another --out")
+
+
+class _Progress:
+    """quickstart.json while the quickstart is under way: what was asked for, and the steps that fit into the time."""
+
+    def __init__(self, out: Path, *, corpus: Path | None, minutes: float) -> None:
+        self.out = out
+        self.steps = 0
+        self._asked = {"corpus": None if corpus is None else str(corpus.resolve()), "minutes": minutes}
+
+    def open(self, *, overwrite: bool) -> bool:
+        """Make the directory; returns whether one that was stopped is there to go on with. Raises UserFault."""
+        path = self.out / _SUMMARY
+        found = read_json(path) if path.is_file() else {}
+        unfinished = found.get(_UNFINISHED)
+        if isinstance(unfinished, dict) and unfinished.get("asked") == self._asked and not overwrite:
+            self.steps = int(unfinished.get("steps", 0))
+            return True
+        if found and not isinstance(unfinished, dict) and "unigram_baseline" not in found:
+            raise UserFault("is no file of a quickstart", where=path, cure="choose another --out")
+        if unfinished is None and not (found and overwrite):
+            cure = "choose another --out" + (", or give --overwrite to begin anew" if found else "")
+            if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+                raise UserFault("exists and is not empty", where=self.out, cure=cure)
+        self._clear()
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.keep_steps(0)
+        return False
+
+    def keep_steps(self, steps: int) -> None:
+        """Write down how many steps the pretraining has, so that it can be gone on with."""
+        self.steps = steps
+        write_atomic(self.out / _SUMMARY, to_json({_UNFINISHED: {"asked": self._asked, "steps": steps}}))
+
+    def _clear(self) -> None:
+        """Remove what an earlier quickstart made; what it never makes is refused first, and nothing is lost."""
+        for name, patterns in _MADE.items():
+            refuse_existing(self.out / name, overwrite=patterns)
         for name in _MADE:
-            shutil.rmtree(out / name, ignore_errors=True)
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomic(out / _SUMMARY, to_json(started))
+            shutil.rmtree(self.out / name, ignore_errors=True)
+        for name in ("corpus.jsonl", "curves.png"):
+            if (self.out / _SUMMARY).exists():
+                (self.out / name).unlink(missing_ok=True)
 
 
-def _fitted(recipe: PretrainRecipe, data: Path, seconds: float, progress: Progress) -> PretrainRecipe:
-    """The recipe with as many steps as fit into `seconds` at the speed measured here on real batches."""
+def _steps_within(recipe: PretrainRecipe, data: Path, seconds: float, progress: Progress) -> int:
+    """As many steps as fit into `seconds` at the speed measured here on real batches."""
     pace = _seconds_per_step(recipe, data)
     # A multiple of what makes reports, evaluations and the end fall together.
     grid = 4 * recipe.training.log_every
     steps = max(grid, int(seconds / pace) // grid * grid)
-    every = steps // 4
     progress.say(f"{pace * 1000:.0f} ms a step here, so {steps:,} steps")
+    return steps
+
+
+def _fitted(recipe: PretrainRecipe, steps: int) -> PretrainRecipe:
+    every = steps // 4
     return recipe.replaced(
         [f"training.steps={steps}", f"training.evaluate_every={every}", f"training.save_every={2 * every}"]
     )
@@ -246,7 +321,7 @@ def _maskable(sentence: str, tokenizer: Tokenizer) -> list[tuple[int, int]]:
 def _compare(out: Path, corpus: Path, progress: Progress) -> Comparison:
     """Fine-tune from pretrained and from random weights on the same rows, steps and settings."""
     folder = out / "task"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     train_rows, dev_rows = labelled_passages(corpus, HELD_OUT)
     for name, rows in (("train", train_rows), ("dev", dev_rows)):
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -262,6 +337,7 @@ def _compare(out: Path, corpus: Path, progress: Progress) -> Comparison:
             folder / "dev.jsonl",
             out / name,
             settings=settings,
+            resume=(out / name / "run" / "run.json").exists(),
             from_scratch=from_scratch,
             progress=progress,
         )

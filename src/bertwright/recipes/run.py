@@ -13,7 +13,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from bertwright.batches.loading import ahead
-from bertwright.checkpoints.model_directory import CONFIG
+from bertwright.checkpoints.model_directory import CONFIG, MODEL_FILES
 from bertwright.checkpoints.training_state import latest_state, read_state, write_state
 from bertwright.errors import ModelError, Stopped
 from bertwright.files import PARTIAL, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
@@ -31,6 +31,9 @@ from bertwright.progress import Progress
 from bertwright.training.loop import BatchT, Hooks, Report, Trainee, train
 from bertwright.training.settings import TrainingSettings
 from bertwright.training.signals import stop_wishes
+
+# Differences from the settings that a run began with, to be told at once.
+_TOLD = 8
 
 
 class Run:
@@ -56,13 +59,13 @@ class Run:
 
     def restore(self, trainee: Trainee, steps: int) -> dict[str, Any]:
         """Put the newest state into `trainee`; returns what was saved with it, empty where there is no state yet."""
-        for partial in sorted(self.checkpoints.glob("*" + PARTIAL)):
+        for partial in sorted(self.checkpoints.glob(f".*{PARTIAL}")):
             self.progress.say(f"{partial}: a checkpoint left unfinished when the run was killed; removed")
             shutil.rmtree(partial)
         state = latest_state(self.checkpoints)
         values = read_state(state, trainee) if state else {}
         if values:
-            self._earlier_seconds = values["seconds"]
+            self._earlier_seconds = float(values.get("seconds", 0))
             self.progress.say(f"going on from step {trainee.step:,} of {steps:,}")
         self._forget_after(trainee.step)
         return values
@@ -119,9 +122,11 @@ class Run:
         """All objects of metrics.jsonl; a last line cut by a kill is left out."""
         found = []
         if self.metrics_path.exists():
-            for line in self.metrics_path.read_text(encoding="utf-8").splitlines():
+            for line in self.metrics_path.read_text(encoding="utf-8", errors="replace").splitlines():
                 with contextlib.suppress(json.JSONDecodeError):
-                    found.append(json.loads(line))
+                    values = json.loads(line)
+                    if isinstance(values, dict) and isinstance(values.get("step"), int):
+                        found.append(values)
         return found
 
     def _forget_after(self, step: int) -> None:
@@ -149,16 +154,19 @@ def open_run(
         wanted = json.loads(json.dumps(identity))
         differing = sorted(key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key))
         if differing:
-            details = "; ".join(difference for key in differing for difference in _differences(key, known, wanted))
-            raise ModelError(f"the run began otherwise: {details}", where=out, cure="resume it as it began")
+            details = [difference for key in differing for difference in _differences(key, known, wanted)]
+            more = f" and {len(details) - _TOLD} more" if len(details) > _TOLD else ""
+            cure = "resume it with the recipe and every --set that it began with"
+            raise ModelError(f"the run began otherwise: {'; '.join(details[:_TOLD])}{more}", where=out, cure=cure)
         with storage_faults(out), hold(run.folder):
             yield run
         return
     if path.exists() and not overwrite:
         finished = "a finished run" if (out / CONFIG).exists() else "a run that was stopped"
         raise ModelError(f"holds {finished}", where=out, cure="go on with --resume, or begin anew with --overwrite")
-    # Beside a run anything may lie, and stays: only the run itself is begun anew.
-    refuse_existing(out, overwrite=("*",) if overwrite else ())
+    # Beside a run anything may lie, and stays: only the run is begun anew. Where there is no run, only a model is.
+    replaceable: Sequence[str] = ("*",) if path.exists() else MODEL_FILES
+    refuse_existing(out, overwrite=replaceable if overwrite else ())
     with storage_faults(out):
         run.folder.mkdir(parents=True, exist_ok=True)
         with hold(run.folder):
@@ -175,4 +183,9 @@ def _differences(key: str, known: dict[str, Any], wanted: dict[str, Any]) -> lis
     if isinstance(old, dict) and isinstance(new, dict):
         inner = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
         return [difference for name in inner for difference in _differences(name, old, new)]
-    return [f"`{key}` was {old!r} and is {new!r}"]
+    return [f"`{key}` was {_short(old)} and is {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    told = repr(value)
+    return told if len(told) <= 80 else told[:77] + "..."

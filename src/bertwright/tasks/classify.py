@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,11 +16,9 @@ from bertwright.heads.model import Bert
 from bertwright.metrics.classification import classification_scores
 from bertwright.objectives import classification_loss
 from bertwright.randomness import Stream
-from bertwright.tasks.rows import PAIR, SINGLE, Row, read_rows
+from bertwright.tasks.rows import Row
 from bertwright.tokens.tokenizer import Tokenizer
 
-# The tasks are one and the same but for the columns that the text stands in.
-FIELDS = {"classify": SINGLE, "pair": PAIR}
 _EVALUATION_TOKENS = 8192
 
 
@@ -57,13 +55,6 @@ def make_features(rows: Sequence[Row], labels: Sequence[str], tokenizer: Tokeniz
             raise RowError(f"the label {row.label!r} is unknown; the model's are: {known}", where=row.where)
     sequences = [frame(tokenizer, row.texts, max_length) for row in rows]
     return Features(sequences, [numbers[row.label] for row in rows if row.label is not None])
-
-
-def load_features(
-    path: Path, task: str, labels: Sequence[str], tokenizer: Tokenizer, max_length: int, label_column: str = "label"
-) -> Features:
-    """Read a labelled file for a model with these labels. Raises RowError."""
-    return make_features(read_rows(path, FIELDS[task], label_column), labels, tokenizer, max_length)
 
 
 def training_batches(
@@ -120,8 +111,12 @@ def evaluate(
 
 
 def majority_accuracy(train: Features, measured: Features) -> float:
-    """Accuracy on `measured` of always giving the most frequent class of `train`: what any model must beat."""
-    most = max(set(train.classes), key=lambda number: (train.classes.count(number), -number))
+    """Accuracy on `measured` of always giving the most frequent class of `train`: what any model must beat.
+
+    Of several that are equally frequent, the one that does best on `measured`: the bar is not lowered by chance.
+    """
+    often, there = Counter(train.classes), Counter(measured.classes)
+    most = max(often, key=lambda number: (often[number], there[number]))
     return measured.classes.count(most) / len(measured.classes)
 
 

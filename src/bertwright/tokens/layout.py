@@ -56,7 +56,7 @@ def read_tokenizer(directory: Path) -> Tokenizer:
         raise VocabularyError("is no directory", where=directory, cure=_CURE)
     config = _read_if_there(directory / CONFIG_FILE)
     name = config.get("tokenizer_class")
-    if name is not None and name not in _BERT_CLASSES:
+    if name is not None and str(name) not in _BERT_CLASSES:
         raise VocabularyError(
             f"`tokenizer_class` must be BertTokenizer, but is {name}", where=directory / CONFIG_FILE, cure=_CURE
         )

@@ -51,7 +51,7 @@ def learn_vocabulary(
         raise VocabularyError(
             f"a vocabulary of {size} pieces cannot hold {len(specials)} special pieces and an alphabet of "
             f"{len(alphabet)}",
-            cure=f"ask for at least {len(pieces)} pieces, or lower the limit of the alphabet",
+            cure=f"ask for at least {len(pieces)} pieces, or lower --alphabet (here {alphabet_limit})",
         )
     # A word with a character outside the alphabet will be [UNK] as a whole, so it has no pairs to offer.
     merging = _Merging(

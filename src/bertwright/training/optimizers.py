@@ -8,6 +8,7 @@ import torch
 
 from bertwright.encoder.layer import EncoderLayer
 from bertwright.training.muon import Muon
+from bertwright.training.precision import choose_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +41,7 @@ def build_optimizers(model: Bert, settings: TrainingSettings) -> tuple[torch.opt
         [{"params": stacked, "blocks": 3}, {"params": single, "blocks": 1}],
         lr=settings.muon_learning_rate,
         weight_decay=settings.weight_decay,
+        dtype=choose_dtype(settings.precision, next(model.parameters()).device),
     )
     # Embeddings, biases, norms and heads stay with AdamW: they are tables and vectors, not maps between hidden states.
     return muon, adamw((parameter for parameter in model.parameters() if parameter not in moved), settings)

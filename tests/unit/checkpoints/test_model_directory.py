@@ -95,7 +95,7 @@ def test_no_config(directory: Path) -> None:
     (directory / "config.json").unlink()
     assert fault(directory) == (
         ": holds no config.json, so it is no model directory; "
-        "a model directory has one; a run that was stopped goes on with --resume"
+        "it holds a vocabulary: a model is made by bertwright pretrain"
     )
 
 
@@ -298,3 +298,11 @@ def test_a_model_with_other_parts_keeps_the_encoder_and_draws_the_rest() -> None
     again, _ = with_parts(source, Parts(labels=3), seed=1)
     assert again.classifier is not None
     assert torch.equal(model.classifier.dense.weight, again.classifier.dense.weight)
+
+
+def test_layers_that_the_config_does_not_know_are_told(directory: Path) -> None:
+    values = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(values | {"num_hidden_layers": values["num_hidden_layers"] - 1}))
+    unused = read_model(directory).unused
+    assert unused
+    assert all(f".layers.{values['num_hidden_layers'] - 1}." in name for name in unused)

@@ -112,7 +112,7 @@ def test_the_newest_is_the_one_of_the_highest_step(tmp_path: Path) -> None:
 
 def test_what_a_kill_left_behind_is_ignored(tmp_path: Path) -> None:
     path = write_state(tmp_path, step(trainee()), {})
-    (half := tmp_path / "step-00000002.partial").mkdir()
+    (half := tmp_path / ".step-00000002.bertwright-partial").mkdir()
     (half / "model.safetensors").write_bytes(b"half of")
     (tmp_path / "step-00000001.old").mkdir()
     (tmp_path / "step-00000009").write_text("a file, no state", encoding="utf-8")

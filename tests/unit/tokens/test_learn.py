@@ -65,7 +65,7 @@ def test_too_small_a_size_says_what_would_do() -> None:
         learn_vocabulary(HUGS, 11)
     assert str(caught.value) == (
         "a vocabulary of 11 pieces cannot hold 5 special pieces and an alphabet of 7; "
-        "ask for at least 12 pieces, or lower the limit of the alphabet"
+        "ask for at least 12 pieces, or lower --alphabet (here 1000)"
     )
     assert len(learn_vocabulary(HUGS, 12)) == 12
 
