@@ -141,7 +141,8 @@ def open_bytes(place: str | Path, opened: Callable[[IO[bytes]], None] | None = N
 
 def _open_remote(place: str) -> IO[bytes]:
     with address_faults(place):
-        return fsspec.open(place, "rb").open()
+        # Not every file system's files know all of a file's methods; a reader around them does.
+        return io.BufferedReader(fsspec.open(place, "rb").open(), 1 << 20)
 
 
 @contextmanager
