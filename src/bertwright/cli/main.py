@@ -21,6 +21,7 @@ from bertwright.cli import (
     quickstart,
     tokenize,
     vocab,
+    vocab_extend,
 )
 from bertwright.cli.talk import out
 from bertwright.errors import BertwrightError
@@ -56,6 +57,7 @@ def _options(
 app.command("quickstart")(quickstart.run)
 app.command("tokenize")(tokenize.run)
 app.command("vocab")(vocab.run)
+app.command("vocab extend")(vocab_extend.run)
 app.command("prepare")(prepare.run)
 app.command("pretrain")(pretrain.run)
 app.command("finetune")(finetune.run)
@@ -69,6 +71,10 @@ app.command("inspect")(inspect_.run)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit code: 0 well, 2 the user's fault, 1 the machine's, 128 + n a signal."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:2] == ["vocab", "extend"]:
+        # A verb of two words, beside one of its first word alone: click knows it as one name with a space.
+        arguments = ["vocab extend", *arguments[2:]]
     try:
         app(arguments)
     except SystemExit as stop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -49,25 +50,17 @@ def make_vocabulary(
     """
     replaceable = TOKENIZER_FILES if overwrite else ()
     refuse_existing(out, overwrite=replaceable)
-    report = ReadReport()
-    begun = time.perf_counter()
-    out.resolve().parent.mkdir(parents=True, exist_ok=True)
-    with (
-        TemporaryDirectory(prefix=f"{out.name}.words-", dir=out.resolve().parent) as folder,
-        storage_faults(out),
-        progress.task("counting words", None, "words") as task,
-    ):
-        tally = WordTally(max_words, Path(folder))
-        documents = read_documents(sources, report, text_column=text_column, on_error=on_error)
-        counter = WordCounter(lowercase, strip_accents, split_cjk)
-        words = 0
-        for found in in_order(counter, handfuls(documents, _CHARACTERS_AT_ONCE), workers=workers or processors()):
-            tally.add(found)
-            words += found.total()
-            task.update(words, report.progress(time.perf_counter() - begun))
-        counts = tally.most_frequent()
-    if not counts:
-        raise CorpusError("the corpus is empty: there is no word in it", where=" ".join(sources))
+    counter = WordCounter(lowercase, strip_accents, split_cjk)
+    counts, tally, report = count_corpus(
+        sources,
+        counter,
+        out,
+        max_words=max_words,
+        text_column=text_column,
+        on_error=on_error,
+        workers=workers,
+        progress=progress,
+    )
     with progress.task("learning pieces", size, "pieces") as task:
         vocabulary = learn_vocabulary(
             counts, size, alphabet_limit=alphabet_limit, unused=unused, on_progress=lambda done, _: task.update(done)
@@ -96,6 +89,49 @@ def make_vocabulary(
     for line in _outside(counts, vocabulary, alphabet_limit):
         progress.say(line)
     return tokenizer
+
+
+def count_corpus(
+    sources: Sequence[str],
+    counter: WordCounter,
+    out: Path,
+    *,
+    max_words: int = MAX_WORDS,
+    text_column: str = "text",
+    on_error: OnError = "stop",
+    workers: int | None = None,
+    progress: Progress,
+) -> tuple[dict[str, int], WordTally, ReadReport]:
+    """How often each word stands in a corpus, of the `max_words` most frequent ones. Raises CorpusError where none is.
+
+    Counts that the memory is not to hold lie beside `out` meanwhile.
+    """
+    report = ReadReport()
+    begun = time.perf_counter()
+    beside = out.resolve().parent
+    with (
+        storage_faults(out),
+        _folder_in(beside, f".{out.name}.words-") as folder,
+        progress.task("counting words", None, "words") as task,
+    ):
+        tally = WordTally(max_words, folder)
+        documents = read_documents(sources, report, text_column=text_column, on_error=on_error)
+        words = 0
+        for found in in_order(counter, handfuls(documents, _CHARACTERS_AT_ONCE), workers=workers or processors()):
+            tally.add(found)
+            words += found.total()
+            task.update(words, report.progress(time.perf_counter() - begun))
+        counts = tally.most_frequent()
+    if not counts:
+        raise CorpusError("the corpus is empty: there is no word in it", where=" ".join(sources))
+    return counts, tally, report
+
+
+@contextmanager
+def _folder_in(parent: Path, prefix: str) -> Iterator[Path]:
+    parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=prefix, dir=parent) as folder:
+        yield Path(folder)
 
 
 def _outside(counts: Mapping[str, int], vocabulary: Vocabulary, limit: int) -> Iterator[str]:
