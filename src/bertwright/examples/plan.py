@@ -41,6 +41,8 @@ class EpochReport:
     examples: int
     is_next: int
     corpus_tokens: int
+    # Tokens in all examples, with those of negatives, [CLS] and [SEP]; what they lack of the full length is padding.
+    example_tokens: int
     truncated_tokens: int
     single_tokens: int
 
@@ -115,6 +117,7 @@ class ExamplePlan:
             examples=sum(map(len, drawn)),
             is_next=sum(int(pairs.is_next.sum()) for pairs in drawn),
             corpus_tokens=total,
+            example_tokens=sum(int((pairs.a_length + pairs.b_length + 3).sum()) for pairs in drawn),
             truncated_tokens=sum(int(pairs.truncated.sum()) for pairs in drawn),
             single_tokens=total - covered,
         )

@@ -6,7 +6,8 @@ step: step k makes the k-th example of every document that has text left. The ru
 - sentences are taken until the target length is reached; the target is the full length, or at times a shorter one;
 - the text is cut at a random sentence boundary into A and B; a negative's B comes from another document, and the
   sentences it displaces are used by the next example;
-- a pair that is too long loses tokens of its longer side, each from the front or the back with equal chance.
+- a pair that is too long loses tokens of its longer side, each from the front or the back with equal chance. With
+  `too_long = "carry"` it ends at the limit instead, and the next example goes on from there: nothing is lost.
 
 Three things differ, and docs/decisions/0003-next-sentence.md says why: labels are dealt in pairs, so that they are
 balanced exactly; a single sentence is cut inside, so that it can be a positive too; and a negative's B is about as long
@@ -98,6 +99,14 @@ def _step(  # the state of one walk; a class around one function would only hide
     target = np.where(is_short, 2 + stream.below(maximum - 1, counter, _Lane.TARGET), maximum)
     last = np.minimum(np.searchsorted(starts, begin + target), shard.documents[live + 1])
     end = starts[last]
+    document_end = starts[shard.documents[live + 1]]
+    carries = settings.too_long == "carry"
+    clipped = carries & (end - begin > maximum)
+    if carries:
+        end = np.where(clipped, begin + maximum, end)
+        # A single token left to the next example could be in no pair.
+        alone = document_end - end == 1
+        end = np.where(alone, np.where(end - begin < maximum, document_end, end - 1), end)
 
     # A single token cannot be cut in two. It is passed over, and the report counts it.
     usable = end - begin > 1
@@ -105,21 +114,30 @@ def _step(  # the state of one walk; a class around one function would only hide
 
     # Boundaries strictly inside the text; where there is none, a lone sentence is cut at any of its tokens.
     inner = np.searchsorted(starts, begin, side="right")
-    boundaries = last - inner
+    boundaries = np.searchsorted(starts, end) - inner
     lone = boundaries == 0
     choice = stream.below(np.where(lone, np.maximum(end - begin - 1, 1), boundaries), counter, _Lane.CUT)
     cut = np.where(lone, begin + 1 + choice, starts[np.minimum(inner + choice, last)])
     rest = end - cut
+    if carries:
+        # Nor could it where a negative gives it back: A takes it too, or leaves it a neighbour where B needs the room.
+        alone = ~label & (document_end - cut == 1)
+        cut = np.where(alone, np.where(end - begin < maximum, end, cut - 1), cut)
 
-    other, other_begin, other_end = _false_b(shard, stream, counter, live, rest, maximum - (cut - begin), lone)
+    other, other_begin, other_end = _false_b(shard, stream, counter, live, rest, maximum - (cut - begin), lone, clipped)
 
     a_length, b_length = cut - begin, np.where(label, rest, other_end - other_begin)
-    a_kept, b_kept = truncated_lengths(a_length, b_length, maximum)
+    if carries:
+        a_kept, b_kept = a_length, np.minimum(b_length, maximum - a_length)
+    else:
+        a_kept, b_kept = truncated_lengths(a_length, b_length, maximum)
     a_lost, b_lost = a_length - a_kept, b_length - b_kept
+    # What is carried over is cut at its end, so that a true B begins where A ends.
+    b_front = np.zeros_like(b_lost) if carries else _heads(stream, b_lost, counter, _Lane.TRIM_B)
     pairs = SegmentPairs(
         a_start=begin + _heads(stream, a_lost, counter, _Lane.TRIM_A),
         a_length=a_kept,
-        b_start=np.where(label, cut, other_begin) + _heads(stream, b_lost, counter, _Lane.TRIM_B),
+        b_start=np.where(label, cut, other_begin) + b_front,
         b_length=b_kept,
         is_next=label,
         a_document=live,
@@ -138,12 +156,14 @@ def _false_b(
     rest: NDArray[np.int64],
     room: NDArray[np.int64],
     lone: NDArray[np.bool_],
+    clipped: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """For each pair a B from another document: the document, and the tokens between which it stands.
 
     The document is drawn by its length, as the documents of A come up; then a sentence of it, early enough for `rest`
     tokens where the document has them. B ends at the sentence end nearest to that, but fills the `room` left by A where
-    the true B does. Where the true B is the end of a sentence cut inside, so is the false one.
+    the true B does. Where the true B is the end of a sentence cut inside, so is the false one; where it is `clipped` at
+    the limit, the false one is exactly as long, and begins inside a sentence if it does.
     """
     starts, bounds = shard.sentences, shard.sentences[shard.documents]
     own = bounds[live + 1] - bounds[live]
@@ -161,7 +181,9 @@ def _false_b(
     nearer = (under > begin) & (begin + rest - under < starts[over] - begin - rest)
     nearer &= (rest < room) | (under - begin >= room)
     end = np.where(lone, starts[sentence + 1], np.where(nearer, under, starts[over]))
-    return other, np.where(lone, np.maximum(begin, end - rest), begin), end
+    begin = np.where(lone, np.maximum(begin, end - rest), begin)
+    begin = np.where(clipped & lone, np.minimum(token, latest), begin)
+    return other, begin, np.where(clipped, np.minimum(begin + rest, bounds[other + 1]), end)
 
 
 def _deal_labels(labels: Stream, usable: NDArray[np.bool_], first: int) -> NDArray[np.bool_]:

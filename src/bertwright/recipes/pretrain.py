@@ -224,9 +224,11 @@ class _Session:
             f"{steps:,} steps of {size} are {steps * size / report.examples:.1f} epochs"
         )
         lost = report.truncated_tokens + report.single_tokens
+        length = self.recipe.examples.max_length
+        filled = report.example_tokens / (report.examples * length)
         self.progress.say(
-            f"cut away to fit {self.recipe.examples.max_length} tokens: {lost / report.corpus_tokens:.1%} of the text, "
-            "other text in each epoch"
+            f"{1 - lost / report.corpus_tokens:.2%} of the text is in an example this epoch; "
+            f"examples fill {filled:.1%} of {length} tokens"
         )
 
     def _evaluate(self, step: int, tell: Callable[[str], None]) -> None:

@@ -83,8 +83,11 @@ def test_labels_are_balanced_over_an_epoch_of_many_shards(epoch: int) -> None:
 def test_the_report_accounts_for_every_token() -> None:
     report = plan().report(0)
     assert report.corpus_tokens == sum(map(sum, LENGTHS))
-    assert 0 <= report.single_tokens <= len(LENGTHS)
-    assert report.truncated_tokens > 0
+    assert (report.truncated_tokens, report.single_tokens) == (0, sum(sum(lengths) == 1 for lengths in LENGTHS))
+    assert report.example_tokens == sum(a + b + 3 for _, _, a, _, b, _ in examples(plan(), Cursor(), report.examples))
+    trimmed = ExamplePlan(SHARDS, SETTINGS.model_copy(update={"too_long": "trim"}), 0).report(0)
+    assert trimmed.truncated_tokens > 0
+    assert 0 <= trimmed.single_tokens <= len(LENGTHS)
 
 
 def test_advancing_crosses_epochs() -> None:
