@@ -111,7 +111,9 @@ class ExamplePlan:
         """Count an epoch's examples and losses."""
         drawn = [self._draw(epoch, position) for position in range(len(self.shards))]
         covered = sum(int((pairs.a_length + pairs.truncated).sum()) for pairs in drawn)
-        covered += sum(int(pairs.b_length[pairs.is_next].sum()) for pairs in drawn)
+        # A false B comes from another document, where it is counted.
+        own = [pairs.b_length[pairs.a_document == pairs.b_document] for pairs in drawn]
+        covered += sum(int(lengths.sum()) for lengths in own)
         total = sum(len(shard.tokens) for shard in self.shards)
         return EpochReport(
             examples=sum(map(len, drawn)),

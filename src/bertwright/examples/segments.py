@@ -119,6 +119,8 @@ def _step(  # the state of one walk; a class around one function would only hide
     choice = stream.below(np.where(lone, np.maximum(end - begin - 1, 1), boundaries), counter, _Lane.CUT)
     cut = np.where(lone, begin + 1 + choice, starts[np.minimum(inner + choice, last)])
     rest = end - cut
+    if settings.segments == "sentence_order":
+        return _ordered_pairs(label, live, begin, cut, end).take(np.flatnonzero(usable)), end
     if carries:
         # Nor could it where a negative gives it back: A takes it too, or leaves it a neighbour where B needs the room.
         alone = ~label & (document_end - cut == 1)
@@ -146,6 +148,26 @@ def _step(  # the state of one walk; a class around one function would only hide
     )
     # A negative gives the text that it displaced back to its document.
     return pairs.take(np.flatnonzero(usable)), np.where(usable & ~label, cut, end)
+
+
+def _ordered_pairs(
+    label: NDArray[np.bool_],
+    live: NDArray[np.int64],
+    begin: NDArray[np.int64],
+    cut: NDArray[np.int64],
+    end: NDArray[np.int64],
+) -> SegmentPairs:
+    """Both parts of the text between `begin` and `end`, in their order where `label` is true, else the other way."""
+    return SegmentPairs(
+        a_start=np.where(label, begin, cut),
+        a_length=np.where(label, cut - begin, end - cut),
+        b_start=np.where(label, cut, begin),
+        b_length=np.where(label, end - cut, cut - begin),
+        is_next=label,
+        a_document=live,
+        b_document=live,
+        truncated=np.zeros_like(begin),
+    )
 
 
 def _false_b(

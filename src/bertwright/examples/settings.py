@@ -14,8 +14,9 @@ class ExampleSettings(Settings):
 
     # Tokens in an example, [CLS] and [SEP] included.
     max_length: int = Field(default=128, ge=8, le=512)
-    # "next_sentence": pairs of segments and NSP, as in the paper.
-    segments: Literal["next_sentence"] = "next_sentence"
+    # "next_sentence": pairs of segments and NSP, as in the paper. "sentence_order": B always follows A in the text, and
+    # stands before it in every second example (ALBERT, section 3.1); the label, and the head, are those of NSP.
+    segments: Literal["next_sentence", "sentence_order"] = "next_sentence"
     # A pair that is too long: "carry" ends it at the limit, and the next example goes on from there; "trim" takes
     # tokens away from its longer side, as the original code does, which loses 5 to 10% of the text in an epoch.
     too_long: Literal["carry", "trim"] = "carry"
@@ -31,6 +32,14 @@ class ExampleSettings(Settings):
     def _fractions_fit(self) -> Self:
         if self.mask_token_fraction + self.random_token_fraction > 1 + 1e-9:
             raise ValueError("`mask_token_fraction` and `random_token_fraction` add up to more than 1")
+        return self
+
+    @model_validator(mode="after")
+    def _order_needs_all_of_the_text(self) -> Self:
+        if self.segments == "sentence_order" and self.too_long == "trim":
+            raise ValueError(
+                '`segments = "sentence_order"` goes with `too_long = "carry"`: trimming would part A from B'
+            )
         return self
 
     @property

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertwright.errors import SettingsError
 from bertwright.examples.segments import SegmentPairs, draw_pairs, truncated_lengths
 from bertwright.examples.settings import ExampleSettings
 from bertwright.shards.read import Shard
@@ -189,3 +190,26 @@ def test_an_epoch_and_a_shard_have_draws_of_their_own() -> None:
     drawn = [starts(0, 0, 0), starts(1, 0, 0), starts(0, 1, 0), starts(0, 0, 1)]
     assert len({tuple(one) for one in drawn}) == 4
     assert starts(0, 0, 0) == drawn[0]
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_sentence_order_turns_every_second_pair_around(corpus: str) -> None:
+    shard = shard_of(numbered(CORPORA[corpus]))
+    settings = ExampleSettings(max_length=32, segments="sentence_order")
+    pairs = draw_pairs(shard, settings, seed=0, epoch=0, number=0)
+    assert abs(2 * int(pairs.is_next.sum()) - len(pairs)) <= 1
+    first = np.where(pairs.is_next, pairs.a_start, pairs.b_start)
+    first_length = np.where(pairs.is_next, pairs.a_length, pairs.b_length)
+    assert (first + first_length == np.where(pairs.is_next, pairs.b_start, pairs.a_start)).all()
+    assert (pairs.a_document == pairs.b_document).all()
+    assert (pairs.a_length + pairs.b_length <= 29).all()
+    used = np.zeros(len(shard.tokens), dtype=int)
+    for start, length in zip(first, pairs.a_length + pairs.b_length, strict=True):
+        used[start : start + length] += 1
+    assert used.max() == 1
+    assert (used == 0).sum() == sum(sum(lengths) == 1 for lengths in CORPORA[corpus])
+
+
+def test_sentence_order_cannot_be_trimmed() -> None:
+    with pytest.raises(SettingsError, match="trimming would part A from B"):
+        ExampleSettings.from_values({"segments": "sentence_order", "too_long": "trim"})
