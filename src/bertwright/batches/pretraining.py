@@ -10,6 +10,7 @@ import torch
 
 from bertwright.examples.masking import IGNORED, mask_tokens, random_words
 from bertwright.randomness import Stream
+from bertwright.tokens.wordpiece import CONTINUATION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +58,7 @@ class PretrainingBatches:
         self._fixed_shape = fixed_shape
         self._vocabulary = vocabulary
         self._words = random_words(vocabulary)
+        self._begins_word = np.array([not piece.startswith(CONTINUATION) for piece in vocabulary.pieces])
 
     def build(self, cursor: Cursor, size: int) -> PretrainingBatch:
         """The `size` examples from `cursor` on; past the end of an epoch the next one begins."""
@@ -76,10 +78,11 @@ class PretrainingBatches:
             masked = mask_tokens(
                 input_ids[rows],
                 self._candidates(input_ids[rows], longest[rows]),
+                self._begins_word[input_ids[rows]],
                 longest[rows],
                 run.index + np.arange(count),
                 settings,
-                Stream(self.plan.seed, "masking", run.epoch),
+                Stream(self.plan.seed, "masking", self.plan.drawn_epoch(run.epoch)),
                 self._vocabulary.mask_id,
                 self._words,
             )

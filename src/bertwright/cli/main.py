@@ -15,6 +15,7 @@ from bertwright.cli import (
     fill,
     finetune,
     inspect_,
+    masks,
     predict,
     prepare,
     pretrain,
@@ -59,6 +60,7 @@ app.command("tokenize")(tokenize.run)
 app.command("vocab")(vocab.run)
 app.command("vocab extend")(vocab_extend.run)
 app.command("prepare")(prepare.run)
+app.command("masks")(masks.run)
 app.command("pretrain")(pretrain.run)
 app.command("finetune")(finetune.run)
 app.command("evaluate")(evaluate.run)

@@ -65,6 +65,10 @@ class ExamplePlan:
         self._epochs: dict[int, _Epoch] = {}
         self._windows: OrderedDict[tuple[int, int], tuple[list[SegmentPairs], NDArray[np.int64]]] = OrderedDict()
 
+    def drawn_epoch(self, epoch: int) -> int:
+        """The epoch whose draws are those of `epoch`: itself, unless the settings let epochs come again."""
+        return epoch % (self.settings.distinct_epochs or epoch + 1)
+
     def size(self, epoch: int) -> int:
         """Number of examples in an epoch; differs a little between epochs, as cuts and lengths are drawn anew."""
         return int(self._epoch(epoch).before[-1])
@@ -136,7 +140,7 @@ class ExamplePlan:
         if key not in self._windows:
             first = window * SHARDS_PER_WINDOW
             drawn = [self._draw(epoch, p) for p in range(first, min(first + SHARDS_PER_WINDOW, len(self.shards)))]
-            stream = Stream(self.seed, "order", epoch, window)
+            stream = Stream(self.seed, "order", self.drawn_epoch(epoch), window)
             self._windows[key] = (drawn, stream.permutation(sum(map(len, drawn))))
             # A batch may stand across two windows; more than that is never needed at once.
             while len(self._windows) > 2:
@@ -145,7 +149,7 @@ class ExamplePlan:
 
     def _epoch(self, epoch: int) -> _Epoch:
         if epoch not in self._epochs:
-            order = Stream(self.seed, "shards", epoch).permutation(len(self.shards))
+            order = Stream(self.seed, "shards", self.drawn_epoch(epoch)).permutation(len(self.shards))
             before = np.zeros(len(self.shards) + 1, dtype=np.int64)
             for position, number in enumerate(order.tolist()):
                 before[position + 1] = before[position] + len(self._pairs_of(epoch, number, int(before[position])))
@@ -160,4 +164,11 @@ class ExamplePlan:
 
     def _pairs_of(self, epoch: int, number: int, first: int) -> SegmentPairs:
         """Pairs of shard `number`, where `first` pairs of the epoch come before it."""
-        return draw_pairs(self.shards[number], self.settings, seed=self.seed, epoch=epoch, number=number, first=first)
+        return draw_pairs(
+            self.shards[number],
+            self.settings,
+            seed=self.seed,
+            epoch=self.drawn_epoch(epoch),
+            number=number,
+            first=first,
+        )

@@ -24,6 +24,13 @@ class ExampleSettings(Settings):
     short_fraction: float = Field(default=0.1, ge=0, le=1)
     # Share of the tokens that are predicted.
     masked_fraction: float = Field(default=0.15, gt=0, lt=1)
+    # What is hidden together: "token": each by itself, as in the paper; "whole_word": all pieces of a word; "span":
+    # runs of n words with a chance that falls as 1/n, up to `longest_span` (ALBERT, section 4.1).
+    masked_unit: Literal["token", "whole_word", "span"] = "token"
+    longest_span: int = Field(default=3, ge=1, le=20)
+    # After so many epochs the same examples with the same words hidden come again, as the original code's do after 10
+    # (dupe_factor); None hides others in every epoch.
+    distinct_epochs: int | None = Field(default=None, ge=1)
     # Of those: share that becomes [MASK], and share that becomes a random word; the rest stays as it is.
     mask_token_fraction: float = Field(default=0.8, ge=0, le=1)
     random_token_fraction: float = Field(default=0.1, ge=0, le=1)

@@ -17,7 +17,7 @@ THREE = [[[5, 6], [7, 8, 9]], [[10, 11, 12], [13]], [[14, 15], [16, 17]]]
 
 
 def three(*, fixed_shape: bool = False) -> PretrainingBatch:
-    plan = ExamplePlan([shard_of(THREE)], ExampleSettings(max_length=12, short_fraction=0), seed=1)
+    plan = ExamplePlan([shard_of(THREE)], ExampleSettings(max_length=12, short_fraction=0, too_long="trim"), seed=1)
     assert plan.size(0) == 4
     return PretrainingBatches(plan, VOCABULARY, fixed_shape=fixed_shape).build(Cursor(), 4)
 

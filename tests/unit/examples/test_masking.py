@@ -7,10 +7,11 @@ import pytest
 
 from bertwright.batches.pretraining import PretrainingBatches
 from bertwright.errors import SettingsError
-from bertwright.examples.masking import IGNORED, Masked, mask_tokens, random_words
+from bertwright.examples.masking import IGNORED, Masked, choose_units, mask_tokens, random_words, span_lengths
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
 from bertwright.randomness import Stream
+from bertwright.tokens.vocabulary import SPECIALS, Vocabulary
 from tests.support import letters, shards_of
 
 VOCABULARY = letters(40)
@@ -27,7 +28,17 @@ def masked(rows: list[list[int]], examples: list[int], *, length: int = 20, epoc
     candidates = ~np.isin(ids, [CLS, SEP, PAD])
     settings = ExampleSettings(max_length=length)
     lengths = np.array([len(row) for row in rows])
-    return mask_tokens(ids, candidates, lengths, np.array(examples), settings, Stream(0, "masking", epoch), MASK, WORDS)
+    return mask_tokens(
+        ids,
+        candidates,
+        np.ones_like(candidates),
+        lengths,
+        np.array(examples),
+        settings,
+        Stream(0, "masking", epoch),
+        MASK,
+        WORDS,
+    )
 
 
 SENTENCE = [CLS, *range(5, 15), SEP, *range(20, 26), SEP]
@@ -69,7 +80,8 @@ def test_a_mask_depends_on_the_example_and_the_epoch_alone() -> None:
     ids[0, : len(SENTENCE)] = SENTENCE
     settings, stream = ExampleSettings(max_length=20), Stream(0, "masking", 0)
     lengths, example = np.array([len(SENTENCE)]), np.array([4])
-    wide = mask_tokens(ids, ~np.isin(ids, [CLS, SEP, PAD]), lengths, example, settings, stream, MASK, WORDS)
+    candidates = ~np.isin(ids, [CLS, SEP, PAD])
+    wide = mask_tokens(ids, candidates, np.ones_like(candidates), lengths, example, settings, stream, MASK, WORDS)
     assert positions(wide, 0) == positions(one, 4)
 
 
@@ -190,3 +202,99 @@ def test_half_of_the_second_sentences_follow() -> None:
     # Each epoch is balanced to within one; the last, which is not whole, to within what a window shuffles.
     assert found.epochs >= 3
     assert_share(found.is_next, found.examples, 0.5)
+
+
+def grid(text: str) -> np.ndarray:
+    """Rows of marks as an array of truth values, `x` for true."""
+    return np.array([[mark == "x" for mark in row] for row in text.split()])
+
+
+def test_words_are_chosen_whole_by_eye() -> None:
+    #            [CLS] a ##a b c ##c ##c [SEP] d e ##e [SEP]
+    candidates = grid(".xxxxxx.xxx.")
+    starts = grid("xx.xx..xxx.x")
+    keys = np.array([[99, 3, 0, 5, 1, 0, 0, 99, 4, 2, 0, 99]], dtype=np.uint64)
+    words = np.ones_like(keys, dtype=np.int64)
+    for wanted, expected in (
+        (1, "........x..."),  # c is too long, and e, and a: d comes next
+        (2, ".........xx."),  # c is too long: e
+        (3, "....xxx....."),
+        (5, "....xxx..xx."),  # c, then e
+        (6, "....xxx.xxx."),  # a does not fit any more, d does
+    ):
+        found = choose_units(keys, candidates, starts, np.array([wanted]), words)
+        assert "".join("x" if taken else "." for taken in found[0]) == expected
+
+
+def test_a_span_goes_over_words_but_not_over_a_separator() -> None:
+    candidates, starts = grid(".xxxxxx.xxx."), grid("xx.xx..xxx.x")
+    keys = np.array([[99, 3, 0, 5, 1, 0, 0, 99, 4, 2, 0, 99]], dtype=np.uint64)
+    lengths = np.full((1, 12), 3)
+    found = choose_units(keys, candidates, starts, np.array([3]), lengths)  # three words from c: only c is left there
+    assert "".join("x" if taken else "." for taken in found[0]) == "....xxx....."
+    # Now e is first, alone before its separator. Five are left: three words from a are six pieces, too many, and d goes
+    # over e, but b and c fit. One is left: a has two pieces, d fits when it is tried alone.
+    keys[0, 4] = 50
+    found = choose_units(keys, candidates, starts, np.array([7]), lengths)
+    assert "".join("x" if taken else "." for taken in found[0]) == "...xxxx.xxx."
+
+
+def test_a_word_longer_than_all_that_is_wanted_is_hidden_in_part() -> None:
+    found = choose_units(
+        np.zeros((1, 6), dtype=np.uint64),
+        grid(".xxxx."),
+        grid("xx...x"),
+        np.array([2]),
+        np.ones((1, 6), dtype=np.int64),
+    )
+    assert found.tolist() == grid(".xx...").tolist()
+
+
+def test_the_lengths_of_spans_fall_as_one_over_n() -> None:
+    random = np.random.default_rng(0).integers(0, 2**32, 100_000, dtype=np.uint64)
+    found = np.bincount(span_lengths(random, 3), minlength=4)[1:] / len(random)
+    for share, wanted in zip(found, np.array([6, 3, 2]) / 11, strict=True):
+        assert abs(share - wanted) < SIGMAS * (wanted / len(random)) ** 0.5
+
+
+@pytest.mark.parametrize("unit", ["whole_word", "span"])
+def test_whole_words_are_hidden_and_the_shares_are_kept(unit: str) -> None:
+    vocabulary = Vocabulary([*SPECIALS, *"abcdefgh", *(f"##{mark}" for mark in "abcdefgh")])
+    random = np.random.default_rng(0)
+    documents = [[random.integers(5, 21, 12).tolist() for _ in range(8)] for _ in range(1000)]
+    settings = ExampleSettings.from_values({"max_length": 64, "masked_unit": unit})
+    builder = PretrainingBatches(ExamplePlan(shards_of(documents, 500), settings, seed=0), vocabulary)
+    batch = builder.build(Cursor(), 1500)
+    ids, positions = batch.input_ids.numpy(), batch.masked_positions.numpy()
+    labels = batch.masked_labels.numpy().reshape(positions.shape)
+    real = labels != IGNORED
+    wanted = np.clip(np.round(batch.attention_mask.numpy().sum(axis=1) * 0.15), 1, settings.max_predictions)
+    # As many as wanted, but where no word left is short enough.
+    assert (real.sum(axis=1) <= wanted).all()
+    assert real.sum() / wanted.sum() > 0.97
+    hidden = np.zeros(ids.shape, dtype=bool)
+    whole = ids.copy()
+    for row in range(len(ids)):
+        hidden[row, positions[row, real[row]]] = True
+        whole[row, positions[row, real[row]]] = labels[row, real[row]]
+    goes_on = np.array([piece.startswith("##") for piece in vocabulary.pieces])[whole]
+    # Of two neighbours in one word both are hidden or neither, but where one word alone was too long.
+    parted = goes_on[:, 1:] & (hidden[:, 1:] != hidden[:, :-1]) & ~np.isin(whole[:, :-1], vocabulary.special_ids)
+    assert parted.any(axis=1).mean() < 0.02
+    count = int(real.sum())
+    masks = (ids[hidden] == vocabulary.mask_id).sum()
+    assert abs(masks - 0.8 * count) < SIGMAS * (count * 0.16) ** 0.5
+
+
+def test_static_masks_come_again_after_so_many_epochs() -> None:
+    shards = shards_of([[[5, 6, 7, 8, 9]] * 3] * 40, 20)
+
+    def batches(distinct: int | None) -> list[bytes]:
+        settings = ExampleSettings(max_length=16, distinct_epochs=distinct)
+        plan = ExamplePlan(shards, settings, seed=0)
+        builder = PretrainingBatches(plan, VOCABULARY)
+        return [builder.build(Cursor(epoch, 0), 20).input_ids.numpy().tobytes() for epoch in range(4)]
+
+    dynamic, static = batches(None), batches(2)
+    assert len(set(dynamic)) == 4
+    assert static == [dynamic[0], dynamic[1], dynamic[0], dynamic[1]]

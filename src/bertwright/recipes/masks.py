@@ -1,0 +1,55 @@
+"""What masking does to a text, in every mode, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from bertwright.examples.masking import mask_tokens, random_words
+from bertwright.examples.settings import ExampleSettings
+from bertwright.randomness import Stream
+from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.wordpiece import CONTINUATION
+
+Unit = Literal["token", "whole_word", "span"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedText:
+    """A text as a model would see it in one mode.
+
+    `pieces` are those of the text, `shown` what stands there instead, the same where nothing was chosen; `chosen` are
+    the places whose piece is to be told.
+    """
+
+    unit: Unit
+    pieces: tuple[str, ...]
+    shown: tuple[str, ...]
+    chosen: tuple[int, ...]
+
+
+def masked_text(text: str, tokenizer: Tokenizer, settings: ExampleSettings, *, seed: int, epoch: int) -> MaskedText:
+    """Mask the beginning of a text, as much as an example of these settings holds."""
+    vocabulary = tokenizer.vocabulary
+    ids = tokenizer.ids(text)[: settings.max_length - 2]
+    framed = np.array([[vocabulary.cls_id, *ids, vocabulary.sep_id]])
+    candidates = np.ones_like(framed, dtype=bool)
+    candidates[0, [0, -1]] = False
+    pieces = tokenizer.pieces(framed[0].tolist())
+    masked = mask_tokens(
+        framed,
+        candidates,
+        np.array([[not piece.startswith(CONTINUATION) for piece in pieces]]),
+        np.array([framed.shape[1]]),
+        np.zeros(1, dtype=np.int64),
+        settings,
+        Stream(seed, "masking", epoch),
+        vocabulary.mask_id,
+        random_words(vocabulary),
+    )
+    chosen = masked.positions[0, : masked.counts[0]] - 1
+    shown = tokenizer.pieces(masked.input_ids[0, 1:-1].tolist())
+    return MaskedText(settings.masked_unit, tuple(pieces[1:-1]), tuple(shown), tuple(chosen.tolist()))
