@@ -51,7 +51,8 @@ def run(
                 if as_json:
                     out(json.dumps({"epoch": epoch, **asdict(found)}, ensure_ascii=False))
                 else:
-                    out(f"{unit if epochs == 1 else f'{unit}, epoch {epoch}':<12}  {_drawn(found)}")
+                    label = unit if epochs == 1 else f"{unit}, epoch {epoch}"
+                    out(f"{label:<{10 if epochs == 1 else 20}}  {_drawn(found)}")
 
 
 def _drawn(found: MaskedText) -> str:
