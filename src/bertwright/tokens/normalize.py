@@ -80,6 +80,11 @@ def is_cjk(char: str) -> bool:
     return _CJK.match(char) is not None
 
 
+def has_cjk(text: str) -> bool:
+    """Tell whether an ideograph stands in `text`."""
+    return _CJK.search(text) is not None
+
+
 def chunks(text: str) -> list[str]:
     """Cut `text` into pieces at the speed of C, such that its words are the words of its chunks, one after the other.
 

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 from bertwright.errors import VocabularyError
-from bertwright.tokens.normalize import Span, aligned_words, chunks, located_chunks, split_at_cjk, words
+from bertwright.tokens.normalize import Span, aligned_words, chunks, has_cjk, located_chunks, split_at_cjk, words
 from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, Vocabulary
 from bertwright.tokens.wordpiece import CONTINUATION, WordPiece
 
@@ -60,6 +60,7 @@ class Tokenizer:
         self.split_cjk = split_cjk
         self._wordpiece = WordPiece(vocabulary.ids)
         self._unknown = vocabulary.unk_id
+        self._keeps_text = not (self.lowercase or self.strip_accents)
         self._chunks = _Cache(self._chunk_ids, CACHED_CHUNKS)
         self._aligned = _Cache(self._aligned_chunk, CACHED_ALIGNED_CHUNKS)
 
@@ -129,14 +130,18 @@ class Tokenizer:
         return f"Tokenizer({self.vocabulary!r}, {switches})"
 
     def _chunk_ids(self, chunk: str) -> tuple[int, ...]:
+        if chunk.isalnum() and (chunk.isascii() or (self._keeps_text and not has_cjk(chunk))):
+            # Letters and digits alone, nothing to strip: one word, and by far the most frequent case.
+            found = self._wordpiece.split(chunk.lower() if self.lowercase else chunk)
+            return tuple([piece[0] for piece in found]) or (self._unknown,)
         if self.split_cjk and not chunk.isascii():
             # A Chinese sentence is one long chunk that never comes twice; its characters do.
             parts = split_at_cjk(chunk)
             if len(parts) > 1:
                 return tuple(chain.from_iterable(map(self._chunks.__getitem__, parts)))
-        found = words(chunk, lowercase=self.lowercase, strip_accents=self.strip_accents, split_cjk=self.split_cjk)
+        parts = words(chunk, lowercase=self.lowercase, strip_accents=self.strip_accents, split_cjk=self.split_cjk)
         ids: list[int] = []
-        for word in found:
+        for word in parts:
             ids += [piece[0] for piece in self._wordpiece.split(word)] or [self._unknown]
         return tuple(ids)
 

@@ -33,6 +33,8 @@ class WordPiece:
         length = len(word)
         if length > LONGEST_WORD:
             return []
+        if (whole := self._heads.get(word)) is not None:
+            return [(whole, 0, length)]
         found: list[Piece] = []
         pieces, longest = self._heads, self._longest_head
         start = 0
