@@ -50,6 +50,16 @@ def pins() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "benchmarks").glob("*.py")))
+def test_every_benchmark_starts(script: str) -> None:
+    # One is called tokenize.py, and so is a module of Python's own: each script takes its folder off the path first.
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / script, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--json" in done.stdout
+
+
 def test_every_constraint_is_exact_and_serves_every_build() -> None:
     assert pins()[0] == "torch==2.13.0"
     # `==1.2` takes 1.2+cpu and 1.2+cu126 alike; a local label would take one of them only.
