@@ -34,7 +34,7 @@ def write_packages(root: Path) -> None:
 @pytest.mark.slow
 def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     write_packages(tmp_path / "packages")
-    monkeypatch.setattr("bertwright.text.installed_docs.library_roots", lambda: [tmp_path / "packages"])
+    monkeypatch.setattr("bertwright.text.installed_docs.package_roots", lambda: [tmp_path / "packages"])
     out = tmp_path / "out"
     assert main(["quickstart", "--out", str(out), "--minutes", "0.5"]) == 0
     told = capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_too_few_packages_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "packages").mkdir()
-    monkeypatch.setattr("bertwright.text.installed_docs.library_roots", lambda: [tmp_path / "packages"])
+    monkeypatch.setattr("bertwright.text.installed_docs.package_roots", lambda: [tmp_path / "packages"])
     assert main(["quickstart", "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "bertwright: found no documentation in the installed packages; give your own text with --corpus"

@@ -87,7 +87,7 @@ def library_documents(
     report = report if report is not None else LibraryReport()
     sources = sorted(
         source
-        for number, root in enumerate(library_roots() if roots is None else roots)
+        for number, root in enumerate(package_roots() if roots is None else roots)
         for source in _sources(root, number)
     )
     seen: set[str] = set()
@@ -103,7 +103,7 @@ def library_documents(
             on_progress(done, len(sources))
 
 
-def library_roots() -> list[Path]:
+def package_roots() -> list[Path]:
     """The folder of the standard library, and every site-packages folder that this interpreter looks in."""
     folders = [Path(sysconfig.get_path("stdlib"))]
     folders += [Path(entry) for entry in sys.path if Path(entry).name in {"site-packages", "dist-packages"}]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import bertwright.text.installed_docs as under_test
-from bertwright.text.installed_docs import LibraryDocument, LibraryReport, library_documents, library_roots
+from bertwright.text.installed_docs import LibraryDocument, LibraryReport, library_documents, package_roots
 
 ZOO = '''"""The zoo of a library.
 
@@ -172,7 +172,7 @@ def test_only_english_prose_is_kept(paragraph: str, expected: str) -> None:
 
 
 def test_this_machine_has_some() -> None:
-    assert any(root.name.startswith("python3") for root in library_roots())
-    found = list(itertools.islice(library_documents(roots=[library_roots()[0]]), 60))
+    assert any(root.name.startswith("python3") for root in package_roots())
+    found = list(itertools.islice(library_documents(roots=[package_roots()[0]]), 60))
     assert {"argparse", "asyncio"} <= {document.package for document in found}
     assert sum(len(" ".join(document.paragraphs)) for document in found) > 50_000
