@@ -19,13 +19,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertwright.errors import BertwrightError, Stopped, StorageError, UserFault
+from bertwright.errors import BertwrightError, StorageError, UserFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
 PARTIAL = ".bertwright-partial"
 OLD = ".bertwright-old"
+SCRATCH = ".bertwright-scratch"
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -98,7 +99,7 @@ def resumable_directory(
 ) -> Iterator[Path]:
     """As `new_directory`, but what a killed or stopped run left is given to the block, which goes on with it.
 
-    A fault of the user or of the storage still removes everything; Stopped, KeyboardInterrupt and a kill keep it.
+    A fault of the user or of the storage removes everything; a wish to stop, a worker that is gone or a kill keeps it.
     """
     refuse_existing(path, overwrite=overwrite)
     path = path.resolve()
@@ -116,11 +117,20 @@ def resumable_directory(
             try:
                 yield partial
                 _put_in_place(partial, path)
-            except (Stopped, KeyboardInterrupt):
-                raise
-            except BaseException:
+            except (UserFault, OSError):
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
+
+
+@contextmanager
+def scratch_directory(path: Path, say: Callable[[str], None]) -> Iterator[Path]:
+    """Give a directory beside `path` for what the memory is not to hold; it is gone when the block ends."""
+    folder = beside(path.resolve(), SCRATCH)
+    with storage_faults(path), _claimed(folder, say):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tell_nobody(_: str) -> None:

@@ -386,6 +386,15 @@ def test_a_text_that_can_be_read_only_once(tmp_path: Path, fails: Run) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_corpus_that_would_hold_what_is_made_of_it(tmp_path: Path, fails: Run) -> None:
+    write_corpus(tmp_path / "corpus/a.jsonl", 5)
+    for corpus, out in (("corpus", "corpus/out"), ("corpus/a.jsonl", "corpus"), ("corpus", "corpus")):
+        message = fails("quickstart", "--corpus", tmp_path / corpus, "--out", tmp_path / out)
+        assert message == (
+            f"{tmp_path / corpus}: what is read and what is written lie in each other; choose another --out"
+        )
+
+
 def test_lines_to_fill_are_named(home: Path, fails: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Nothing.\n")))
     message = fails("fill", home / "model", "-")

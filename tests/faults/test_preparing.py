@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from bertwright.cli.main import main
+from bertwright.errors import OperationalFault
 from bertwright.files import PARTIAL, beside
+from bertwright.parallel import in_order
 from tests.made_text import documents
 
 KILLS = 30
@@ -128,6 +130,25 @@ def test_what_is_stopped_says_how_it_goes_on(home: Path, tmp_path: Path) -> None
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "documents that an earlier run prepared; reading past them" in again.stderr
     assert content(tmp_path / "out") == content(home / "one")
+
+
+def test_a_worker_that_is_gone_loses_nothing(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def dying(*items: Any, **options: Any) -> Any:
+        results = in_order(*items, **options)
+        for _ in range(400):
+            yield next(results)
+        raise OperationalFault("a worker process ended before its work was done")
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("bertwright.recipes.prepare.in_order", dying)
+        patched.setattr("bertwright.recipes.prepare._CHARACTERS_AT_ONCE", 500)
+        assert main(arguments(home, out, "--workers", "1")) == 1
+    assert main(arguments(home, out, "--workers", "1")) == 0
+    assert "documents that an earlier run prepared; reading past them" in capsys.readouterr().err
+    assert content(out) == content(home / "one")
 
 
 def stopped(home: Path, out: Path) -> Path:

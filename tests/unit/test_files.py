@@ -12,7 +12,7 @@ import pytest
 
 import bertwright.files as under_test
 from bertwright.errors import ShardError, StorageError, UserFault
-from bertwright.files import hold, new_directory, read_json, refuse_existing, sha256, write_atomic
+from bertwright.files import hold, new_directory, read_json, refuse_existing, scratch_directory, sha256, write_atomic
 
 FULL = Path("/dev/full")  # every write to it fails as on a full disk
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
@@ -133,6 +133,19 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
         (partial / "a").write_text("new")
     assert names(tmp_path) == ["out"]
     assert told == [f"{tmp_path}/.out.bertwright-old: already replaced when an earlier run was killed; removed"]
+
+
+def test_a_scratch_directory_is_gone_afterwards_and_one_left_by_a_kill_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".out.bertwright-scratch").mkdir()
+    told: list[str] = []
+    with scratch_directory(tmp_path / "out", told.append) as folder:
+        (folder / "a").write_text("a")
+        assert names(tmp_path) == [".out.bertwright-scratch"]
+    assert names(tmp_path) == []
+    with pytest.raises(ValueError, match="stop"), scratch_directory(tmp_path / "out", told.append):
+        raise ValueError("stop")
+    assert names(tmp_path) == []
+    assert len(told) == 1
 
 
 def test_what_a_user_calls_old_or_partial_is_left_alone(tmp_path: Path) -> None:

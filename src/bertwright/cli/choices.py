@@ -1,8 +1,11 @@
-"""Choices that several verbs offer."""
+"""Choices, arguments and options that several verbs offer."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
+
+import typer
 
 
 class OnErrorChoice(StrEnum):
@@ -25,3 +28,12 @@ class EngineChoice(StrEnum):
 
     local = "local"
     ray = "ray"
+
+
+Corpus = Annotated[
+    list[str],
+    typer.Argument(help=".txt .jsonl .csv .tsv .parquet (also .gz .zst .xz), folders, globs, s3://..., or -."),
+]
+TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
+OnError = Annotated[OnErrorChoice, typer.Option(help="skip: count bad lines and go on.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")]

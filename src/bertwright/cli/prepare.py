@@ -7,23 +7,28 @@ from typing import Annotated
 
 import typer
 
-from bertwright.cli.choices import DedupeChoice, EngineChoice, OnErrorChoice
+from bertwright.cli.choices import (
+    Corpus,
+    DedupeChoice,
+    EngineChoice,
+    OnError,
+    OnErrorChoice,
+    TextColumn,
+    Workers,
+)
 from bertwright.cli.talk import Talk
 
 
 def run(
-    corpus: Annotated[
-        list[str],
-        typer.Argument(help=".txt .jsonl .csv .tsv .parquet (also .gz .zst .xz), folders, globs, s3://..., or -."),
-    ],
+    corpus: Corpus,
     vocab: Annotated[Path, typer.Option(help="Directory with the vocabulary; a model directory will do.")],
     out: Annotated[Path, typer.Option(help="Directory to write the shards to.")],
     held_out: Annotated[float, typer.Option(min=0, max=0.5, help="Share of the documents kept aside.")] = 0.02,
     language: Annotated[str, typer.Option(help="Language code, for finding sentences.")] = "en",
     dedupe: Annotated[DedupeChoice, typer.Option(help="Leave out documents met before.")] = DedupeChoice.none,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
-    on_error: Annotated[OnErrorChoice, typer.Option(help="skip: count bad lines and go on.")] = OnErrorChoice.stop,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
+    text_column: TextColumn = "text",
+    on_error: OnError = OnErrorChoice.stop,
+    workers: Workers = None,
     engine: Annotated[EngineChoice, typer.Option(help="ray: on a Ray cluster (RAY_ADDRESS).")] = EngineChoice.local,
     tokens_per_shard: Annotated[int, typer.Option(min=1, help="Tokens after which a shard ends.")] = 1 << 24,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what --out holds.")] = False,

@@ -7,15 +7,12 @@ from typing import Annotated
 
 import typer
 
-from bertwright.cli.choices import OnErrorChoice
+from bertwright.cli.choices import Corpus, OnError, OnErrorChoice, TextColumn, Workers
 from bertwright.cli.talk import Talk
 
 
 def run(
-    corpus: Annotated[
-        list[str],
-        typer.Argument(help=".txt .jsonl .csv .tsv .parquet (also .gz .zst .xz), folders, globs, s3://..., or -."),
-    ],
+    corpus: Corpus,
     out: Annotated[Path, typer.Option(help="Directory to write the tokenizer to.")],
     size: Annotated[int, typer.Option(min=6, help="Pieces in the vocabulary, special tokens included.")] = 30522,
     cased: Annotated[bool, typer.Option("--cased", help="Keep upper case and accents.")] = False,
@@ -26,9 +23,9 @@ def run(
     alphabet: Annotated[int, typer.Option(min=1, help="Characters to keep; some 8000 for Chinese.")] = 1000,
     unused: Annotated[int, typer.Option(min=0, help="Pieces [unused0] and so on, kept free for later.")] = 0,
     max_words: Annotated[int, typer.Option(min=1000, help="Distinct words in memory, and learned from.")] = 5_000_000,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
-    on_error: Annotated[OnErrorChoice, typer.Option(help="skip: count bad lines and go on.")] = OnErrorChoice.stop,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
+    text_column: TextColumn = "text",
+    on_error: OnError = OnErrorChoice.stop,
+    workers: Workers = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what --out holds.")] = False,
 ) -> None:
     """Learn a WordPiece vocabulary from a corpus.

@@ -76,7 +76,6 @@ def mask_tokens(  # plain arrays and numbers, so that it can be read and tested 
 
     wanted = np.round(lengths * settings.masked_fraction).astype(np.int64)
     counts = np.minimum(np.clip(wanted, 1, width), candidates.sum(axis=1))
-    # The candidates with the smallest random keys are a uniform choice without replacement.
     keys = np.where(candidates, random[..., 0], _NEVER)
     if settings.masked_unit == "token":
         # The candidates with the smallest random keys are a uniform choice without replacement.

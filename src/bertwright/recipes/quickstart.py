@@ -178,8 +178,11 @@ def _check_corpus(corpus: Path, out: Path) -> None:
     if str(corpus) == "-":
         raise CorpusError("the text is read several times, and standard input only once", cure="save it to a file")
     corpus_files([str(corpus)])
-    if out.resolve() in corpus.resolve().parents:
-        raise CorpusError("lies in the directory that is written to", where=corpus, cure="choose another --out")
+    here, there = corpus.resolve(), out.resolve()
+    if there in here.parents or here in (there, *there.parents):
+        raise CorpusError(
+            "what is read and what is written lie in each other", where=corpus, cure="choose another --out"
+        )
 
 
 class _Progress:

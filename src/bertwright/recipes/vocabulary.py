@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bertwright.errors import CorpusError
-from bertwright.files import new_directory, refuse_existing, storage_faults, write_atomic
+from bertwright.files import new_directory, refuse_existing, scratch_directory, write_atomic
 from bertwright.parallel import in_order, processors
 from bertwright.progress import Progress
 from bertwright.text.documents import OnError, ReadReport, handfuls, read_documents
@@ -108,10 +106,8 @@ def count_corpus(
     """
     report = ReadReport()
     begun = time.perf_counter()
-    beside = out.resolve().parent
     with (
-        storage_faults(out),
-        _folder_in(beside, f".{out.name}.words-") as folder,
+        scratch_directory(out, progress.say) as folder,
         progress.task("counting words", None, "words") as task,
     ):
         tally = WordTally(max_words, folder)
@@ -125,13 +121,6 @@ def count_corpus(
     if not counts:
         raise CorpusError("the corpus is empty: there is no word in it", where=" ".join(sources))
     return counts, tally, report
-
-
-@contextmanager
-def _folder_in(parent: Path, prefix: str) -> Iterator[Path]:
-    parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=prefix, dir=parent) as folder:
-        yield Path(folder)
 
 
 def _outside(counts: Mapping[str, int], vocabulary: Vocabulary, limit: int) -> Iterator[str]:
