@@ -26,7 +26,8 @@ _CHARACTERS_AT_ONCE = 1 << 21
 _KNOWN_PARTS = 1 << 19
 _KNOWN_CHARACTERS = 1 << 25
 
-_PUNCTUATION = r"([!-/:-@\[-`{-~–—‘’“”…])"
+# A space outside ASCII is a part as well, without a word in it, so that no true word goes across it.
+_PUNCTUATION = r"([!-/:-@\[-`{-~–—‘’“”…\p{Z}])"
 _CJK = "([" + "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in CJK_BLOCKS) + "])"
 # Arrow splits there, and the original drops them as control characters: "a\x0bb" is one word.
 _SPLITTING = ("\x0b", "\x0c")

@@ -100,6 +100,7 @@ def test_a_full_cache_forgets_and_still_answers(monkeypatch: pytest.MonkeyPatch)
 
 @given(st.lists(texts, max_size=6), switches)
 @example(["ΑΣ.Α", "a\x0bb", "\ud800 x,"], {"lowercase": True, "strip_accents": True, "split_cjk": True})
+@example(["0.\xa00 a\0-b a\u2010\u3000b"], {"lowercase": False, "strip_accents": False, "split_cjk": False})
 @example(["x-\ud800-x don't"], {"lowercase": False, "strip_accents": False, "split_cjk": False})
 def test_many_texts_at_once_have_the_pieces_of_each_by_itself(several: list[str], switch: dict[str, bool]) -> None:
     tokenizer = Tokenizer(RICH, **switch)
