@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bertwright.tokens.normalize import CJK_BLOCKS, SIGMA, chunks, split_at_cjk
+from bertwright.text.ideographs import BLOCKS
+from bertwright.tokens.normalize import SIGMA, chunks, split_at_cjk
 from bertwright.tokens.true_words import within_word
 
 # Characters handled together. The more, the fewer words are looked up once more.
@@ -28,7 +29,7 @@ _KNOWN_CHARACTERS = 1 << 25
 
 # A space outside ASCII is a part as well, without a word in it, so that no true word goes across it.
 _PUNCTUATION = r"([!-/:-@\[-`{-~–—‘’“”…\p{Z}])"
-_CJK = "([" + "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in CJK_BLOCKS) + "])"
+_CJK = "([" + "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in BLOCKS) + "])"
 # Arrow splits there, and the original drops them as control characters: "a\x0bb" is one word.
 _SPLITTING = ("\x0b", "\x0c")
 

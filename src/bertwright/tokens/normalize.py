@@ -16,23 +16,12 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from bertwright.text.ideographs import IDEOGRAPHS
+
 Span = tuple[int, int]
 
-# Eight blocks, as in the original. Hangul and kana are not among them: those languages put spaces or need none here.
-CJK_BLOCKS = (
-    (0x4E00, 0x9FFF),
-    (0x3400, 0x4DBF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
-    (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
-)
-
-_CJK_CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last in CJK_BLOCKS)
-_CJK = re.compile(f"[{_CJK_CLASS}]")
-_CJK_OR_BETWEEN = re.compile(f"[{_CJK_CLASS}]|[^{_CJK_CLASS}]+")
+_CJK = re.compile(f"[{IDEOGRAPHS}]")
+_CJK_OR_BETWEEN = re.compile(f"[{IDEOGRAPHS}]|[^{IDEOGRAPHS}]+")
 
 # What str.split() takes for whitespace and the original drops as a control character: "a\x85b" is one word, "ab".
 SPLITTING_CONTROLS = ("\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\x85")
@@ -43,7 +32,7 @@ SIGMA = "Σ"
 
 _WHITESPACE_CHUNK = re.compile(r"\S+")
 _FINE_CHUNK = re.compile(r"[^\s!-/:-@\[-`{-~]+|[!-/:-@\[-`{-~]")
-_FINE_CHUNK_OR_CJK = re.compile(rf"[^\s!-/:-@\[-`{{-~{_CJK_CLASS}]+|[!-/:-@\[-`{{-~{_CJK_CLASS}]")
+_FINE_CHUNK_OR_CJK = re.compile(rf"[^\s!-/:-@\[-`{{-~{IDEOGRAPHS}]+|[!-/:-@\[-`{{-~{IDEOGRAPHS}]")
 
 _ASCII_WORD = re.compile(r"[0-9A-Za-z]+|[!-/:-@\[-`{-~]")
 
