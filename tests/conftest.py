@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 
 # One thread, here and in the processes that tests start: with another process on the same cores, threads that wait for
 # each other turned a test of 0.2 s into one of 54 s. Set before torch is imported, which reads it then.
@@ -34,3 +37,18 @@ def data_dir() -> Path:
     value = os.environ.get(_VARIABLE)
     assert value, f"{_VARIABLE} is not set, so this test must be marked `data`"
     return Path(value)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 kB, where one may be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = shutil.which("mount")
+    command = [str(mount), "-t", "tmpfs", "-o", "size=64k", "none", str(place)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no disk may be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)

@@ -78,6 +78,21 @@ def checkpoint(partial: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
+def test_on_a_full_disk_one_line_and_then_it_goes_on(
+    home: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = small_disk / "shards"
+    assert main(arguments(home, out)) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"bertwright: {out}: the disk is full; free some space and start again"
+    )
+    assert not out.exists()  # nothing that looks like shards
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    assert main(arguments(home, out)) == 0
+    assert content(out) == content(home / "one")
+    assert [path.name for path in small_disk.iterdir()] == ["shards"]
+
+
 def test_any_number_of_workers_gives_the_same_bytes(home: Path, tmp_path: Path) -> None:
     for workers in ("2", "3"):
         assert main(arguments(home, tmp_path / workers, "--workers", workers)) == 0
