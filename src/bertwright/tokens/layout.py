@@ -3,9 +3,8 @@
 `AutoTokenizer.from_pretrained` reads them as they lie, and so does the `tokenizers` library. In the other direction any
 BERT directory is read, old ones with nothing but a `vocab.txt` as well.
 
-Three differences remain on the side of those libraries, and none of them can be settled by a file: transformers 5 gives
-up on words of more than 100 characters (here and in the original: 200); the Rust normaliser knows no final sigma and
-drops unassigned and private-use characters, which the original keeps; and it reads "[MASK]" in a text as the mask.
+Some differences remain on the side of those libraries that no file can settle: docs/tokens.md lists them, with the
+characters concerned.
 """
 
 from __future__ import annotations
