@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,36 @@ class WordCounter:
             strip_accents=self.strip_accents,
             split_cjk=self.split_cjk,
         )
+
+
+class WordNumbers:
+    """Basic words as numbers, 32 bits of a hash each: lengths and likeness of texts where there is no vocabulary yet.
+
+    Asked as a Tokenizer is. What was found for a chunk is kept, within bounds, and not pickled.
+    """
+
+    def __init__(self) -> None:
+        self._chunks = _ChunkNumbers()
+
+    def ids(self, text: str) -> list[int]:
+        """The number of each word of `text`, in lower case and without accents."""
+        return list(itertools.chain.from_iterable(map(self._chunks.__getitem__, chunks(text))))
+
+    def __reduce__(self) -> tuple[type[WordNumbers], tuple[()]]:
+        return WordNumbers, ()
+
+
+class _ChunkNumbers(dict[str, tuple[int, ...]]):
+    def __missing__(self, chunk: str) -> tuple[int, ...]:
+        parts = [chunk] if chunk.isascii() else split_at_cjk(chunk)
+        if len(parts) > 1:
+            # A Chinese sentence is one long chunk that never comes twice; its characters do.
+            return tuple(itertools.chain.from_iterable(map(self.__getitem__, parts)))
+        found = tuple(zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in words(chunk))
+        if len(self) >= _PENDING_CHUNKS:
+            self.clear()
+        self[chunk] = found
+        return found
 
 
 class WordTally:
