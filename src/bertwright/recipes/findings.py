@@ -129,8 +129,8 @@ def _documents(m: Measures, course: Course) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "documents without end",
-            f"{m.broken_documents:,} times no document ended within {LONGEST_DOCUMENT >> 20} million characters, and it "
-            "was broken there",
+            f"{m.broken_documents:,} times no document ended within {LONGEST_DOCUMENT >> 20} million characters, and "
+            "it was broken there",
             "put a blank line between documents",
             m.share(m.broken_documents),
         )
@@ -204,7 +204,8 @@ def _repeats(m: Measures, course: Course) -> Iterator[Finding]:
         yield Finding(
             grade,
             "duplicates",
-            f"{about}{found.exact:,} documents were there before, word for word ({exact:.2%}){_pair(found.exact_examples)}",
+            f"{about}{found.exact:,} documents were there before, word for word ({exact:.2%})"
+            + _pair(found.exact_examples),
             "bertwright prepare ... --dedupe exact",
             exact,
         )
@@ -220,7 +221,8 @@ def _repeats(m: Measures, course: Course) -> Iterator[Finding]:
         yield Finding(
             grade,
             "near duplicates",
-            f"{found.near:,} documents{among} are nearly equal to an earlier one ({near:.2%}){_pair(found.near_examples)}",
+            f"{found.near:,} documents{among} are nearly equal to an earlier one ({near:.2%})"
+            + _pair(found.near_examples),
             "bertwright prepare ... --dedupe near",
             near,
         )
@@ -237,7 +239,7 @@ def _repeats(m: Measures, course: Course) -> Iterator[Finding]:
 
 
 def _pair(examples: tuple[tuple[str, str], ...]) -> str:
-    return f", as {examples[0][1]} equals {examples[0][0]}" if examples else ""
+    return f", as {examples[0][0]} and {examples[0][1]}" if examples else ""
 
 
 def _characters(m: Measures, course: Course) -> Iterator[Finding]:
@@ -305,8 +307,8 @@ def _vocabulary(m: Measures, course: Course) -> Iterator[Finding]:
             yield Finding(
                 grade,
                 "a large alphabet",
-                f"`vocab` keeps {ALPHABET:,} characters unless told otherwise, and {outside:.2%} of the text lies outside "
-                "them: those words would be [UNK]",
+                f"`vocab` keeps {ALPHABET:,} characters unless told otherwise, and {outside:.2%} of the text lies "
+                "outside them: those words would be [UNK]",
                 f"{learn} --alphabet {_rounded(m.text.alphabet)}",
                 outside,
             )
@@ -338,12 +340,14 @@ def _vocabulary(m: Measures, course: Course) -> Iterator[Finding]:
             f"{learn}, or bertwright vocab extend MODEL {course.corpus} where a model is to be kept",
             min(1.0, extra),
         )
-    if fit.rare > _RARE_PIECES * fit.size:
+    if fit.rare > _RARE_PIECES * fit.size and unknown < _UNKNOWN[1]:
+        fitting = _fitting_size(m.words)
         yield Finding(
             "note",
             "pieces hardly met",
-            f"{fit.rare:,} of {fit.size:,} pieces are met fewer than ten times, and will be learned badly or not at all",
-            f"{learn} --size {min(_fitting_size(m.words), fit.size)}, or start from the model that the vocabulary is of",
+            f"{fit.rare:,} of {fit.size:,} pieces are met fewer than ten times: too few to be learned well",
+            "start from the model that the vocabulary is of"
+            + (f", or learn a smaller one: {learn} --size {fitting}" if fitting < fit.size else ", or give more text"),
         )
 
 

@@ -113,9 +113,7 @@ class Surveyor:
         everything = "\n".join(paragraph for paragraphs in documents for paragraph in paragraphs)
         code_points, code_point_counts = count_characters(everything)
         compared, near, far = self._compared(tokens, ends, counts[1])
-        pieces, piece_counts = (
-            np.unique(tokens, return_counts=True) if unknown >= 0 else (tokens[:0], tokens[:0])
-        )
+        pieces, piece_counts = np.unique(tokens, return_counts=True) if unknown >= 0 else (tokens[:0], tokens[:0])
         return Survey(
             paragraphs=counts[0],
             sentences=counts[1],

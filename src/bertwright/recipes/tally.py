@@ -43,7 +43,7 @@ MOST_SIGNATURES = 500_000
 _EXAMPLES = 5
 _TOLD_LINES = 10
 _TOLD_CHARACTERS = 20
-_LONGEST_TOLD = 100
+_LONGEST_TOLD = 80
 _RARE_PIECE = 10
 # A line is boilerplate if it stands in so many documents, and in this share of them.
 _RECURS = 5
@@ -100,9 +100,7 @@ class CorpusTally:
         self._sentences.add(survey.lengths)
         self._documents.add(survey.tokens)
         self._document_sentences.add(sentences)
-        self._characters.update(
-            dict(zip(survey.code_points.tolist(), survey.code_point_counts.tolist(), strict=True))
-        )
+        self._characters.update(dict(zip(survey.code_points.tolist(), survey.code_point_counts.tolist(), strict=True)))
         self._pieces[survey.pieces] += survey.piece_counts
         numbers = [self._places.number(where) for where in places]
         self._layouts.add([where.rpartition(":")[0] for where in places], sentences, survey)
@@ -112,7 +110,9 @@ class CorpusTally:
         """What must go document by document: who was there before, and what stands in many."""
         ends = np.cumsum(sentences)
         lengths = survey.lengths[survey.lengths > 0]
-        rows = zip(survey.digests, numbers, ends.tolist(), survey.tokens.tolist(), survey.texts_by_document(), strict=True)
+        rows = zip(
+            survey.digests, numbers, ends.tolist(), survey.tokens.tolist(), survey.texts_by_document(), strict=True
+        )
         before = 0
         for row, (digest, place, end, tokens, texts) in enumerate(rows):
             self._pairs.add(digest, lengths[before:end])

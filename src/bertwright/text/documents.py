@@ -215,9 +215,7 @@ def _row_document(text: str, where: str, report: ReadReport, line_break: str) ->
         report.empty_documents += 1
 
 
-def _read_text(
-    lines: Iterator[tuple[int, str]], where: str, report: ReadReport, line_break: str
-) -> Iterator[Document]:
+def _read_text(lines: Iterator[tuple[int, str]], where: str, report: ReadReport, line_break: str) -> Iterator[Document]:
     probe = list(itertools.islice(lines, _PROBE_LINES))
     layout = layout_of([line for _, line in probe])
     report.layouts[where] = layout
