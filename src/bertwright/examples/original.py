@@ -1,8 +1,9 @@
 """What the original code would make of a corpus: its share of pairs whose B is the true next one.
 
 A literal rendering of the walk of `create_instances_from_document` (google-research/bert,
-create_pretraining_data.py) on lengths alone. A chunk of a single sentence is always a negative there, which is why the share is below a half on
-most corpora, and 0 where every document is a sentence. Ours is dealt: docs/decisions/0003-next-sentence.md.
+create_pretraining_data.py) on lengths alone. A chunk of a single sentence is always a negative there, which is why the
+share is below a half on most corpora, and 0 where every document is a sentence. Ours is dealt:
+docs/decisions/0003-next-sentence.md.
 """
 
 from __future__ import annotations

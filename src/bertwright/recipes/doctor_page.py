@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from html import escape
 
 from bertwright.recipes.diagnosis import Diagnosis
-from bertwright.recipes.findings import Finding
 from bertwright.recipes.estimates import Timing
+from bertwright.recipes.findings import Finding
 from bertwright.recipes.measures import Spread
 from bertwright.recipes.summary import Table, about, headline, scripts_shown, tables
 from bertwright.text.characters import printable
