@@ -63,14 +63,14 @@ def write_rows(path: Path, count: int, seed: int, *, pair: bool = False) -> Path
     return path
 
 
-def prose(count: int, seed: int = 0, *, sentences: int = 12) -> list[list[str]]:
-    """Documents as lists of sentences out of some 5,000 invented words; a document has terms of its own.
+def prose(count: int, seed: int = 0, *, sentences: int = 12, vocabulary: int = 5000) -> list[list[str]]:
+    """Documents as lists of sentences out of invented words; a document has terms of its own.
 
     Nothing in it stands twice but by design, so that a doctor finds nothing wrong.
     """
     random = np.random.default_rng(seed)
     syllables = [first + second for first in "bdfgklmnprstvz" for second in "aeiou"]
-    words = ["".join(random.choice(syllables, random.integers(2, 5))) for _ in range(5000)]
+    words = ["".join(random.choice(syllables, random.integers(2, 5))) for _ in range(vocabulary)]
     found = []
     for _ in range(count):
         terms = random.integers(len(words), size=3)

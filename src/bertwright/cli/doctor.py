@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len, set_cell_size
 
 from bertwright.cli.choices import Corpus, OnErrorChoice, TextColumn, Workers
 from bertwright.cli.talk import Talk, out
@@ -94,11 +95,12 @@ def _print_table(table: Table) -> None:
     rows = [row for row in (table.header, *table.rows) if row]
     # The last column of a table without a header is words: it is not aligned, however long one of them is.
     figures = len(table.header) or 2
-    words = max(len(row[0]) for row in rows)
+    words = max(cell_len(row[0]) for row in rows)
     widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(1, figures)]
     for row in rows:
         shown = [f"{cell:>{width}}" for cell, width in zip(row[1:figures], widths, strict=False)]
-        out("  ".join(["", f"{row[0]:<{words}}", *shown, *row[figures:]]).rstrip())
+        # An ideograph takes the room of two letters.
+        out("  ".join(["", set_cell_size(row[0], words), *shown, *row[figures:]]).rstrip())
     out("")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from bertwright.lines import STANDARD_INPUT, told
 from bertwright.recipes.measures import Mistake, MistakeName
-from bertwright.recipes.survey import Survey
+from bertwright.recipes.survey import SHORT_DOCUMENT, Survey
 from bertwright.records import TABLES, kind_of
 
 _EXAMPLES = 5
@@ -16,8 +16,9 @@ _EXAMPLES = 5
 _LEAST_DOCUMENTS = 20
 _SINGLE = 0.8
 # Neighbours share a rare word so many times as often as documents far apart do, and not by the chance of a few. On
-# five corpora of running text the ratio was 4 to 17, on the same sentences shuffled 0.7 to 1.2.
-_RUNNING = 2.0
+# five corpora of running text the ratio was 4 to 17, on the same sentences shuffled 0.7 to 1.2. Short documents in the
+# order of a list may be related too, so of paragraphs more is asked.
+_RUNNING, _RUNNING_PARAGRAPHS = 2.0, 4.0
 _BY_CHANCE = 5
 # One document of so many sentences is more than an article: a book or a dump.
 _GIANT = 1000
@@ -79,6 +80,13 @@ class FileLayouts:
         if file.documents >= _LEAST_DOCUMENTS and file.single >= _SINGLE * file.documents:
             if file.near > _RUNNING * file.far + _BY_CHANCE:
                 name = "a row for every sentence" if table else "blank line after every sentence"
+        elif (
+            not table
+            and file.documents >= _LEAST_DOCUMENTS
+            and file.sentences <= SHORT_DOCUMENT * file.documents
+            and file.near > _RUNNING_PARAGRAPHS * file.far + _BY_CHANCE
+        ):
+            name = "blank line after every paragraph"
         elif not table and file.documents == 1 and file.sentences >= _GIANT:
             name = "no blank line"
         if name is not None:

@@ -139,7 +139,8 @@ def _documents(m: Measures, course: Course) -> Iterator[Finding]:
 def _layout(m: Measures, course: Course) -> Iterator[Finding]:
     for mistake in m.mistakes:
         yield _mistake(mistake, m, course)
-    concerned = sum(mistake.documents for mistake in m.mistakes)
+    # What follows from a mistake is not told beside it.
+    concerned = sum(mistake.documents for mistake in m.mistakes) > 0.5 * m.documents
     share = m.share(m.single_sentence_documents)
     if not concerned and m.documents > 1 and (grade := _graded(share, _SINGLE)):
         yield Finding(
@@ -158,7 +159,7 @@ def _layout(m: Measures, course: Course) -> Iterator[Finding]:
             f"negative of every single sentence; here they are dealt, {m.pairs.is_next:.1%}",
             "nothing needs to be done here; with the original code, NSP would be guessed by always saying no",
         )
-    if m.pairs and (grade := _graded(1 - m.pairs.fill, _PADDING)):
+    if not concerned and m.pairs and (grade := _graded(1 - m.pairs.fill, _PADDING)):
         filled = m.pairs.fill
         yield Finding(
             grade,
@@ -177,12 +178,21 @@ def _mistake(mistake: Mistake, m: Measures, course: Course) -> Finding:
         return Finding(
             "warning",
             mistake.name,
-            f"{files}: one document from the first line to the last, of {m.document_sentences.longest:,} sentences at "
-            "the most; a negative of next-sentence prediction needs another document",
+            f"{files}: one document from the first line to the last (the longest of all has "
+            f"{m.document_sentences.longest:,} sentences); a next-sentence negative comes from another document",
             "put a blank line between documents, if it is more than one",
             m.document_lengths.longest / max(1, m.tokens),
         )
     runs = "running text, for each shares rare words with the next"
+    if mistake.name == "blank line after every paragraph":
+        return Finding(
+            "warning",
+            mistake.name,
+            f"{files}: {mistake.documents:,} documents, which look like the paragraphs of longer ones: they are short "
+            "and share rare words with the next; a sentence has a true next one within its paragraph only",
+            "leave blank lines between documents only, a paragraph a line; or give one object a document (.jsonl)",
+            share,
+        )
     if mistake.name == "a row for every sentence":
         what = f"{files}: {mistake.documents:,} rows, nearly all of one sentence, and they are {runs}"
         cure = f'put all sentences of a document into one row: {{"{course.text_column}": "First. Second. ..."}}'

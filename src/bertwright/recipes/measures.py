@@ -8,8 +8,10 @@ from typing import Literal
 from bertwright.text.lengths import Lengths
 
 Unit = Literal["tokens", "words"]
-# Layout mistakes: sentences parted by blank lines; rows that are sentences; a text file that parts nothing.
-MistakeName = Literal["blank line after every sentence", "a row for every sentence", "no blank line"]
+# Layout mistakes: sentences or paragraphs parted by blank lines; rows that are sentences; a text that parts nothing.
+MistakeName = Literal[
+    "blank line after every sentence", "blank line after every paragraph", "a row for every sentence", "no blank line"
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,6 +22,8 @@ from bertwright.tokens.words import WordNumbers
 _SHORTEST_LINE = 4
 _SHORTEST_SENTENCE = 20
 _SHORTEST_IDEOGRAPHIC = 8
+# A document of no more sentences may be a paragraph, or a sentence, of a longer one.
+SHORT_DOCUMENT = 6
 # A handful with fewer documents is too small to tell whether they belong together.
 _LEAST_COMPARED = 8
 
@@ -31,8 +33,8 @@ class Survey:
     """A handful of documents in numbers, as they travel between processes.
 
     Arrays of documents have a value for each. `lengths` are those of all sentences, in tokens (or words);
-    `near` and `far` say whether a document shares a rare word with the next one, and with one far away, where
-    `compared`; `texts` are the lines and sentences of all documents, `texts_of` how many are each one's.
+    `near` and `far` say whether a document shares a rare word with the next one, and with one far away (neither, where
+    documents are long); `texts` are the lines and sentences of all documents, `texts_of` how many are each one's.
     """
 
     paragraphs: NDArray[np.int64]
@@ -43,7 +45,6 @@ class Survey:
     characters: NDArray[np.int64]
     mojibake: NDArray[np.int64]
     markup: NDArray[np.int64]
-    compared: NDArray[np.bool_]
     near: NDArray[np.bool_]
     far: NDArray[np.bool_]
     digests: list[int]
@@ -112,7 +113,7 @@ class Surveyor:
         tokens = np.array(ids, dtype=np.int64)
         everything = "\n".join(paragraph for paragraphs in documents for paragraph in paragraphs)
         code_points, code_point_counts = count_characters(everything)
-        compared, near, far = self._compared(tokens, ends, counts[1])
+        near, far = self._compared(tokens, ends, counts[1])
         pieces, piece_counts = np.unique(tokens, return_counts=True) if unknown >= 0 else (tokens[:0], tokens[:0])
         return Survey(
             paragraphs=counts[0],
@@ -123,7 +124,6 @@ class Surveyor:
             characters=counts[3],
             mojibake=counts[4],
             markup=counts[5],
-            compared=compared,
             near=near,
             far=far,
             digests=digests,
@@ -152,11 +152,8 @@ class Surveyor:
 
     def _compared(
         self, tokens: NDArray[np.int64], ends: NDArray[np.int64], sentences: NDArray[np.int64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which documents were compared with others, and what was found; only where most are a single sentence."""
-        size = len(sentences)
-        nothing = np.zeros(size, dtype=bool)
-        if size < _LEAST_COMPARED or (sentences <= 1).sum() < 0.5 * size:
-            return nothing, nothing, nothing
-        near, far = shared_words(tokens, ends)
-        return ~nothing, near, far
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which documents share rare words with the next, and with one far away; only where most are short."""
+        if len(sentences) < _LEAST_COMPARED or (sentences <= SHORT_DOCUMENT).mean() < 0.5:
+            return np.zeros(len(sentences), dtype=bool), np.zeros(len(sentences), dtype=bool)
+        return shared_words(tokens, ends)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -14,6 +15,8 @@ from bertwright.recipes.diagnosis import Diagnosis, diagnose
 from bertwright.recipes.estimates import shard_bytes
 from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
 from bertwright.recipes.vocabulary import make_vocabulary
+from bertwright.text.documents import read_documents
+from bertwright.text.sentences import split_sentences
 from tests.made_text import prose, write_corpus, write_prose
 
 
@@ -229,3 +232,33 @@ def test_standard_input_and_other_readers(tmp_path: Path, capsys: pytest.Capture
         told.append({name: measures[name] for name in ("documents", "sentences", "tokens", "text", "pairs")})
     assert told[0]["documents"] == 30
     assert told[1:] == told[:1] * 2
+
+
+def test_paragraphs_taken_for_documents(tmp_path: Path) -> None:
+    # So many words that two documents hardly share one by chance.
+    documents = prose(60, sentences=40, vocabulary=100_000)
+    paragraphs = [document[at : at + 4] for document in documents for at in range(0, 40, 4)]
+    found = examine(write_prose(tmp_path / "corpus.txt", paragraphs))
+    assert [(mistake.name, mistake.documents) for mistake in found.measures.mistakes] == [
+        ("blank line after every paragraph", 600)
+    ]
+    assert "examples are not full" not in names(found)  # it follows from that
+    random.Random(0).shuffle(paragraphs)
+    assert "examples are not full" in names(examine(write_prose(tmp_path / "corpus.txt", paragraphs)))
+
+
+@pytest.mark.data
+def test_real_prose_in_every_layout(tmp_path: Path, data_dir: Path) -> None:
+    articles = itertools.islice(read_documents([str(data_dir / "raw/en/wikipedia_core.jsonl.zst")]), 150)
+    documents = [[split_sentences(paragraph) for paragraph in article.paragraphs] for article in articles]
+    layouts = {
+        "blank line after every sentence": [[s] for document in documents for p in document for s in p],
+        "blank line after every paragraph": [p for document in documents for p in document],
+        "no blank line": [[s for document in documents for p in document for s in p]],
+    }
+    for name, layout in layouts.items():
+        mistakes = examine(write_prose(tmp_path / "corpus.txt", layout)).measures.mistakes
+        assert [mistake.name for mistake in mistakes] == [name]
+    found = examine(write_prose(tmp_path / "corpus.txt", [[s for p in document for s in p] for document in documents]))
+    assert found.measures.mistakes == ()
+    assert names(found) <= {"little text", "few held out", "little text for a vocabulary", "more steps than text"}
