@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# A word in a larger share of the documents tells nothing of what a document is about.
-_RARE_SHARE = 0.01
-_RARE_COUNT = 4
+# A word in more documents tells nothing of what a document is about: in a hundredth of them, or, where they are few, in
+# ten, but not in more than a twentieth, or in four.
+_RARE_SHARE, _RARE_COUNT = 0.01, 10
+_RARE_SHARE_OF_FEW, _RARE_COUNT_OF_FEW = 0.05, 4
 
 
 def shared_words(
@@ -25,7 +26,8 @@ def shared_words(
     document = np.repeat(np.arange(count), np.diff(offsets))
     pairs = np.unique(np.stack([tokens.astype(np.int64), document]), axis=1)
     _, place, documents_of = np.unique(pairs[0], return_inverse=True, return_counts=True)
-    rare = documents_of <= max(_RARE_COUNT, _RARE_SHARE * count)
+    few = max(_RARE_COUNT_OF_FEW, min(_RARE_COUNT, _RARE_SHARE_OF_FEW * count))
+    rare = documents_of <= max(few, _RARE_SHARE * count)
     keep = rare[place]
     keys = place[keep] * count + pairs[1][keep]
     documents = pairs[1][keep]
