@@ -94,7 +94,8 @@ def make_batch(shape: Shape) -> PretrainingBatch:
     return PretrainingBatch(
         input_ids=ids.scatter(1, positions, 103),
         token_type_ids=segments.contiguous(),
-        attention_mask=torch.ones_like(ids, dtype=torch.bool),
+        attention_mask=torch.ones_like(ids),
+        first_positions=torch.zeros(shape.batch, 1, dtype=torch.long),
         masked_positions=positions,
         masked_labels=labels.flatten(),
         next_sentence_labels=torch.arange(shape.batch) % 2,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,27 +41,32 @@ def numbered(sentence_lengths: Sequence[Sequence[int]], first: int = 5) -> list[
     return documents
 
 
-def shard_of(documents: Documents, name: str = "train-00000") -> Shard:
-    """A shard in memory."""
+def shard_of(documents: Documents, name: str = "train-00000", within: Collection[int] = ()) -> Shard:
+    """A shard in memory; tokens of the ids `within` go on with a word, all others begin one."""
     sentences = [sentence for document in documents for sentence in document]
+    tokens = np.array([token for sentence in sentences for token in sentence], dtype=np.uint32)
     return Shard(
         name,
-        np.array([token for sentence in sentences for token in sentence], dtype=np.uint32),
+        tokens,
+        np.packbits(~np.isin(tokens, list(within)), bitorder="little"),
         np.cumsum([0, *map(len, sentences)]),
         np.cumsum([0, *map(len, documents)]),
     )
 
 
-def shards_of(documents: Documents, documents_per_shard: int) -> list[Shard]:
+def shards_of(documents: Documents, documents_per_shard: int, within: Collection[int] = ()) -> list[Shard]:
     """The same documents in shards of a few each."""
-    starts = range(0, len(documents), documents_per_shard)
-    return [shard_of(documents[start : start + documents_per_shard], f"train-{start:05d}") for start in starts]
+    several = [
+        documents[start : start + documents_per_shard] for start in range(0, len(documents), documents_per_shard)
+    ]
+    return [shard_of(some, f"train-{number:05d}", within) for number, some in enumerate(several)]
 
 
-def flat(document: Sequence[Sequence[int]]) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
-    """A document as the writer takes it: all ids, and the length of each sentence."""
+def flat(document: Sequence[Sequence[int]]) -> tuple[NDArray[np.uint16], NDArray[np.bool_], NDArray[np.int32]]:
+    """A document as the writer takes it: all ids, each of them a word, and the length of each sentence."""
     ids = [token for sentence in document for token in sentence]
-    return np.array(ids, dtype=np.uint16), np.array([len(sentence) for sentence in document], dtype=np.int32)
+    lengths = np.array([len(sentence) for sentence in document], dtype=np.int32)
+    return np.array(ids, dtype=np.uint16), np.ones(len(ids), dtype=np.bool_), lengths
 
 
 def write_shards(

@@ -23,8 +23,8 @@ def plain_masked_word_loss(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def next_sentence_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of next-sentence answers: scores (batch, 2), labels (batch,), 0 where B follows A."""
-    return functional.cross_entropy(scores.float(), labels)
+    """Cross-entropy of next-sentence answers: scores (n, 2), labels (n,), 0 where B follows A; IGNORED do not count."""
+    return functional.cross_entropy(scores.float(), labels, ignore_index=IGNORED)
 
 
 def pretraining_loss(masked_words: Tensor, next_sentence: Tensor) -> Tensor:

@@ -68,9 +68,9 @@ class Stream:
         """Uniform floats in [0, 1) with 53 random bits, one for each (index, lane)."""
         return (self._wide(index, lane) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
-    def permutation(self, size: int) -> NDArray[np.int64]:
+    def permutation(self, size: int, lane: int = 0) -> NDArray[np.int64]:
         """A uniform permutation of range(size), by sorting random 64-bit keys (ties, if any, by position)."""
-        keys = self._wide(np.arange(size, dtype=np.uint64), 0)
+        keys = self._wide(np.arange(size, dtype=np.uint64), lane)
         return np.argsort(keys, kind="stable")
 
     def integer(self, index: int = 0) -> int:

@@ -54,6 +54,7 @@ def model() -> Bert:
 def loss_of(made: Bert, device: str) -> torch.Tensor:
     inputs = batch(device)
     words, following = made.pretraining_scores(inputs["ids"], inputs["segments"], inputs["mask"], inputs["positions"])
+    assert following is not None
     labels = inputs["ids"].gather(1, inputs["positions"]).flatten()
     pairs = torch.tensor([0, 1, 0, 1, 0, 1], device=device)
     torch.testing.assert_close(masked_word_loss(words, labels), plain_masked_word_loss(words, labels))

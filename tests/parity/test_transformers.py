@@ -81,6 +81,7 @@ def test_pretraining_scores_loss_and_gradients(config: EncoderConfig, deviation:
     wanted.loss.backward()
 
     words, follows = ours.pretraining_scores(*batch.inputs, batch.positions)
+    assert follows is not None
     loss = pretraining_loss(masked_word_loss(words, batch.words), next_sentence_loss(follows, batch.follows))
     at_positions = wanted.prediction_logits[torch.arange(4)[:, None], batch.positions].flatten(0, 1)
     assert_vectors_near(words, at_positions, "word scores")

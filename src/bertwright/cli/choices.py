@@ -23,6 +23,13 @@ class DedupeChoice(StrEnum):
     near = "near"
 
 
+class SegmenterChoice(StrEnum):
+    """What tells which ideographs make a word."""
+
+    none = "none"
+    jieba = "jieba"
+
+
 class EngineChoice(StrEnum):
     """Where the work is done."""
 
@@ -36,4 +43,5 @@ Corpus = Annotated[
 ]
 TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
 OnError = Annotated[OnErrorChoice, typer.Option(help="skip: count bad lines and go on.")]
+Segmenter = Annotated[SegmenterChoice, typer.Option(help="jieba: Chinese words, for masking them whole.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bertwright.cli.choices import Segmenter, SegmenterChoice
 from bertwright.cli.talk import out
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def run(
     file: Annotated[str, typer.Argument(help='Text file, or "-" for standard input; a text a line.')] = "-",
     ratio: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of the tokens that is hidden.")] = 0.15,
     longest_span: Annotated[int, typer.Option(min=1, max=20, help="Words in the longest span.")] = 3,
+    segmenter: Segmenter = SegmenterChoice.none,
     seed: Annotated[int, typer.Option(min=0, help="Another seed hides others.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs to show, one below the other.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
@@ -35,10 +37,12 @@ def run(
     from bertwright.lines import lines_of
     from bertwright.recipes.masks import UNITS, masked_text
     from bertwright.tokens.layout import read_tokenizer
+    from bertwright.tokens.segmented import check_segmenter
     from bertwright.tokens.tokenizer import Tokenizer
     from bertwright.tokens.vocabulary import Vocabulary
 
     tokenizer = Tokenizer(Vocabulary.read(vocab)) if vocab.is_file() else read_tokenizer(vocab)
+    check_segmenter(segmenter.value, tokenizer)
     for _, line in lines_of(file, RowError):
         if not tokenizer.ids(line):
             continue
@@ -47,7 +51,7 @@ def run(
                 settings = ExampleSettings.from_values({
                     "max_length": 512, "masked_fraction": ratio, "masked_unit": unit, "longest_span": longest_span,
                 })  # fmt: skip
-                found = masked_text(line, tokenizer, settings, seed=seed, epoch=epoch)
+                found = masked_text(line, tokenizer, settings, segmenter=segmenter.value, seed=seed, epoch=epoch)
                 if as_json:
                     out(json.dumps({"epoch": epoch, **asdict(found)}, ensure_ascii=False))
                 else:

@@ -25,9 +25,9 @@ class SelfAttention(nn.Module):
     def forward(self, hidden: Tensor, bias: Tensor | None, asking: Tensor | None = None) -> Tensor:
         """Let tokens look at each other.
 
-        hidden: (batch, length, hidden). bias: (batch, 1, 1, length), 0 on tokens and -inf on padding, or None where
-        there is no padding. asking: (batch, queries) positions that look; None means that all do. Returns
-        (batch, queries or length, hidden).
+        hidden: (batch, length, hidden). bias: (batch, 1, 1, length), 0 on tokens and -inf on padding, or
+        (batch, 1, length, length), -inf where a token does not see another; None where all see all. asking:
+        (batch, queries) positions that look; None means that all do. Returns (batch, queries or length, hidden).
         """
         batch, length, size = hidden.shape
         if asking is None:
@@ -36,6 +36,8 @@ class SelfAttention(nn.Module):
             weight, offset = self.query_key_value.weight, self.query_key_value.bias
             query = functional.linear(select_positions(hidden, asking), weight[:size], offset[:size])
             key, value = functional.linear(hidden, weight[size:], offset[size:]).view(batch, length, 2, size).unbind(2)
+            if bias is not None and bias.shape[2] > 1:
+                bias = select_positions(bias[:, 0], asking)[:, None]
         found = self._attend(self._split(query), self._split(key), self._split(value), bias)
         projected: Tensor = self.output(found.transpose(1, 2).reshape(batch, -1, size))
         return projected
@@ -58,7 +60,7 @@ class SelfAttention(nn.Module):
 
 
 def select_positions(hidden: Tensor, positions: Tensor) -> Tensor:
-    """hidden: (batch, length, hidden), positions: (batch, n) -> (batch, n, hidden)."""
+    """hidden: (batch, length, size), positions: (batch, n) -> (batch, n, size)."""
     batch, length, size = hidden.shape
     rows = positions + torch.arange(batch, device=hidden.device)[:, None] * length
     # index_select on rows: its gradient is one addition a row, where gather's is one an element.

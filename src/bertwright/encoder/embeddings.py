@@ -28,9 +28,13 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.dropout = Dropout(dropout)
 
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
-        """input_ids, token_type_ids: (batch, length) int64 -> (batch, length, hidden)."""
-        positions = torch.arange(input_ids.shape[1], device=input_ids.device)
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor | None = None) -> Tensor:
+        """input_ids, token_type_ids, positions: (batch, length) int64 -> (batch, length, hidden).
+
+        Positions count from 0 along each row unless they are given.
+        """
+        if positions is None:
+            positions = torch.arange(input_ids.shape[1], device=input_ids.device)
         # The sum of three is added in this order in every implementation that ours is compared with.
         summed = self.word(input_ids) + self.segment(token_type_ids) + self.position(positions)
         normed: Tensor = self.norm(summed)

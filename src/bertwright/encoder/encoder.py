@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bertwright.encoder.embeddings import Embeddings
 from bertwright.encoder.layer import EncoderLayer
@@ -41,19 +42,25 @@ class Encoder(nn.Module):
         token_type_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         *,
+        packed: bool = False,
         wanted: Tensor | None = None,
         all_layers: bool = False,
     ) -> EncoderOutput:
         """Encode a batch.
 
         input_ids, token_type_ids: (batch, length) int64; segments default to 0. attention_mask: (batch, length), true
-        or 1 on tokens, false or 0 on padding; None means that there is none. wanted: (batch, n) positions whose vectors
-        are used; the last layer computes no others, which is exact, and `hidden` is then (batch, n, hidden).
+        or 1 on tokens, false or 0 on padding; None means that there is none. packed: a row holds several sequences one
+        after the other, which `attention_mask` numbers 1, 2, 3 ...; they do not see each other, and the positions of
+        each count from 0. wanted: (batch, n) positions whose vectors are used; the last layer computes no others, which
+        is exact, and `hidden` is then (batch, n, hidden).
         """
         if token_type_ids is None:
             token_type_ids = torch.zeros_like(input_ids)
-        bias = None if attention_mask is None else padding_bias(attention_mask)
-        hidden = self.embeddings(input_ids, token_type_ids)
+        bias = positions = None
+        if attention_mask is not None:
+            bias = packing_bias(attention_mask) if packed else padding_bias(attention_mask)
+            positions = positions_within(attention_mask) if packed else None
+        hidden = self.embeddings(input_ids, token_type_ids, positions)
         outputs = [hidden]
         last = len(self.layers) - 1
         for number, layer in enumerate(self.layers):
@@ -68,6 +75,19 @@ def padding_bias(attention_mask: Tensor) -> Tensor:
     return zeros.masked_fill(~attention_mask.bool(), float("-inf"))[:, None, None, :]
 
 
+def packing_bias(sequences: Tensor) -> Tensor:
+    """(batch, length), the number of each token's sequence -> (batch, 1, length, length), -inf between sequences."""
+    apart = sequences[:, :, None] != sequences[:, None, :]
+    return torch.zeros(apart.shape, device=sequences.device).masked_fill(apart, float("-inf"))[:, None]
+
+
+def positions_within(sequences: Tensor) -> Tensor:
+    """(batch, length), the number of each token's sequence -> (batch, length), the token's place in it from 0."""
+    places = torch.arange(sequences.shape[1], device=sequences.device).expand_as(sequences)
+    begins = functional.pad(sequences[:, 1:] != sequences[:, :-1], (1, 0), value=True)
+    return places - torch.where(begins, places, 0).cummax(dim=1).values
+
+
 class Pooler(nn.Module):
     """The sequence as one vector: a dense layer with tanh over the vector of [CLS]."""
 
@@ -77,7 +97,11 @@ class Pooler(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """hidden: (batch, length, hidden) -> (batch, hidden)."""
-        return torch.tanh(self.dense(hidden[:, 0]))
+        return self.of_first(hidden[:, 0])
+
+    def of_first(self, first: Tensor) -> Tensor:
+        """first: (..., hidden), the vectors of [CLS] -> (..., hidden)."""
+        return torch.tanh(self.dense(first))
 
 
 def build_encoder(config: EncoderConfig) -> Encoder:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bertwright.examples.packing import Rows, packed_rows, row_count, single_rows
 from bertwright.examples.segments import SegmentPairs, draw_pairs
 from bertwright.randomness import Stream
 
@@ -39,6 +40,8 @@ class EpochReport:
     """What an epoch is made of, and what it leaves out."""
 
     examples: int
+    # Sequences in the examples: as many, unless they are packed.
+    sequences: int
     is_next: int
     corpus_tokens: int
     # Tokens in all examples, with those of negatives, [CLS] and [SEP]; what they lack of the full length is padding.
@@ -48,22 +51,39 @@ class EpochReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedPairs:
+    """Sequences of one shard and where they stand in a batch; each field but the shard is (sequences,).
+
+    rows: the row. slots: which of the row's sequences. starts: the place of its [CLS]. numbers: the number of the
+    sequence in its epoch, which its masking is drawn by.
+    """
+
+    shard: Shard
+    pairs: SegmentPairs
+    rows: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class _Epoch:
-    """Shards of an epoch in the order drawn, and the number of pairs before each (by position in that order)."""
+    """Shards of an epoch in the order drawn; pairs before each, by its place there; rows before each window."""
 
     order: NDArray[np.int64]
-    before: NDArray[np.int64]
+    pairs_before: NDArray[np.int64]
+    rows_before: NDArray[np.int64]
 
 
 class ExamplePlan:
-    """The examples of all epochs, addressed by number."""
+    """The examples of all epochs, addressed by number. An example is a row of a batch: a sequence, or a few packed."""
 
     def __init__(self, shards: Sequence[Shard], settings: ExampleSettings, seed: int) -> None:
         self.shards = shards
         self.settings = settings
         self.seed = seed
         self._epochs: dict[int, _Epoch] = {}
-        self._windows: OrderedDict[tuple[int, int], tuple[list[SegmentPairs], NDArray[np.int64]]] = OrderedDict()
+        self._windows: OrderedDict[tuple[int, int], tuple[list[SegmentPairs], Rows]] = OrderedDict()
 
     def drawn_epoch(self, epoch: int) -> int:
         """The epoch whose draws are those of `epoch`: itself, unless the settings let epochs come again."""
@@ -71,7 +91,7 @@ class ExamplePlan:
 
     def size(self, epoch: int) -> int:
         """Number of examples in an epoch; differs a little between epochs, as cuts and lengths are drawn anew."""
-        return int(self._epoch(epoch).before[-1])
+        return int(self._epoch(epoch).rows_before[-1])
 
     def advance(self, cursor: Cursor, count: int) -> Cursor:
         """The place `count` examples further on."""
@@ -88,27 +108,36 @@ class ExamplePlan:
             if cursor.index >= self.size(cursor.epoch):
                 cursor = Cursor(cursor.epoch + 1, 0)
                 continue
-            _, end = self._window_range(cursor)
-            taken = min(count, end - cursor.index)
+            taken = min(count, int(self._epoch(cursor.epoch).rows_before[self._window_of(cursor) + 1]) - cursor.index)
             runs.append((cursor, taken))
             cursor = Cursor(cursor.epoch, cursor.index + taken)
             count -= taken
         return runs
 
-    def pairs(self, cursor: Cursor, count: int) -> list[tuple[Shard, NDArray[np.int64], SegmentPairs]]:
-        """Examples cursor.index ... + count of one window: per shard, the rows of the batch they fill and the pairs."""
-        window, end = self._window_range(cursor)
-        start = int(self._epoch(cursor.epoch).before[window * SHARDS_PER_WINDOW])
-        assert cursor.index + count <= end
-        drawn, permutation = self._window(cursor.epoch, window)
-        local = permutation[cursor.index - start : cursor.index - start + count]
-        bounds = np.cumsum([0] + [len(pairs) for pairs in drawn])
+    def pairs(self, cursor: Cursor, count: int) -> list[PlacedPairs]:
+        """What stands in examples cursor.index ... + count, which lie in one window; rows count from the first."""
+        window, epoch = self._window_of(cursor), self._epoch(cursor.epoch)
+        first = cursor.index - int(epoch.rows_before[window])
+        assert cursor.index + count <= epoch.rows_before[window + 1]
+        drawn, rows = self._window(cursor.epoch, window)
+        offsets = rows.offsets[first : first + count + 1]
+        places = np.arange(offsets[0], offsets[-1])
+        members = rows.members[places]
+        row = np.repeat(np.arange(count), np.diff(offsets))
+        slot = places - offsets[row]
+        bounds = np.cumsum([0, *map(len, drawn)])
+        lengths = np.concatenate([self._lengths(pairs) for pairs in drawn])[members]
+        ends = np.cumsum(lengths)
+        # A sequence begins where those before it in its row end.
+        start = ends - lengths - (ends - lengths)[offsets[row] - offsets[0]]
+        number = int(epoch.pairs_before[window * SHARDS_PER_WINDOW]) + places
         found = []
         for position, pairs in enumerate(drawn):
-            rows = np.flatnonzero((local >= bounds[position]) & (local < bounds[position + 1]))
-            if len(rows):
-                shard = self.shards[self._epoch(cursor.epoch).order[window * SHARDS_PER_WINDOW + position]]
-                found.append((shard, rows, pairs.take(local[rows] - bounds[position])))
+            mine = np.flatnonzero((members >= bounds[position]) & (members < bounds[position + 1]))
+            if len(mine):
+                shard = self.shards[epoch.order[window * SHARDS_PER_WINDOW + position]]
+                taken = pairs.take(members[mine] - bounds[position])
+                found.append(PlacedPairs(shard, taken, row[mine], slot[mine], start[mine], number[mine]))
         return found
 
     def report(self, epoch: int) -> EpochReport:
@@ -120,28 +149,34 @@ class ExamplePlan:
         covered += sum(int(lengths.sum()) for lengths in own)
         total = sum(len(shard.tokens) for shard in self.shards)
         return EpochReport(
-            examples=sum(map(len, drawn)),
+            examples=self.size(epoch),
+            sequences=sum(map(len, drawn)),
             is_next=sum(int(pairs.is_next.sum()) for pairs in drawn),
             corpus_tokens=total,
-            example_tokens=sum(int((pairs.a_length + pairs.b_length + 3).sum()) for pairs in drawn),
+            example_tokens=sum(int(self._lengths(pairs).sum()) for pairs in drawn),
             truncated_tokens=sum(int(pairs.truncated.sum()) for pairs in drawn),
             single_tokens=total - covered,
         )
 
-    def _window_range(self, cursor: Cursor) -> tuple[int, int]:
-        """The window that an example stands in, and the number of the first example past it."""
-        before = self._epoch(cursor.epoch).before
-        window = (int(np.searchsorted(before, cursor.index, side="right")) - 1) // SHARDS_PER_WINDOW
-        last = min((window + 1) * SHARDS_PER_WINDOW, len(self.shards))
-        return window, int(before[last])
+    def _lengths(self, pairs: SegmentPairs) -> NDArray[np.int64]:
+        """Tokens of each sequence, [CLS] and [SEP] included."""
+        return pairs.a_length + pairs.b_length + self.settings.frame_tokens
 
-    def _window(self, epoch: int, window: int) -> tuple[list[SegmentPairs], NDArray[np.int64]]:
+    def _window_of(self, cursor: Cursor) -> int:
+        return int(np.searchsorted(self._epoch(cursor.epoch).rows_before, cursor.index, side="right")) - 1
+
+    def _window(self, epoch: int, window: int) -> tuple[list[SegmentPairs], Rows]:
         key = (epoch, window)
         if key not in self._windows:
             first = window * SHARDS_PER_WINDOW
             drawn = [self._draw(epoch, p) for p in range(first, min(first + SHARDS_PER_WINDOW, len(self.shards)))]
             stream = Stream(self.seed, "order", self.drawn_epoch(epoch), window)
-            self._windows[key] = (drawn, stream.permutation(sum(map(len, drawn))))
+            if self.settings.packed:
+                lengths = np.concatenate([self._lengths(pairs) for pairs in drawn])
+                rows = packed_rows(lengths, self.settings.max_length, self.settings.max_sequences, stream)
+            else:
+                rows = single_rows(sum(map(len, drawn)), stream)
+            self._windows[key] = (drawn, rows)
             # A batch may stand across two windows; more than that is never needed at once.
             while len(self._windows) > 2:
                 self._windows.popitem(last=False)
@@ -150,17 +185,28 @@ class ExamplePlan:
     def _epoch(self, epoch: int) -> _Epoch:
         if epoch not in self._epochs:
             order = Stream(self.seed, "shards", self.drawn_epoch(epoch)).permutation(len(self.shards))
-            before = np.zeros(len(self.shards) + 1, dtype=np.int64)
+            pairs_before, rows_before = [0], [0]
+            lengths: list[NDArray[np.int64]] = []
             for position, number in enumerate(order.tolist()):
-                before[position + 1] = before[position] + len(self._pairs_of(epoch, number, int(before[position])))
+                pairs = self._pairs_of(epoch, number, pairs_before[-1])
+                pairs_before.append(pairs_before[-1] + len(pairs))
+                lengths.append(self._lengths(pairs))
+                if len(lengths) == SHARDS_PER_WINDOW or position + 1 == len(order):
+                    rows_before.append(rows_before[-1] + self._row_count(np.concatenate(lengths)))
+                    lengths = []
             # Only what is whole is kept: batches are built on one thread while another asks for the cursor to save.
-            self._epochs[epoch] = _Epoch(order, before)
+            self._epochs[epoch] = _Epoch(order, np.array(pairs_before), np.array(rows_before))
         return self._epochs[epoch]
+
+    def _row_count(self, lengths: NDArray[np.int64]) -> int:
+        if not self.settings.packed:
+            return len(lengths)
+        return row_count(lengths, self.settings.max_length, self.settings.max_sequences)
 
     def _draw(self, epoch: int, position: int) -> SegmentPairs:
         """Pairs of the shard at `position` of the epoch's order."""
         known = self._epoch(epoch)
-        return self._pairs_of(epoch, int(known.order[position]), int(known.before[position]))
+        return self._pairs_of(epoch, int(known.order[position]), int(known.pairs_before[position]))
 
     def _pairs_of(self, epoch: int, number: int, first: int) -> SegmentPairs:
         """Pairs of shard `number`, where `first` pairs of the epoch come before it."""

@@ -61,6 +61,7 @@ def draw_pairs(
     """
     stream = Stream(seed, "segments", epoch, number)
     labels = Stream(seed, "labels", epoch)
+    step = _running_text if settings.segments == "none" else _step
     # Token at which each document goes on, and the one past its end.
     cursor = shard.sentences[shard.documents[:-1]]
     end = shard.sentences[shard.documents[1:]]
@@ -68,7 +69,7 @@ def draw_pairs(
     live = np.flatnonzero(cursor < end)
     while len(live):
         counter = (live.astype(np.uint64) << np.uint64(32)) | np.uint64(len(steps))
-        pairs, following = _step(shard, settings, stream, labels, counter, live, cursor[live], first)
+        pairs, following = step(shard, settings, stream, labels, counter, live, cursor[live], first)
         steps.append(pairs)
         first += len(pairs)
         cursor[live] = following
@@ -80,6 +81,39 @@ class _Lane:
     """Lanes of the stream: one for each independent draw of a pair, far apart because a trim takes several."""
 
     SHORT, TARGET, CUT, OTHER, OTHER_SENTENCE, TRIM_A, TRIM_B = (lane << 32 for lane in range(7))
+
+
+def _running_text(
+    shard: Shard,
+    settings: ExampleSettings,
+    stream: Stream,
+    _labels: Stream,
+    counter: NDArray[np.uint64],
+    live: NDArray[np.int64],
+    begin: NDArray[np.int64],
+    _first: int,
+) -> tuple[SegmentPairs, NDArray[np.int64]]:
+    """As `_step`, without a B: whole sentences until the target is reached, ended at the limit."""
+    last = _aim(shard, settings, stream, counter, live, begin)
+    end = np.minimum(shard.sentences[last], begin + settings.max_tokens)
+    nothing = np.zeros_like(begin)
+    never = np.zeros(len(begin), dtype=bool)
+    return SegmentPairs(begin, end - begin, end, nothing, never, live, live, nothing), end
+
+
+def _aim(
+    shard: Shard,
+    settings: ExampleSettings,
+    stream: Stream,
+    counter: NDArray[np.uint64],
+    live: NDArray[np.int64],
+    begin: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The sentence before which text from `begin` on ends: where it has reached its target, or the document's end."""
+    starts, maximum = shard.sentences, settings.max_tokens
+    is_short = stream.uniform(counter, _Lane.SHORT) < settings.short_fraction
+    target = np.where(is_short, 2 + stream.below(maximum - 1, counter, _Lane.TARGET), maximum)
+    return np.minimum(np.searchsorted(starts, begin + target), shard.documents[live + 1])
 
 
 def _step(  # the state of one walk; a class around one function would only hide it
@@ -94,10 +128,7 @@ def _step(  # the state of one walk; a class around one function would only hide
 ) -> tuple[SegmentPairs, NDArray[np.int64]]:
     """One pair for each `live` document, from token `begin` on; returns them and the tokens at which to go on."""
     starts, maximum = shard.sentences, settings.max_tokens
-
-    is_short = stream.uniform(counter, _Lane.SHORT) < settings.short_fraction
-    target = np.where(is_short, 2 + stream.below(maximum - 1, counter, _Lane.TARGET), maximum)
-    last = np.minimum(np.searchsorted(starts, begin + target), shard.documents[live + 1])
+    last = _aim(shard, settings, stream, counter, live, begin)
     end = starts[last]
     document_end = starts[shard.documents[live + 1]]
     carries = settings.too_long == "carry"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,14 +13,17 @@ from bertwright.settings import Settings
 class ExampleSettings(Settings):
     """How text becomes pretraining examples."""
 
-    # Tokens in an example, [CLS] and [SEP] included.
+    # Tokens in a row, [CLS] and [SEP] included.
     max_length: int = Field(default=128, ge=8, le=512)
     # "next_sentence": pairs of segments and NSP, as in the paper. "sentence_order": B always follows A in the text, and
     # stands before it in every second example (ALBERT, section 3.1); the label, and the head, are those of NSP.
-    segments: Literal["next_sentence", "sentence_order"] = "next_sentence"
+    # "none": running text of one document, without a next sentence to tell (RoBERTa, section 4.2).
+    segments: Literal["next_sentence", "sentence_order", "none"] = "next_sentence"
     # A pair that is too long: "carry" ends it at the limit, and the next example goes on from there; "trim" takes
     # tokens away from its longer side, as the original code does, which loses 5 to 10% of the text in an epoch.
     too_long: Literal["carry", "trim"] = "carry"
+    # Short sequences share a row, of which the attention of each sees its own part alone; else each is padded.
+    packed: bool = True
     # Share of examples that aim at a random shorter length, so that fine-tuning on short texts is no surprise.
     short_fraction: float = Field(default=0.1, ge=0, le=1)
     # Share of the tokens that are predicted.
@@ -43,18 +47,35 @@ class ExampleSettings(Settings):
 
     @model_validator(mode="after")
     def _order_needs_all_of_the_text(self) -> Self:
-        if self.segments == "sentence_order" and self.too_long == "trim":
+        if self.segments != "next_sentence" and self.too_long == "trim":
             raise ValueError(
-                '`segments = "sentence_order"` goes with `too_long = "carry"`: trimming would part A from B'
+                f'`segments = "{self.segments}"` goes with `too_long = "carry"`: trimming is for next-sentence pairs'
             )
         return self
 
     @property
+    def frame_tokens(self) -> int:
+        """Tokens around the text: [CLS] A [SEP] B [SEP], or [CLS] A [SEP]."""
+        return 2 if self.segments == "none" else 3
+
+    @property
     def max_tokens(self) -> int:
-        """Tokens of text in an example: what [CLS] A [SEP] B [SEP] leaves."""
-        return self.max_length - 3
+        """Tokens of text in an example: what the frame leaves."""
+        return self.max_length - self.frame_tokens
+
+    @property
+    def max_sequences(self) -> int:
+        """Sequences that may share a row."""
+        return self.max_length // 8 if self.packed else 1
 
     @property
     def max_predictions(self) -> int:
-        """Predicted positions in a full example: the static width of the masked-word head's input."""
+        """Predicted positions in a sequence of full length."""
         return max(1, round(self.max_length * self.masked_fraction))
+
+    @property
+    def max_row_predictions(self) -> int:
+        """Predicted positions that a row can have: each of its sequences rounds up, and has one at least."""
+        if not self.packed:
+            return self.max_predictions
+        return ceil(self.max_length * self.masked_fraction) + self.max_sequences

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bertwright.encoder.encoder import Encoder, Pooler, build_encoder, initialise
 from bertwright.encoder.layer import EncoderLayer
@@ -30,6 +29,7 @@ class Parts:
 
 
 PRETRAINING = Parts(masked_words=True, next_sentence=True)
+WORDS_ALONE = Parts(pooler=False, masked_words=True)
 
 
 class Bert(nn.Module):
@@ -73,18 +73,31 @@ class Bert(nn.Module):
         return vector
 
     def pretraining_scores(
-        self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor | None, masked_positions: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Scores of the hidden words and of the next sentence.
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor,
+        attention_mask: Tensor | None,
+        masked_positions: Tensor,
+        first_positions: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Scores of the hidden words and, with the head for it, of the next sentence.
 
-        input_ids, token_type_ids, attention_mask: (batch, length); masked_positions: (batch, predictions). Returns
-        (batch * predictions, vocabulary) and (batch, 2).
+        input_ids, token_type_ids, attention_mask: (batch, length); masked_positions: (batch, predictions).
+        first_positions: (batch, sequences) where the [CLS] of packed sequences stand, as `attention_mask` numbers them;
+        None for one sequence a row. Returns (batch * predictions, vocabulary) and (batch * sequences, 2) or None.
         """
-        assert self.next_sentence is not None
+        packed = first_positions is not None and first_positions.shape[1] > 1
+        first = torch.zeros_like(masked_positions[:, :1]) if first_positions is None else first_positions
+        if self.next_sentence is None:
+            first = first[:, :0]
         # Nothing but [CLS] and the hidden words is looked at after the last layer.
-        wanted = functional.pad(masked_positions, (1, 0))
-        hidden = self.encoder(input_ids, token_type_ids, attention_mask, wanted=wanted).hidden
-        return self.word_scores(hidden[:, 1:].flatten(0, 1)), self.next_sentence(self.pooled(hidden))
+        wanted = torch.cat([first, masked_positions], dim=1)
+        hidden = self.encoder(input_ids, token_type_ids, attention_mask, packed=packed, wanted=wanted).hidden
+        words = self.word_scores(hidden[:, first.shape[1] :].flatten(0, 1))
+        if self.next_sentence is None:
+            return words, None
+        assert self.pooler is not None
+        return words, self.next_sentence(self.pooler.of_first(hidden[:, : first.shape[1]].flatten(0, 1)))
 
     def class_scores(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(batch, length) each -> (batch, labels)."""

@@ -65,9 +65,12 @@ def evaluate(
 
 
 def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[str, float]:
-    if not (loaded.model.parts.masked_words and loaded.model.parts.next_sentence):
-        raise ModelError("has no masked-word and next-sentence heads to score", where=loaded.path)
-    if loaded.model.config.type_vocab_size < 2:
+    settings = _example_settings(loaded)
+    pairs = settings.segments != "none"
+    if not loaded.model.parts.masked_words or (pairs and not loaded.model.parts.next_sentence):
+        what = "masked-word and next-sentence heads" if pairs else "masked-word head"
+        raise ModelError(f"has no {what} to score", where=loaded.path)
+    if pairs and loaded.model.config.type_vocab_size < 2:
         raise ModelError("has one segment type, and next-sentence pairs need two", where=loaded.path)
     shards = open_shards(data)
     if shards.manifest.vocabulary_sha256 != loaded.tokenizer.vocabulary.sha256:
@@ -76,7 +79,6 @@ def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[st
     held_out = shards.shards("held_out")
     if not held_out:
         raise ModelError("these shards hold no held-out text", where=data, cure="prepare with a larger --held-out")
-    settings = _example_settings(loaded)
     plan = ExamplePlan(held_out, settings, seed=0)
     builder = PretrainingBatches(plan, loaded.tokenizer.vocabulary)
     count = plan.size(0)

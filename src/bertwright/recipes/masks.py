@@ -10,8 +10,9 @@ import numpy as np
 from bertwright.examples.masking import mask_tokens, random_words
 from bertwright.examples.settings import ExampleSettings
 from bertwright.randomness import Stream
+from bertwright.text.chinese import Segmenter
+from bertwright.tokens.segmented import segmented_pieces
 from bertwright.tokens.tokenizer import Tokenizer
-from bertwright.tokens.wordpiece import CONTINUATION
 
 Unit = Literal["token", "whole_word", "span"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -31,10 +32,19 @@ class MaskedText:
     chosen: tuple[int, ...]
 
 
-def masked_text(text: str, tokenizer: Tokenizer, settings: ExampleSettings, *, seed: int, epoch: int) -> MaskedText:
+def masked_text(
+    text: str,
+    tokenizer: Tokenizer,
+    settings: ExampleSettings,
+    *,
+    segmenter: Segmenter = "none",
+    seed: int,
+    epoch: int,
+) -> MaskedText:
     """Mask the beginning of a text, as much as an example of these settings holds."""
     vocabulary = tokenizer.vocabulary
-    ids = tokenizer.ids(text)[: settings.max_length - 2]
+    found = segmented_pieces(tokenizer, [text], segmenter)
+    ids, starts = (values[: settings.max_length - 2].tolist() for values in (found.ids, found.word_starts))
     framed = np.array([[vocabulary.cls_id, *ids, vocabulary.sep_id]])
     candidates = np.ones_like(framed, dtype=bool)
     candidates[0, [0, -1]] = False
@@ -42,7 +52,7 @@ def masked_text(text: str, tokenizer: Tokenizer, settings: ExampleSettings, *, s
     masked = mask_tokens(
         framed,
         candidates,
-        np.array([[not piece.startswith(CONTINUATION) for piece in pieces]]),
+        np.array([[True, *starts, True]]),
         np.array([framed.shape[1]]),
         np.zeros(1, dtype=np.int64),
         settings,

@@ -109,7 +109,7 @@ class Preparation:
                 return self._drop(document, "near_duplicates")
         self.counts.update(dict(zip(COUNTED, document.counts.tolist(), strict=True)))
         writer = self.aside if belongs_to_held_out(document.digest, self.held_out) else self.train
-        return writer.add(document.tokens, document.sentences)
+        return writer.add(document.tokens, document.word_starts, document.sentences)
 
     def save(self) -> None:
         """Write the checkpoint, so that a later run goes on here."""
@@ -142,13 +142,12 @@ class Preparation:
         """Write what is left into shards."""
         if self.aside.documents == 1:
             # One document alone cannot be measured on, having no negatives.
-            pending = self.aside.pending()
-            self.train.add(pending["growing.tokens"], pending["growing.sentences"])  # type: ignore[arg-type]
+            self.train.take_in(self.aside)
             self.aside = ShardWriter(self.directory, "held_out", self.vocabulary_size)
         self.train.close()
         self.aside.close()
 
-    def manifest(self, vocabulary_sha256: str, language: str) -> Manifest:
+    def manifest(self, vocabulary_sha256: str, language: str, segmenter: str) -> Manifest:
         """What the finished directory says of itself."""
         names = (*COUNTED, *_DROPPED, "empty_documents", "skipped")
         return Manifest(
@@ -156,6 +155,7 @@ class Preparation:
             vocabulary_size=self.vocabulary_size,
             corpus_sha256=self._chain,
             language=language,
+            segmenter=segmenter,
             held_out_fraction=self.held_out,
             counts={
                 "documents": self.documents,

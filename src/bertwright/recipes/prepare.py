@@ -22,10 +22,12 @@ from bertwright.settings import Settings
 from bertwright.shards.encode import DocumentEncoder, EncodedDocuments
 from bertwright.shards.format import LONGEST_SENTENCE, SHARD_FILES, Manifest
 from bertwright.shards.write import TOKENS_PER_SHARD
+from bertwright.text.chinese import Segmenter
 from bertwright.text.documents import OnError, ReadReport, handfuls, read_documents
 from bertwright.text.duplicates import Dedupe
 from bertwright.text.sentences import check_language
 from bertwright.tokens.layout import read_tokenizer, tokenizer_files
+from bertwright.tokens.segmented import check_segmenter
 from bertwright.training.signals import StopWish, stop_wishes
 
 # What a worker gets at once: enough to be worth the way, little enough to be done in a blink.
@@ -42,6 +44,8 @@ class PrepareSettings(Settings):
     language: str = "en"
     # Documents to leave out: none, those that were there before, or also those that are nearly so.
     dedupe: Dedupe = "none"
+    # What tells which ideographs make a word, for masking whole words.
+    segmenter: Segmenter = "none"
     # Column of a table that holds the text.
     text_column: str = "text"
     # What to do with a line or row that is no document.
@@ -71,6 +75,7 @@ def prepare_corpus(
     refuse_existing(out, overwrite=replaceable)
     check_language(settings.language)
     tokenizer = read_tokenizer(vocab)
+    check_segmenter(settings.segmenter, tokenizer)
     report = ReadReport()
     with resumable_directory(out, overwrite=replaceable, say=progress.say) as partial:
         identity = {
@@ -85,7 +90,7 @@ def prepare_corpus(
         may_resume = STANDARD_INPUT not in sources
         preparation.begin(resume=may_resume, dedupe=settings.dedupe, say=progress.say)
         documents = read_documents(sources, report, text_column=settings.text_column, on_error=settings.on_error)
-        encoder = DocumentEncoder(tokenizer, settings.language, near=settings.dedupe == "near")
+        encoder = DocumentEncoder(tokenizer, settings.language, settings.segmenter, near=settings.dedupe == "near")
         with progress.task("preparing", None, "documents") as task, stop_wishes() as wish:
             several = handfuls(preparation.skip(documents, encoder), _CHARACTERS_AT_ONCE)
             encoded = in_order(encoder, several, workers=workers or processors(), engine=engine)
@@ -97,7 +102,7 @@ def prepare_corpus(
         (partial / "tokenizer").mkdir()
         for name, content in tokenizer_files(tokenizer).items():
             write_atomic(partial / "tokenizer" / name, content)
-        manifest = preparation.manifest(tokenizer.vocabulary.sha256, settings.language)
+        manifest = preparation.manifest(tokenizer.vocabulary.sha256, settings.language, settings.segmenter)
         write_atomic(partial / "manifest.json", to_json(manifest.model_dump()))
         preparation.clear()
     for line in _summary(manifest, report, out, time.perf_counter() - begun):

@@ -19,7 +19,7 @@ from bertwright.encoder.config import PRESETS, EncoderConfig, check_heads
 from bertwright.errors import ModelError, SettingsError, ShardError, Stopped
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
-from bertwright.heads.model import PRETRAINING, Bert
+from bertwright.heads.model import PRETRAINING, WORDS_ALONE, Bert
 from bertwright.progress import Progress
 from bertwright.recipes.curves import draw_curves
 from bertwright.recipes.run import Run, open_run
@@ -121,7 +121,8 @@ def pretrain(  # three files and how to treat them
     dtype = choose_dtype(recipe.training.precision, device)
     # Opened and measured before anything is written: what is wrong with the data leaves no run behind.
     train_shards = shards.shards("train")
-    if not any(len(shard.tokens) > len(shard.documents) - 1 for shard in train_shards):
+    pairs = recipe.examples.segments != "none"
+    if pairs and not any(len(shard.tokens) > len(shard.documents) - 1 for shard in train_shards):
         what = "none of the documents holds two tokens to make a pair of segments of"
         raise ShardError(what, where=data, cure="prepare a corpus of sentences")
     if recipe.training.compile:
@@ -218,17 +219,19 @@ class _Session:
         parameters = sum(parameter.numel() for parameter in self.trainee.model.parameters())
         report = self.plan.report(self.first.epoch)
         steps, size = self.recipe.training.steps, self.recipe.training.batch_size
+        examples = self.recipe.examples
+        packed = f" with {report.sequences:,} sequences" if examples.packed else ""
+        following = f", {report.is_next:,} of them IsNext" if examples.segments != "none" else ""
         self.progress.say(
             f"{parameters:,} parameters, {str(self.dtype).removeprefix('torch.')}; "
-            f"{report.examples:,} examples an epoch, {report.is_next:,} of them IsNext; "
+            f"{report.examples:,} examples an epoch{packed}{following}; "
             f"{steps:,} steps of {size} are {steps * size / report.examples:.1f} epochs"
         )
         lost = report.truncated_tokens + report.single_tokens
-        length = self.recipe.examples.max_length
-        filled = report.example_tokens / (report.examples * length)
+        padding = 1 - report.example_tokens / (report.examples * examples.max_length)
         self.progress.say(
             f"{1 - lost / report.corpus_tokens:.2%} of the text is in an example this epoch; "
-            f"examples fill {filled:.1%} of {length} tokens"
+            f"{padding:.1%} of the {examples.max_length} tokens of an example is padding"
         )
 
     def _evaluate(self, step: int, tell: Callable[[str], None]) -> None:
@@ -242,10 +245,10 @@ class _Session:
                 lambda done: tell(f"measuring: {done:,} of {total:,} held-out examples"),
             )
         self.run.record({"step": step} | {f"held_out_{name}": value for name, value in self.scores.items()})
+        following = f"; NSP accuracy {self.scores['nsp_accuracy']:.1%}" if "nsp_accuracy" in self.scores else ""
         self.progress.say(
             f"step {step:,}, held out: MLM loss {self.scores['mlm_loss']:.3f}, "
-            f"accuracy {self.scores['mlm_accuracy']:.1%} (unigram {self.baseline['mlm_accuracy']:.1%}); "
-            f"NSP accuracy {self.scores['nsp_accuracy']:.1%}"
+            f"accuracy {self.scores['mlm_accuracy']:.1%} (unigram {self.baseline['mlm_accuracy']:.1%}){following}"
         )
 
     def _save(self, step: int) -> None:
@@ -278,7 +281,8 @@ class _Session:
 
 
 def _headline(figures: dict[str, float]) -> str:
-    return f"loss {figures['loss']:.3f}  MLM {figures['mlm_accuracy']:.1%}  NSP {figures['nsp_accuracy']:.1%}"
+    following = f"  NSP {figures['nsp_accuracy']:.1%}" if "nsp_accuracy" in figures else ""
+    return f"loss {figures['loss']:.3f}  MLM {figures['mlm_accuracy']:.1%}{following}"
 
 
 def _first_model(
@@ -290,9 +294,10 @@ def _first_model(
     vocabulary = shards.tokenizer.vocabulary
     config = recipe.model.config(len(vocabulary), vocabulary.pad_id)
     longest = recipe.examples.max_length
+    parts = WORDS_ALONE if recipe.examples.segments == "none" else PRETRAINING
     if init is None:
         _refuse_long(longest, config)
-        model = Bert(config, PRETRAINING)
+        model = Bert(config, parts)
         model.initialise(recipe.training.seed)
         return model, "random weights"
     loaded = read_model(init)
@@ -308,14 +313,14 @@ def _first_model(
             where=init,
             cure=f"prepare the corpus with --vocab {init}",
         )
-    if loaded.model.config.type_vocab_size < 2:
+    if loaded.model.config.type_vocab_size < 2 and parts.next_sentence:
         raise ModelError("has one segment type, and next-sentence pairs need two", where=init)
     dropout = {name: getattr(config, name) for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")}
     kept = loaded.model.config.model_copy(update=dropout)
     _refuse_long(longest, kept)
     if any(getattr(kept, name) != getattr(config, name) for name in ("hidden_size", "num_hidden_layers")):
         progress.say(f"{init}: its shape holds, not the recipe's ({kept.num_hidden_layers} layers, {kept.hidden_size})")
-    model, drawn = with_parts(loaded.model, PRETRAINING, seed=recipe.training.seed, config=kept)
+    model, drawn = with_parts(loaded.model, parts, seed=recipe.training.seed, config=kept)
     if drawn:
         progress.say(f"{init}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
     if loaded.unused:

@@ -3,6 +3,7 @@
     manifest.json                 this file's Manifest: what, how many, from where, and a checksum of every file
     tokenizer/                    the tokenizer that made the ids (a transformers tokenizer directory)
     train-00000.tokens.npy        (tokens,)       uint16 or uint32   WordPiece ids, all documents one after the other
+    train-00000.words.npy         (tokens / 8,)   uint8              one bit a token, lowest first: a word begins
     train-00000.sentences.npy     (sentences + 1,) int64             token offset of each sentence, and of the end
     train-00000.documents.npy     (documents + 1,) int64             sentence offset of each document, and of the end
     held_out-00000.*              the same for the documents kept aside to measure on
@@ -23,10 +24,10 @@ from bertwright.errors import SettingsError, ShardError
 from bertwright.files import read_json
 from bertwright.settings import Settings
 
-FORMAT = "bertwright-shards-1"
+FORMAT = "bertwright-shards-2"
 # The names of all that stands at the top of a shard directory.
 SHARD_FILES = ("manifest.json", "tokenizer", "train-*.npy", "held_out-*.npy")
-ARRAYS = ("tokens", "sentences", "documents")
+ARRAYS = ("tokens", "words", "sentences", "documents")
 Split = Literal["train", "held_out"]
 
 # A sentence longer than this is broken: what has no sentence end for so long is a list or a table, and a break costs
@@ -48,11 +49,12 @@ class ShardEntry(Settings):
 class Manifest(Settings):
     """What a shard directory says of itself."""
 
-    format: Literal["bertwright-shards-1"] = "bertwright-shards-1"
+    format: Literal["bertwright-shards-2"] = "bertwright-shards-2"
     vocabulary_sha256: str
     vocabulary_size: int
     corpus_sha256: str
     language: str
+    segmenter: str = "none"
     held_out_fraction: float
     counts: dict[str, int]
     shards: list[ShardEntry]
@@ -88,7 +90,9 @@ def read_manifest(directory: Path) -> Manifest:
         raise ShardError("holds no manifest.json, so it is no shard directory", where=directory, cure=cure)
     values = read_json(path, ShardError)
     if values.get("format") != FORMAT:
-        raise ShardError(f"format is {values.get('format')!r}, not {FORMAT!r}", where=path, cure="prepare it again")
+        raise ShardError(
+            f"format is {values.get('format')!r}, not {FORMAT!r}", where=path, cure="prepare the corpus again"
+        )
     try:
         return Manifest.from_values(values, where=str(path))
     except SettingsError as error:

@@ -24,13 +24,21 @@ if TYPE_CHECKING:
 class Shard:
     """One shard: ids of all documents and where sentences and documents start.
 
-    tokens: (tokens,) unsigned; sentences: (sentences + 1,) token offsets; documents: (documents + 1,) sentence offsets.
+    tokens: (tokens,) unsigned; words: (tokens / 8,) uint8, a bit for each token; sentences: (sentences + 1,) token
+    offsets; documents: (documents + 1,) sentence offsets.
     """
 
     name: str
     tokens: NDArray[np.unsignedinteger]
+    words: NDArray[np.uint8]
     sentences: NDArray[np.int64]
     documents: NDArray[np.int64]
+
+    def word_starts(self, first: int, count: int) -> NDArray[np.bool_]:
+        """Whether a true word begins with each of `count` tokens from `first` on."""
+        begin = first // 8
+        bits = np.unpackbits(self.words[begin : (first + count + 7) // 8], bitorder="little")
+        return bits[first - 8 * begin :][:count].astype(np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ def _open_shard(directory: Path, entry: ShardEntry) -> Shard:
         if sha256(path) != entry.sha256.get(array):
             cure = "it was changed or damaged; prepare the corpus again"
             raise ShardError("the checksum differs from the manifest's", where=path, cure=cure)
-        # Sentence and document offsets are searched over and over: they are read, the tokens are mapped.
-        arrays[array] = np.load(path, mmap_mode="r" if array == "tokens" else None, allow_pickle=False)
-    return Shard(entry.name, arrays["tokens"], arrays["sentences"], arrays["documents"])
+        # Offsets of sentences and documents are searched over and over: they are read. What each token has is mapped.
+        mapped = array in ("tokens", "words")
+        arrays[array] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    return Shard(entry.name, **arrays)

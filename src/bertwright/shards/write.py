@@ -24,25 +24,36 @@ class _Buffer:
 
     def __init__(self) -> None:
         self.tokens: list[NDArray[np.unsignedinteger]] = []
+        self.word_starts: list[NDArray[np.bool_]] = []
         self.sentence_lengths: list[NDArray[np.int32]] = []
         self.document_lengths: list[int] = []
         self.size = 0
 
-    def add(self, tokens: NDArray[np.unsignedinteger], sentences: NDArray[np.int32], documents: Sequence[int]) -> None:
+    def add(
+        self,
+        tokens: NDArray[np.unsignedinteger],
+        word_starts: NDArray[np.bool_],
+        sentences: NDArray[np.int32],
+        documents: Sequence[int],
+    ) -> None:
         self.tokens.append(tokens)
+        self.word_starts.append(word_starts)
         self.sentence_lengths.append(sentences)
         self.document_lengths.extend(documents)
         self.size += len(tokens)
 
     def extend(self, other: _Buffer) -> None:
         self.tokens.extend(other.tokens)
+        self.word_starts.extend(other.word_starts)
         self.sentence_lengths.extend(other.sentence_lengths)
         self.document_lengths.extend(other.document_lengths)
         self.size += other.size
 
     def arrays(self, dtype: type[np.unsignedinteger]) -> dict[str, NDArray[np.integer]]:
+        word_starts = np.concatenate([np.empty(0, np.bool_), *self.word_starts])
         return {
             "tokens": np.concatenate([np.empty(0, dtype), *self.tokens]),
+            "words": np.packbits(word_starts, bitorder="little"),
             "sentences": np.concatenate([np.empty(0, np.int32), *self.sentence_lengths]),
             "documents": np.array(self.document_lengths, dtype=np.int64),
         }
@@ -67,9 +78,14 @@ class ShardWriter:
         self.entries: list[ShardEntry] = []
         self.documents = 0
 
-    def add(self, tokens: NDArray[np.unsignedinteger], sentences: NDArray[np.int32]) -> bool:
-        """Add one document: its ids, and the length of each of its sentences; returns whether a shard was written."""
-        self._buffer.add(tokens.astype(self._dtype, copy=False), sentences, [len(sentences)])
+    def add(
+        self, tokens: NDArray[np.unsignedinteger], word_starts: NDArray[np.bool_], sentences: NDArray[np.int32]
+    ) -> bool:
+        """Add one document; returns whether a shard was written.
+
+        tokens: (tokens,) ids. word_starts: (tokens,) whether a true word begins there. sentences: (sentences,) lengths.
+        """
+        self._buffer.add(tokens.astype(self._dtype, copy=False), word_starts, sentences, [len(sentences)])
         self.documents += 1
         if len(self._buffer.document_lengths) < 2:  # a negative needs another document
             return False
@@ -80,6 +96,13 @@ class ShardWriter:
         if self._buffer.size >= self._limit:
             self._full, self._buffer = self._buffer, _Buffer()
         return written
+
+    def take_in(self, other: ShardWriter) -> None:
+        """Add the documents that another writer holds and has not written."""
+        for buffer in (other._full, other._buffer):
+            if buffer is not None:
+                self._buffer.extend(buffer)
+                self.documents += len(buffer.document_lengths)
 
     def close(self) -> list[ShardEntry]:
         """Write what is left and return the entries for the manifest."""
@@ -106,8 +129,9 @@ class ShardWriter:
         for name in _BUFFERS:
             buffer = _Buffer() if f"{name}.tokens" in pending else None
             if buffer is not None:
-                arrays = [pending[f"{name}.{array}"] for array in ARRAYS]
-                buffer.add(arrays[0], arrays[1], arrays[2].tolist())  # type: ignore[arg-type]  # as `pending` wrote them
+                tokens, words, sentences, documents = (pending[f"{name}.{array}"] for array in ARRAYS)
+                starts = np.unpackbits(words.astype(np.uint8), count=len(tokens), bitorder="little").astype(np.bool_)
+                buffer.add(tokens, starts, sentences, documents.tolist())  # type: ignore[arg-type]  # as they were written
             buffers.append(buffer)
         self._full, self._buffer = buffers[0], buffers[1] or _Buffer()
         held = sum(len(buffer.document_lengths) for buffer in buffers if buffer is not None)

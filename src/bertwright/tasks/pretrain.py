@@ -16,16 +16,17 @@ from bertwright.objectives import masked_word_loss, next_sentence_loss, pretrain
 
 
 def objective(model: Bert, batch: PretrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The sum of both losses, and both losses and accuracies as figures."""
+    """The sum of both losses, and losses and accuracies as figures; without the next-sentence head of words alone."""
     words, following = model.pretraining_scores(
-        batch.input_ids, batch.token_type_ids, batch.attention_mask, batch.masked_positions
+        batch.input_ids, batch.token_type_ids, batch.attention_mask, batch.masked_positions, batch.first_positions
     )
     word_loss = masked_word_loss(words, batch.masked_labels)
+    figures = {"mlm_loss": word_loss.detach(), "mlm_accuracy": _accuracy(words, batch.masked_labels)}
+    if following is None:
+        return word_loss, figures
     sentence_loss = next_sentence_loss(following, batch.next_sentence_labels)
-    figures = {
-        "mlm_loss": word_loss.detach(),
+    figures |= {
         "nsp_loss": sentence_loss.detach(),
-        "mlm_accuracy": _accuracy(words, batch.masked_labels),
         "nsp_accuracy": _accuracy(following, batch.next_sentence_labels),
     }
     return pretraining_loss(word_loss, sentence_loss), figures
@@ -40,17 +41,19 @@ def held_out_scores(
     """
     device = next(model.parameters()).device
     sums: dict[str, float] = {}
-    words = pairs = 0
+    words = pairs = examples = 0
     model.eval()
     with torch.inference_mode():
         for batch in batches:
             _, figures = objective(model, batch.to(device))
-            count = {"mlm": int((batch.masked_labels != IGNORED).sum()), "nsp": len(batch.next_sentence_labels)}
+            labels = {"mlm": batch.masked_labels, "nsp": batch.next_sentence_labels}
+            count = {name: int((values != IGNORED).sum()) for name, values in labels.items()}
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * count[name[:3]]
             words, pairs = words + count["mlm"], pairs + count["nsp"]
+            examples += len(batch.input_ids)
             if on_progress is not None:
-                on_progress(pairs)
+                on_progress(examples)
     return {name: total / (words if name.startswith("mlm") else pairs) for name, total in sums.items()}
 
 

@@ -12,40 +12,27 @@ Character classes are those of the running Python's Unicode tables.
 from __future__ import annotations
 
 import re
-import string
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from bertwright.text.ideographs import IDEOGRAPHS
+
 Span = tuple[int, int]
 
-# Eight blocks, as in the original. Hangul and kana are not among them: those languages put spaces or need none here.
-_CJK_BLOCKS = (
-    (0x4E00, 0x9FFF),
-    (0x3400, 0x4DBF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
-    (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
-)
-
-_CJK_CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last in _CJK_BLOCKS)
-_CJK = re.compile(f"[{_CJK_CLASS}]")
-_CJK_OR_BETWEEN = re.compile(f"[{_CJK_CLASS}]|[^{_CJK_CLASS}]+")
+_CJK = re.compile(f"[{IDEOGRAPHS}]")
+_CJK_OR_BETWEEN = re.compile(f"[{IDEOGRAPHS}]|[^{IDEOGRAPHS}]+")
 
 # What str.split() takes for whitespace and the original drops as a control character: "a\x85b" is one word, "ab".
 SPLITTING_CONTROLS = ("\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\x85")
 _WITHOUT_SPLITTING_CONTROLS = str.maketrans(dict.fromkeys(SPLITTING_CONTROLS))
 
-# Isolating punctuation before anything else changes one thing only: "Σ" asks what follows it when it is lowered.
-_SIGMA = "Σ"
-_COMMON_PUNCTUATION = tuple((mark, f" {mark} ") for mark in string.punctuation + "–—‘’“”…")
+# Cutting at punctuation before anything else changes one thing only: "Σ" asks what follows it when it is lowered.
+SIGMA = "Σ"
 
 _WHITESPACE_CHUNK = re.compile(r"\S+")
 _FINE_CHUNK = re.compile(r"[^\s!-/:-@\[-`{-~]+|[!-/:-@\[-`{-~]")
-_FINE_CHUNK_OR_CJK = re.compile(rf"[^\s!-/:-@\[-`{{-~{_CJK_CLASS}]+|[!-/:-@\[-`{{-~{_CJK_CLASS}]")
+_FINE_CHUNK_OR_CJK = re.compile(rf"[^\s!-/:-@\[-`{{-~{IDEOGRAPHS}]+|[!-/:-@\[-`{{-~{IDEOGRAPHS}]")
 
 _ASCII_WORD = re.compile(r"[0-9A-Za-z]+|[!-/:-@\[-`{-~]")
 
@@ -86,19 +73,18 @@ def has_cjk(text: str) -> bool:
 
 
 def chunks(text: str) -> list[str]:
-    """Cut `text` into pieces at the speed of C, such that its words are the words of its chunks, one after the other.
-
-    Cuts at whitespace and at the most common punctuation. Most chunks are then words already, but for case and accents;
-    in the end it is `words` that decides.
-    """
+    """Cut `text` at whitespace, such that its words are the words of its chunks, one after the other."""
     for control in SPLITTING_CONTROLS:
         if control in text:
             text = text.translate(_WITHOUT_SPLITTING_CONTROLS)
-    if _SIGMA not in text:
-        for mark, isolated in _COMMON_PUNCTUATION:
-            if mark in text:
-                text = text.replace(mark, isolated)
     return text.split()
+
+
+def finer_chunks(chunk: str, *, split_cjk: bool = True) -> list[str]:
+    """Cut a chunk on to the same purpose, as finely as can be done so fast."""
+    if chunk.isprintable() and SIGMA not in chunk:
+        return (_FINE_CHUNK_OR_CJK if split_cjk else _FINE_CHUNK).findall(chunk)
+    return split_at_cjk(chunk) if split_cjk else [chunk]
 
 
 def located_chunks(text: str, *, split_cjk: bool = True) -> Iterator[tuple[str, int]]:
@@ -107,7 +93,7 @@ def located_chunks(text: str, *, split_cjk: bool = True) -> Iterator[tuple[str, 
         yield text, 0  # a word may go on across such a control, and is then no slice of the text
         return
     fine = _FINE_CHUNK_OR_CJK if split_cjk else _FINE_CHUNK
-    for match in (_WHITESPACE_CHUNK if _SIGMA in text else fine).finditer(text):
+    for match in (_WHITESPACE_CHUNK if SIGMA in text else fine).finditer(text):
         yield match[0], match.start()
 
 

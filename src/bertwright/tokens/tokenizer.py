@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 from bertwright.errors import VocabularyError
-from bertwright.tokens.normalize import Span, aligned_words, chunks, has_cjk, located_chunks, split_at_cjk, words
+from bertwright.tokens.bulk import BulkSpeller, Pieces, Spelled, blocks, cut
+from bertwright.tokens.normalize import Span, aligned_words, chunks, finer_chunks, has_cjk, located_chunks, words
+from bertwright.tokens.true_words import begins_word, edges, is_unspaced
 from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, Vocabulary
-from bertwright.tokens.wordpiece import CONTINUATION, WordPiece
+from bertwright.tokens.wordpiece import CONTINUATION, LONGEST_WORD, WordPiece
 
 CACHED_CHUNKS = 2**18  # a generation; two of them are some 80 MB
 CACHED_ALIGNED_CHUNKS = 2**15
 LONGEST_CACHED = 64  # characters; longer chunks hardly ever come twice
+
+# Whether a word begins with each piece, for words of so many pieces.
+_WORD_OF_PIECES = [[place == 0 for place in range(pieces)] for pieces in range(LONGEST_WORD + 1)]
 
 _SKIPPED_IN_DECODING = frozenset({PAD, CLS, SEP})
 
@@ -62,6 +69,8 @@ class Tokenizer:
         self._unknown = vocabulary.unk_id
         self._keeps_text = not (self.lowercase or self.strip_accents)
         self._chunks = _Cache(self._chunk_ids, CACHED_CHUNKS)
+        self._numbers = np.arange(len(vocabulary)).astype(object)
+        self._bulk = BulkSpeller(self._spell)
         self._aligned = _Cache(self._aligned_chunk, CACHED_ALIGNED_CHUNKS)
 
     def ids(self, text: str) -> list[int]:
@@ -71,8 +80,27 @@ class Tokenizer:
         return list(chain.from_iterable(map(self._chunks.__getitem__, chunks(text))))
 
     def ids_many(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the ids of each text."""
-        return list(map(self.ids, texts))
+        """Return the ids of each text; several times as fast as one by one."""
+        found: list[list[int]] = []
+        for block in blocks(texts):
+            pieces = self._block(block)
+            # Each id is the one int object that all its occurrences share, as in a list made piece by piece.
+            flat = self._numbers[pieces.ids].tolist()
+            found += [flat[start:end] for start, end in pairwise(pieces.offsets.tolist())]
+        return found
+
+    def arrays(self, texts: Iterable[str]) -> Pieces:
+        """Return the pieces of all texts in flat arrays: the fastest of all."""
+        parts = list(map(self._block, blocks(texts)))
+        ends = np.cumsum([0, *(len(part.ids) for part in parts)])
+        return Pieces(
+            np.concatenate([np.empty(0, np.int32), *(part.ids for part in parts)]),
+            np.concatenate([np.empty(0, np.bool_), *(part.word_starts for part in parts)]),
+            np.concatenate([[0], *(part.offsets[1:] + end for part, end in zip(parts, ends, strict=False))]),
+        )
+
+    def _block(self, texts: list[str]) -> Pieces:
+        return self._bulk.pieces(cut(texts, lowercase=self.lowercase, split_cjk=self.split_cjk))
 
     def encode(self, text: str, *, allow_mask: bool = False) -> Encoding:
         """Return the ids of `text` with the pieces, where each came from, and the word it belongs to.
@@ -130,20 +158,34 @@ class Tokenizer:
         return f"Tokenizer({self.vocabulary!r}, {switches})"
 
     def _chunk_ids(self, chunk: str) -> tuple[int, ...]:
-        if chunk.isalnum() and (chunk.isascii() or (self._keeps_text and not has_cjk(chunk))):
-            # Letters and digits alone, nothing to strip: one word, and by far the most frequent case.
-            found = self._wordpiece.split(chunk.lower() if self.lowercase else chunk)
-            return tuple([piece[0] for piece in found]) or (self._unknown,)
-        if self.split_cjk and not chunk.isascii():
-            # A Chinese sentence is one long chunk that never comes twice; its characters do.
-            parts = split_at_cjk(chunk)
-            if len(parts) > 1:
-                return tuple(chain.from_iterable(map(self._chunks.__getitem__, parts)))
-        parts = words(chunk, lowercase=self.lowercase, strip_accents=self.strip_accents, split_cjk=self.split_cjk)
-        ids: list[int] = []
-        for word in parts:
-            ids += [piece[0] for piece in self._wordpiece.split(word)] or [self._unknown]
-        return tuple(ids)
+        if self._is_word(chunk):
+            return self._wordpiece.ids(chunk.lower() if self.lowercase else chunk) or (self._unknown,)
+        # "word," hardly ever comes for the first time with its word; of a Chinese sentence only characters come twice.
+        parts = finer_chunks(chunk, split_cjk=self.split_cjk)
+        if len(parts) > 1:
+            return tuple(chain.from_iterable(map(self._chunks.__getitem__, parts)))
+        return tuple(chain.from_iterable(self._wordpiece.ids(word) or (self._unknown,) for word in self._words(chunk)))
+
+    def _spell(self, part: str) -> Spelled:
+        if self._is_word(part) and not is_unspaced(part):
+            word = part.lower() if self.lowercase else part
+            ids = self._wordpiece.ids(word) or (self._unknown,)
+            return Spelled(ids, _WORD_OF_PIECES[len(ids)], edges([word]))
+        words = self._words(part)
+        found: list[int] = []
+        starts: list[bool] = []
+        for word, begins in zip(words, begins_word(words), strict=True):
+            ids = self._wordpiece.ids(word) or (self._unknown,)
+            found += ids
+            starts += [begins, *[is_unspaced(word)] * (len(ids) - 1)]
+        return Spelled(found, starts, edges(words))
+
+    def _is_word(self, chunk: str) -> bool:
+        """Whether a chunk is one basic word but for its case; by far the most frequent kind."""
+        return chunk.isalnum() and (chunk.isascii() or (self._keeps_text and not has_cjk(chunk)))
+
+    def _words(self, chunk: str) -> list[str]:
+        return words(chunk, lowercase=self.lowercase, strip_accents=self.strip_accents, split_cjk=self.split_cjk)
 
     def _aligned_chunk(self, chunk: str) -> _Aligned:
         ids: list[int] = []

@@ -48,3 +48,24 @@ class WordPiece:
             pieces, longest = self._tails, self._longest_tail
             start = end
         return found
+
+    def ids(self, word: str) -> tuple[int, ...]:
+        """The ids of `split` alone, faster; nothing at all for [UNK]."""
+        length = len(word)
+        if length > LONGEST_WORD:
+            return ()
+        if (whole := self._heads.get(word)) is not None:
+            return (whole,)
+        found = []
+        pieces, longest = self._heads, self._longest_head
+        while word:
+            end = longest if longest < length else length  # noqa: FURB136  # min() would be a call
+            while (piece := pieces.get(word[:end])) is None:
+                end -= 1
+                if not end:
+                    return ()
+            found.append(piece)
+            pieces, longest = self._tails, self._longest_tail
+            word = word[end:]
+            length -= end
+        return tuple(found)

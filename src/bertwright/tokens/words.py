@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertwright.tokens.normalize import chunks, split_at_cjk, words
+from bertwright.tokens.bulk import blocks, cut
+from bertwright.tokens.normalize import words
 
-_PENDING_CHUNKS = 2**19  # distinct chunks held before they are normalised; some 60 MB
+_PENDING_PARTS = 2**19  # distinct parts held before they are normalised; some 60 MB
 
 
 def count_words(
@@ -20,24 +21,21 @@ def count_words(
 ) -> Counter[str]:
     """Count the basic words of `texts`, under the switches of a Tokenizer.
 
-    Distinct chunks are counted first and normalised once each, which saves nine tenths of the work on plain prose.
+    Distinct parts are counted first and normalised once each, which saves nine tenths of the work on plain prose.
     """
     found: Counter[str] = Counter()
     pending: Counter[str] = Counter()
 
     def settle() -> None:
-        for chunk, count in pending.items():
-            for word in words(chunk, lowercase=lowercase, strip_accents=strip_accents, split_cjk=split_cjk):
+        for part, count in pending.items():
+            for word in words(part, lowercase=lowercase, strip_accents=strip_accents, split_cjk=split_cjk):
                 found[word] += count
         pending.clear()
 
-    for text in texts:
-        if split_cjk and not text.isascii():
-            for chunk in chunks(text):
-                pending.update(split_at_cjk(chunk))
-        else:
-            pending.update(chunks(text))
-        if len(pending) >= _PENDING_CHUNKS:
+    for block in blocks(texts):
+        several = cut(block, lowercase=lowercase, split_cjk=split_cjk)
+        pending.update(dict(zip(several.parts, several.counts().tolist(), strict=True)))
+        if len(pending) >= _PENDING_PARTS:
             settle()
     settle()
     return found

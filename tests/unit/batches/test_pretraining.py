@@ -17,7 +17,8 @@ THREE = [[[5, 6], [7, 8, 9]], [[10, 11, 12], [13]], [[14, 15], [16, 17]]]
 
 
 def three(*, fixed_shape: bool = False) -> PretrainingBatch:
-    plan = ExamplePlan([shard_of(THREE)], ExampleSettings(max_length=12, short_fraction=0, too_long="trim"), seed=1)
+    settings = ExampleSettings(max_length=12, short_fraction=0, too_long="trim", packed=False)
+    plan = ExamplePlan([shard_of(THREE)], settings, seed=1)
     assert plan.size(0) == 4
     return PretrainingBatches(plan, VOCABULARY, fixed_shape=fixed_shape).build(Cursor(), 4)
 
@@ -47,15 +48,76 @@ def test_the_layout_of_a_batch() -> None:
         "1 1 1 1 1 1 1 1",
         "1 1 1 1 1 1 1 1",
     ]
-    # 15% of 12 is 2 words at most; of 8 it is 1, so the second place of each row is empty.
-    assert grid(batch.masked_positions) == ["3 0", "3 0", "1 0", "2 0"]
+    assert grid(batch.masked_positions) == ["3", "3", "1", "2"]  # 15% of 8, and of 5, is 1
     hidden = [pieces[number] if number != IGNORED else "-" for number in batch.masked_labels.tolist()]
-    assert " ".join(hidden) == "h - m - a - k -"  # in row 2 a random word, k, stands where m stood
+    assert " ".join(hidden) == "h m a k"  # in row 2 a random word, k, stands where m stood
     assert batch.next_sentence_labels.tolist() == [1, 0, 0, 1]
     assert batch.tokens == 29
-    kinds = {name.name: getattr(batch, name.name).dtype for name in fields(batch)}
-    assert kinds.pop("attention_mask") is torch.bool
-    assert set(kinds.values()) == {torch.int64}
+    assert batch.first_positions.tolist() == [[0]] * 4
+    assert {getattr(batch, field.name).dtype for field in fields(batch)} == {torch.int64}
+
+
+def test_a_packed_batch() -> None:
+    plan = ExamplePlan([shard_of(THREE)], ExampleSettings(max_length=16, short_fraction=0), seed=1)
+    assert plan.size(0) == 2
+    batch = PretrainingBatches(plan, VOCABULARY).build(Cursor(), 2)
+    pieces = VOCABULARY.pieces
+    assert [" ".join(pieces[number] for number in row) for row in batch.input_ids.tolist()] == [
+        "[CLS] f g h i [SEP] l [MASK] [SEP] [CLS] l [SEP] k [SEP] [PAD] [PAD]",
+        "[CLS] [MASK] b [SEP] c d e [SEP] [CLS] j [MASK] [SEP] f g h [SEP]",
+    ]
+    assert grid(batch.token_type_ids) == ["0 0 0 0 0 0 1 1 1 0 0 0 1 1 0 0", "0 0 0 0 1 1 1 1 0 0 0 0 1 1 1 1"]
+    assert grid(batch.attention_mask) == ["1 1 1 1 1 1 1 1 1 2 2 2 2 2 0 0", "1 1 1 1 1 1 1 1 2 2 2 2 2 2 2 2"]
+    assert batch.first_positions.tolist() == [[0, 9], [0, 8]]
+    assert batch.masked_positions.tolist() == [[7, 12], [1, 10]]
+    # In the first row k stands where m was.
+    assert [pieces[number] for number in batch.masked_labels.tolist()] == ["m", "m", "a", "k"]
+    assert batch.next_sentence_labels.tolist() == [1, 0, 0, 1]
+
+
+def test_packing_changes_no_sequence() -> None:
+    """The same sequences with the same words hidden stand in the rows, each whole."""
+
+    def sequences(*, packed: bool) -> list[tuple[object, ...]]:
+        settings = ExampleSettings(max_length=24, packed=packed, masked_unit="whole_word")
+        plan = ExamplePlan(SHARDS[:8], settings, seed=5)
+        batch = PretrainingBatches(plan, VOCABULARY).build(Cursor(), plan.size(0))
+        found = []
+        for row in range(len(batch.input_ids)):
+            for number in range(1, int(batch.attention_mask[row].max()) + 1):
+                inside = batch.attention_mask[row] == number
+                ids = batch.input_ids[row][inside].tolist()
+                # What is hidden differs, being drawn by the number; so only the words that stand there are compared.
+                hidden = dict(zip(batch.masked_positions[row].tolist(), labels_of(batch, row), strict=True))
+                places = inside.nonzero().flatten().tolist()
+                true = [hidden.get(place, token) for place, token in zip(places, ids, strict=True)]
+                label = batch.next_sentence_labels.view(len(batch.input_ids), -1)[row, number - 1].item()
+                found.append((tuple(true), tuple(batch.token_type_ids[row][inside].tolist()), label))
+        return sorted(found)
+
+    assert sequences(packed=True) == sequences(packed=False)
+
+
+def labels_of(batch: PretrainingBatch, row: int) -> list[int]:
+    labels = batch.masked_labels.view(len(batch.input_ids), -1)[row].tolist()
+    # A place without a word is [CLS] at 0, whose id is put back.
+    return [label if label != IGNORED else VOCABULARY.cls_id for label in labels]
+
+
+def test_running_text_without_pairs() -> None:
+    settings = ExampleSettings(max_length=16, short_fraction=0, segments="none", masked_fraction=0.01)
+    plan = ExamplePlan([shard_of(THREE)], settings, seed=1)
+    batch = PretrainingBatches(plan, VOCABULARY).build(Cursor(), plan.size(0))
+    assert not batch.token_type_ids.any()
+    assert (batch.next_sentence_labels == IGNORED).all()
+    text = []
+    for row in range(len(batch.input_ids)):
+        ids = batch.input_ids[row].clone()
+        hidden = batch.masked_labels.view(len(batch.input_ids), -1)
+        real = hidden[row] != IGNORED
+        ids[batch.masked_positions[row][real]] = hidden[row][real]
+        text.append(" ".join(VOCABULARY.pieces[number] for number in ids[batch.attention_mask[row] > 0].tolist()))
+    assert sorted(text) == ["[CLS] a b c d e [SEP] [CLS] f g h i [SEP]", "[CLS] j k l m [SEP]"]
 
 
 def test_a_fixed_shape_is_the_same_batch_with_more_padding() -> None:
@@ -64,7 +126,8 @@ def test_a_fixed_shape_is_the_same_batch_with_more_padding() -> None:
     assert torch.equal(fixed.input_ids[:, :8], loose.input_ids)
     assert (fixed.input_ids[:, 8:] == VOCABULARY.pad_id).all()
     assert not fixed.attention_mask[:, 8:].any()
-    assert torch.equal(fixed.masked_labels, loose.masked_labels)
+    assert grid(fixed.masked_positions) == ["3 0", "3 0", "1 0", "2 0"]  # 15% of 12 are 2 words at most
+    assert torch.equal(fixed.masked_labels[fixed.masked_labels != IGNORED], loose.masked_labels)
 
 
 # Law 1: an example is the same whatever it is built together with.

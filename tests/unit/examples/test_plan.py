@@ -21,10 +21,12 @@ def examples(plan: ExamplePlan, cursor: Cursor, count: int) -> list[tuple[int, .
     """(epoch, first token of A, length of A, first token of B, length of B, label) of each example."""
     found: list[tuple[int, ...]] = []
     for run, size in plan.locate(cursor, count):
-        rows: dict[int, tuple[int, ...]] = {}
-        for shard, positions, pairs in plan.pairs(run, size):
-            for row, a, m, b, n, label in zip(
-                positions.tolist(),
+        rows: dict[tuple[int, int], tuple[int, ...]] = {}
+        for placed in plan.pairs(run, size):
+            shard, pairs = placed.shard, placed.pairs
+            for row, slot, a, m, b, n, label in zip(
+                placed.rows.tolist(),
+                placed.slots.tolist(),
                 pairs.a_start.tolist(),
                 pairs.a_length.tolist(),
                 pairs.b_start.tolist(),
@@ -32,9 +34,10 @@ def examples(plan: ExamplePlan, cursor: Cursor, count: int) -> list[tuple[int, .
                 pairs.is_next.tolist(),
                 strict=True,
             ):
-                rows[row] = (run.epoch, int(shard.tokens[a]), m, int(shard.tokens[b]), n, int(label))
-        assert sorted(rows) == list(range(size))
-        found += [rows[row] for row in range(size)]
+                rows[row, slot] = (run.epoch, int(shard.tokens[a]), m, int(shard.tokens[b]), n, int(label))
+        assert sorted({row for row, _ in rows}) == list(range(size))
+        # An example is the sequences of its row, one after the other.
+        found += [sum((rows[key] for key in sorted(rows) if key[0] == row), ()) for row in range(size)]
     return found
 
 
@@ -77,14 +80,18 @@ def test_an_epoch_holds_every_pair_once_in_an_order_of_its_own() -> None:
 @pytest.mark.parametrize("epoch", range(3))
 def test_labels_are_balanced_over_an_epoch_of_many_shards(epoch: int) -> None:
     report = plan().report(epoch)
-    assert abs(2 * report.is_next - report.examples) <= 1
+    assert abs(2 * report.is_next - report.sequences) <= 1
 
 
 def test_the_report_accounts_for_every_token() -> None:
     report = plan().report(0)
     assert report.corpus_tokens == sum(map(sum, LENGTHS))
     assert (report.truncated_tokens, report.single_tokens) == (0, sum(sum(lengths) == 1 for lengths in LENGTHS))
-    assert report.example_tokens == sum(a + b + 3 for _, _, a, _, b, _ in examples(plan(), Cursor(), report.examples))
+    sequences = [
+        row[at : at + 6] for row in examples(plan(), Cursor(), report.examples) for at in range(0, len(row), 6)
+    ]
+    assert len(sequences) == report.sequences > report.examples
+    assert report.example_tokens == sum(a + b + 3 for _, _, a, _, b, _ in sequences)
     trimmed = ExamplePlan(SHARDS, SETTINGS.model_copy(update={"too_long": "trim"}), 0).report(0)
     assert trimmed.truncated_tokens > 0
     assert 0 <= trimmed.single_tokens <= len(LENGTHS)

@@ -210,6 +210,26 @@ def test_sentence_order_turns_every_second_pair_around(corpus: str) -> None:
     assert (used == 0).sum() == sum(sum(lengths) == 1 for lengths in CORPORA[corpus])
 
 
-def test_sentence_order_cannot_be_trimmed() -> None:
-    with pytest.raises(SettingsError, match="trimming would part A from B"):
-        ExampleSettings.from_values({"segments": "sentence_order", "too_long": "trim"})
+@pytest.mark.parametrize("segments", ["sentence_order", "none"])
+def test_only_next_sentence_pairs_are_trimmed(segments: str) -> None:
+    with pytest.raises(SettingsError, match="trimming is for next-sentence pairs"):
+        ExampleSettings.from_values({"segments": segments, "too_long": "trim"})
+
+
+@given(st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=9), min_size=1, max_size=12), st.integers(0, 3))
+def test_running_text_holds_every_token_once_and_in_order(lengths: list[list[int]], epoch: int) -> None:
+    shard = shard_of(numbered(lengths))
+    settings = ExampleSettings(max_length=32, segments="none")
+    pairs = draw_pairs(shard, settings, seed=1, epoch=epoch, number=0)
+    assert not pairs.b_length.any()
+    assert not pairs.is_next.any()
+    order = np.argsort(pairs.a_start)
+    starts, sizes = pairs.a_start[order], pairs.a_length[order]
+    assert starts.tolist() == [0, *np.cumsum(sizes)[:-1].tolist()]
+    assert int(sizes.sum()) == len(shard.tokens)
+    assert sizes.max() <= 30
+    # None goes over the end of its document.
+    ends = shard.sentences[shard.documents]
+    assert (
+        np.searchsorted(ends, starts, side="right") == np.searchsorted(ends, starts + sizes - 1, side="right")
+    ).all()

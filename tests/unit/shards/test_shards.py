@@ -152,13 +152,13 @@ def test_what_is_no_shard_directory_is_named(tmp_path: Path) -> None:
     path.write_text("{")
     assert fault(tmp_path).startswith(f"{path}:1: this is no JSON")
     path.write_text('{"format": "other"}')
-    assert fault(tmp_path) == f"{path}: format is 'other', not 'bertwright-shards-1'; prepare it again"
-    path.write_text('{"format": "bertwright-shards-1"}')
+    assert fault(tmp_path) == f"{path}: format is 'other', not 'bertwright-shards-2'; prepare it again"
+    path.write_text('{"format": "bertwright-shards-2"}')
     assert fault(tmp_path).startswith(f"{path}: does not hold what a manifest must: ")
     assert "\n" not in fault(tmp_path)
 
 
 def test_a_manifest_holds_its_promises_as_json(tmp_path: Path) -> None:
     written = write_shards(tmp_path, PET_IDS, PETS)
-    assert json.loads((tmp_path / "manifest.json").read_text())["format"] == "bertwright-shards-1"
+    assert json.loads((tmp_path / "manifest.json").read_text())["format"] == "bertwright-shards-2"
     assert read_manifest(tmp_path) == written

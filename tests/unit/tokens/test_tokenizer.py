@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import itertools
 import pickle
 
 import pytest
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 import bertwright.tokens.tokenizer as under_test
 from bertwright.errors import VocabularyError
+from bertwright.tokens import bulk
+from bertwright.tokens.normalize import chunks, words
 from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.true_words import begins_word, is_unspaced
 from bertwright.tokens.vocabulary import Vocabulary
 from tests.unit.tokens.literal import literal_pieces
 from tests.unit.tokens.strategies import switches, texts
@@ -87,10 +92,45 @@ def test_a_full_cache_forgets_and_still_answers(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(under_test, "CACHED_ALIGNED_CHUNKS", 3)
     tokenizer = Tokenizer(Vocabulary(ELEVEN))
     several = ["want", "wanted", "running", ",", "unwanted", "x", "y", "running", "want"] * 3
-    assert tokenizer.ids_many(several) == [TOKENIZER.ids(text) for text in several]
+    assert [tokenizer.ids(text) for text in several] == TOKENIZER.ids_many(several)
     assert [tokenizer.encode(text) for text in several] == [TOKENIZER.encode(text) for text in several]
     assert len(tokenizer._chunks) <= 3
     assert len(tokenizer._chunks._old) <= 3
+
+
+@given(st.lists(texts, max_size=6), switches)
+@example(["ΑΣ.Α", "a\x0bb", "\ud800 x,"], {"lowercase": True, "strip_accents": True, "split_cjk": True})
+@example(["0.\xa00 a\0-b a\u2010\u3000b"], {"lowercase": False, "strip_accents": False, "split_cjk": False})
+@example(["x-\ud800-x don't"], {"lowercase": False, "strip_accents": False, "split_cjk": False})
+def test_many_texts_at_once_have_the_pieces_of_each_by_itself(several: list[str], switch: dict[str, bool]) -> None:
+    tokenizer = Tokenizer(RICH, **switch)
+    expected = [tokenizer.ids(text) for text in several]
+    assert tokenizer.ids_many(several) == expected
+    assert tokenizer.ids_many(several) == expected  # everything is known by now
+    found = tokenizer.arrays(several)
+    assert found.ids.tolist() == [number for ids in expected for number in ids]
+    assert found.offsets.tolist() == list(itertools.accumulate(map(len, expected), initial=0))
+    assert found.word_starts.tolist() == [start for text in several for start in plain_word_starts(text, switch)]
+
+
+def plain_word_starts(text: str, switch: dict[str, bool]) -> list[bool]:
+    """Whether a true word begins with each piece of a text, chunk by chunk and word by word."""
+    starts = []
+    for chunk in chunks(text):
+        basic = words(chunk, **switch)
+        for word, begins in zip(basic, begins_word(basic), strict=True):
+            pieces = literal_pieces(word, RICH.ids, lowercase=False, strip_accents=False, split_cjk=False)
+            starts += [begins, *[is_unspaced(word)] * (len(pieces) - 1)]
+    return starts
+
+
+def test_a_full_memory_of_parts_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "_KNOWN_PARTS", 2)
+    monkeypatch.setattr(bulk, "_CHARACTERS_AT_ONCE", 5)
+    tokenizer = Tokenizer(Vocabulary(ELEVEN))
+    several = ["want", "wanted", "running", ",", "unwanted", "x", "y", "running", "want"] * 3
+    assert tokenizer.ids_many(several) == [TOKENIZER.ids(text) for text in several]
+    assert len(tokenizer._bulk) <= 3
 
 
 def test_what_is_still_in_use_survives_a_full_cache() -> None:

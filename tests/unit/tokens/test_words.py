@@ -32,6 +32,6 @@ def test_counts_are_those_of_the_literal_words(several: list[str], switch: dict[
     assert count_words(several, **switch) == expected
 
 
-def test_nothing_is_lost_when_the_pending_chunks_are_settled_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "_PENDING_CHUNKS", 2)
+def test_nothing_is_lost_when_the_pending_parts_are_settled_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_test, "_PENDING_PARTS", 2)
     assert count_words(["a b c", "a b", "a", "a-b"]) == {"a": 4, "b": 3, "c": 1, "-": 1}

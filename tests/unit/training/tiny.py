@@ -47,6 +47,7 @@ def batches(first: int = 0) -> Iterator[PretrainingBatch]:
             input_ids=ids.masked_fill(~mask, 0),
             token_type_ids=torch.tensor([[0, 0, 0, 0, 1, 1, 1, 1]]).expand(4, 8),
             attention_mask=mask,
+            first_positions=torch.zeros(4, 1, dtype=torch.long),
             masked_positions=torch.tensor([[1, 4]]).expand(4, 2),
             masked_labels=torch.randint(1, CONFIG.vocab_size, (8,), generator=generator),
             next_sentence_labels=torch.tensor([0, 1, 0, 1]),

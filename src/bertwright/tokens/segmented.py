@@ -1,0 +1,34 @@
+"""Pieces of texts in which a segmenter tells the Chinese words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from bertwright.errors import VocabularyError
+from bertwright.text.chinese import Segmenter, refuse_without, words_and_rest
+from bertwright.tokens.bulk import Pieces
+from bertwright.tokens.tokenizer import Tokenizer
+
+
+def check_segmenter(segmenter: Segmenter, tokenizer: Tokenizer) -> None:
+    """Raise SettingsError or VocabularyError where a segmenter cannot be used."""
+    refuse_without(segmenter)
+    if segmenter != "none" and not tokenizer.split_cjk:
+        what = f"`--segmenter {segmenter}` puts characters together, and this vocabulary does not part them"
+        raise VocabularyError(what, cure="leave it away")
+
+
+def segmented_pieces(tokenizer: Tokenizer, texts: Iterable[str], segmenter: Segmenter) -> Pieces:
+    """The pieces of texts; where true words begin is what the segmenter says of ideographs."""
+    if segmenter == "none":
+        return tokenizer.arrays(texts)
+    # An ideograph is a token whatever stands beside it, so that words and what is between them may go one by one.
+    cut = [words_and_rest(text) for text in texts]
+    found = tokenizer.arrays(part for parts in cut for part, _ in parts)
+    chinese = np.array([is_word for parts in cut for _, is_word in parts], dtype=np.bool_)
+    found.word_starts[np.repeat(chinese, np.diff(found.offsets))] = False
+    found.word_starts[found.offsets[:-1][chinese]] = True
+    ends = np.cumsum([0, *map(len, cut)])
+    return Pieces(found.ids, found.word_starts, found.offsets[ends])
