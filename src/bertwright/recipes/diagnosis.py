@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.errors import CorpusError, Stopped
-from bertwright.examples.settings import ExampleSettings
 from bertwright.parallel import in_order, processors
 from bertwright.progress import Progress, Task
 from bertwright.recipes.estimates import PAPER_VOCABULARY, Timing, estimate_timing, shard_bytes
@@ -32,7 +31,7 @@ from bertwright.tokens.words import WordNumbers
 from bertwright.training.signals import StopWish, stop_wishes
 
 _CHARACTERS_AT_ONCE = 1 << 20
-# Whose steps and batch stand for all recipes of the paper's.
+# Whose examples, steps and batch stand for all recipes of the paper's.
 _PAPER_RECIPE = "bert-base"
 
 
@@ -77,7 +76,6 @@ def diagnose(
     finding them is what this is for. Raises CorpusError where there is no text at all, or Stopped.
     """
     check_language(language)
-    examples = ExampleSettings.from_values({"max_length": max_length}, where="options")
     tokenizer = _tokenizer(vocab)
     near = importlib.util.find_spec("rensa") is not None
     held_out = PrepareSettings().held_out
@@ -85,23 +83,23 @@ def diagnose(
     surveyor = Surveyor(tokenizer or WordNumbers(), language, near)
     report = ReadReport()
     size = len(tokenizer.vocabulary) if tokenizer else PAPER_VOCABULARY
-    recipe = load_recipe(_PAPER_RECIPE).training
+    recipe = load_recipe(_PAPER_RECIPE, [f"examples.max_length={max_length}"])
     with stop_wishes() as wish:
         with progress.task("examining", None, "documents") as task:
             documents = read_documents(sources, report, text_column=text_column, on_error=on_error, line_break="\n")
             _examine(documents, surveyor, workers or processors(), tally, report, task, wish)
         if not tally.counts["documents"]:
             raise _no_text(sources, report)
-        measures = tally.measures(report, examples)
+        measures = tally.measures(report, recipe.examples)
         estimated = None
         if timing:
             estimated = estimate_timing(
                 measures,
                 tally.seconds,
-                examples,
+                recipe.examples,
                 vocabulary_size=size,
                 epochs=epochs,
-                batch_size=recipe.batch_size,
+                batch_size=recipe.training.batch_size,
                 wish=wish,
                 progress=progress,
             )
@@ -113,8 +111,8 @@ def diagnose(
         held_out=held_out,
         max_length=max_length,
         epochs=epochs,
-        recipe_steps=recipe.steps,
-        recipe_batch=recipe.batch_size,
+        recipe_steps=recipe.training.steps,
+        recipe_batch=recipe.training.batch_size,
     )
     return Diagnosis(
         sources=tuple(sources),

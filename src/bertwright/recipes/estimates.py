@@ -216,7 +216,8 @@ def _random_batch(config: EncoderConfig, examples: ExampleSettings, size: int) -
     return PretrainingBatch(
         input_ids=ids,
         token_type_ids=(torch.arange(length) >= length // 2).long().expand(size, length).contiguous(),
-        attention_mask=torch.ones((size, length), dtype=torch.bool),
+        attention_mask=torch.ones((size, length), dtype=torch.int64),
+        first_positions=torch.zeros((size, 1), dtype=torch.int64),
         masked_positions=places,
         masked_labels=ids.gather(1, places).flatten(),
         next_sentence_labels=torch.arange(size) % 2,

@@ -148,7 +148,8 @@ def _layout(m: Measures, course: Course) -> Iterator[Finding]:
             "single-sentence documents",
             f"{m.single_sentence_documents:,} of {m.documents:,} documents are a single sentence ({share:.1%}): their "
             "next-sentence pairs are the two halves of a sentence, and the original code makes none of them",
-            "give longer passages, or join what belongs together; masked words are learned all the same",
+            "join what belongs together, or leave the pairs away: "
+            "--set examples.segments=none --set examples.too_long=carry",
             share,
         )
     if m.pairs and m.pairs.original_is_next < _UNBALANCED:
@@ -160,14 +161,14 @@ def _layout(m: Measures, course: Course) -> Iterator[Finding]:
             "nothing needs to be done here; with the original code, NSP would be guessed by always saying no",
         )
     if not concerned and m.pairs and (grade := _graded(1 - m.pairs.fill, _PADDING)):
-        filled = m.pairs.fill
         yield Finding(
             grade,
             "examples are not full",
-            f"examples fill {filled:.0%} of {course.max_length} tokens: documents are short "
-            f"({m.document_lengths.median:,} {m.unit} in the middle)",
-            f"--set examples.max_length={_shorter(m, course)}, or join documents that belong together",
-            1 - filled,
+            f"with the paper's recipes, examples fill {m.pairs.fill:.0%} of {course.max_length} tokens; the rest is "
+            f"computed for nothing: documents are short ({m.document_lengths.median:,} {m.unit} in the middle)",
+            f"--set examples.packed=true --set examples.too_long=carry: {m.pairs.packed_fill:.0%}, and "
+            f"{m.pairs.packed_examples / m.pairs.examples:.0%} of the time",
+            1 - m.pairs.fill,
         )
 
 
@@ -395,12 +396,6 @@ def _size(m: Measures, course: Course) -> Iterator[Finding]:
                 f"{passes:,.0f} times",
                 f"--set training.steps={steps} for {course.epochs} epochs",
             )
-
-
-def _shorter(m: Measures, course: Course) -> int:
-    """A multiple of 32 that most documents fill."""
-    wanted = -(-m.document_lengths.median // 32) * 32
-    return max(32, min(wanted, course.max_length // 2))
 
 
 def _fitting_size(words: int) -> int:

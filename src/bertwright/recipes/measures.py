@@ -103,10 +103,11 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pairs:
-    """Pretraining examples, drawn from `documents` of the corpus and told for all of it.
+    """Pretraining examples of an epoch, drawn from `documents` of the corpus and told for all of it.
 
     `is_next` is the share of true next sentences that pretraining here deals, `original_is_next` that of the original
-    code. `fill` is how full examples are; `lost_by_trimming` the share of the text lost where pairs are trimmed.
+    code. `fill` is how full examples are with the paper's recipes, and `lost` the share of the text that these trim
+    away; `packed_examples` and `packed_fill` say what becomes of it where examples are packed and nothing is trimmed.
     """
 
     documents: int
@@ -114,7 +115,9 @@ class Pairs:
     is_next: float
     original_is_next: float
     fill: float
-    lost_by_trimming: float
+    lost: float
+    packed_examples: int
+    packed_fill: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,28 +37,32 @@ class PairSample:
             self._sentences = sum(len(kept) for _, kept in self._kept)
 
     def pairs(self, settings: ExampleSettings, tokens: int) -> Pairs | None:
-        """What pretraining would make of the sample, told for a corpus of so many tokens; None for fewer than two."""
+        """What pretraining would make of the sample, told for a corpus of so many tokens; None for fewer than two.
+
+        `settings` are those of the paper's recipes.
+        """
         if len(self._kept) < 2:
             return None
         shard = _shard([lengths for _, lengths in self._kept])
         report = ExamplePlan([shard], settings, seed=0).report(0)
         if not report.examples:
             return None
-        trimming = settings.replaced(["too_long=trim", "segments=next_sentence"])
-        trimmed = ExamplePlan([shard], trimming, seed=0).report(0)
+        packing = settings.replaced(["packed=true", "too_long=carry"])
+        packed = ExamplePlan([shard], packing, seed=0).report(0)
         pairs, following = original_next_share(
             (lengths.tolist() for _, lengths in self._kept),
             max_length=settings.max_length,
             short_fraction=settings.short_fraction,
         )
-        lost = trimmed.truncated_tokens + trimmed.single_tokens
         return Pairs(
             documents=len(self._kept),
             examples=round(report.examples * tokens / report.corpus_tokens),
             is_next=report.is_next / report.examples,
             original_is_next=following / pairs,
             fill=report.example_tokens / (report.examples * settings.max_length),
-            lost_by_trimming=lost / trimmed.corpus_tokens,
+            lost=(report.truncated_tokens + report.single_tokens) / report.corpus_tokens,
+            packed_examples=round(packed.examples * tokens / packed.corpus_tokens),
+            packed_fill=packed.example_tokens / (packed.examples * settings.max_length),
         )
 
 
@@ -74,4 +78,4 @@ def _shard(documents: list[NDArray[np.int32]]) -> Shard:
         lengths.append(stored)
     sentences = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     tokens = np.broadcast_to(np.uint16(0), (int(sentences[-1]),))
-    return Shard("sample", tokens, sentences, np.cumsum([0, *counts]))
+    return Shard("sample", tokens, np.empty(0, np.uint8), sentences, np.cumsum([0, *counts]))

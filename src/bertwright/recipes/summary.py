@@ -143,14 +143,11 @@ def _examples(m: Measures) -> Iterator[tuple[str, ...]]:
         return
     drawn = "" if pairs.documents == m.documents else f", told from {pairs.documents:,} documents"
     counted = "" if m.unit == "tokens" else ", in words: more in tokens"
-    yield "in an epoch", f"{pairs.examples:,}", f"{pairs.fill:.1%} full{drawn}{counted}"
+    yield "in an epoch of the paper's recipes", f"{pairs.examples:,}", f"{pairs.fill:.1%} full{drawn}{counted}"
+    yield "  text trimmed away", f"{pairs.lost:.1%}", "other text in each epoch"
+    yield "  packed, and nothing trimmed", f"{pairs.packed_examples:,}", f"{pairs.packed_fill:.1%} full"
     yield "true next sentences", f"{pairs.is_next:.1%}", "labels are dealt in pairs, here"
     yield "  with the original code", f"{pairs.original_is_next:.1%}", "a single sentence is always a negative there"
-    yield (
-        "text lost where pairs are trimmed",
-        f"{pairs.lost_by_trimming:.1%}",
-        "as the paper's recipes do; none otherwise",
-    )
     yield "documents held out", f"{m.held_out_documents:,}", "by the default of prepare"
 
 

@@ -51,7 +51,7 @@ class Survey:
     signatures: NDArray[np.uint32] | None
     code_points: NDArray[np.int64]
     code_point_counts: NDArray[np.int64]
-    pieces: NDArray[np.int64]
+    pieces: NDArray[np.int32]
     piece_counts: NDArray[np.int64]
     texts: list[str]
     texts_of: NDArray[np.int64]
@@ -77,63 +77,54 @@ class Surveyor:
 
     def __call__(self, documents: Sequence[Paragraphs]) -> Survey:
         """Survey a handful of documents."""
-        unknown = self.units.vocabulary.unk_id if isinstance(self.units, Tokenizer) else -1
-        size = len(documents)
-        counts = np.zeros((7, size), dtype=np.int64)
-        ids: list[int] = []
-        lengths: list[int] = []
+        begun = time.process_time()
+        # As `prepare` reads them.
+        joined = [tuple(paragraph.replace("\n", " ") for paragraph in paragraphs) for paragraphs in documents]
+        split = [[split_sentences(paragraph, self.language) for paragraph in paragraphs] for paragraphs in joined]
+        found = self.units.arrays(sentence for document in split for sentences in document for sentence in sentences)
+        seconds = time.process_time() - begun
+
         texts: list[str] = []
-        digests: list[int] = []
-        ends = np.zeros(size + 1, dtype=np.int64)
-        seconds = 0.0
-        for row, broken in enumerate(documents):
-            # As `prepare` reads them.
-            paragraphs = tuple(paragraph.replace("\n", " ") for paragraph in broken)
-            first_id, first_sentence = len(ids), len(lengths)
-            begun = time.process_time()
-            split = [split_sentences(paragraph, self.language) for paragraph in paragraphs]
-            for sentence in (sentence for sentences in split for sentence in sentences):
-                found = self.units.ids(sentence)
-                ids += found
-                lengths.append(len(found))
-            seconds += time.process_time() - begun
-            ends[row + 1] = len(ids)
-            digests.append(text_digest(paragraphs))
-            own = dict.fromkeys(self._texts(broken, split))
+        counts = np.zeros((6, len(documents)), dtype=np.int64)
+        for row, (broken, paragraphs, sentences) in enumerate(zip(documents, joined, split, strict=True)):
+            own = dict.fromkeys(self._texts(broken, sentences))
             texts += own
             counts[:, row] = (
                 len(paragraphs),
-                len(lengths) - first_sentence,
-                ids[first_id:].count(unknown) if unknown >= 0 else 0,
+                sum(map(len, sentences)),
                 sum(map(len, paragraphs)),
                 sum(map(mojibake, paragraphs)),
                 sum(map(markup, paragraphs)),
                 len(own),
             )
-        tokens = np.array(ids, dtype=np.int64)
+        ends = found.offsets[np.concatenate([[0], np.cumsum(counts[1])])]
+        pieces, piece_counts, unknown = found.ids[:0], found.offsets[:0], np.zeros(len(documents), dtype=np.int64)
+        if isinstance(self.units, Tokenizer):
+            pieces, piece_counts = np.unique(found.ids, return_counts=True)
+            before = np.concatenate([[0], np.cumsum(found.ids == self.units.vocabulary.unk_id)])
+            unknown = np.diff(before[ends])
+        near, far = self._compared(found.ids, ends, counts[1])
         everything = "\n".join(paragraph for paragraphs in documents for paragraph in paragraphs)
         code_points, code_point_counts = count_characters(everything)
-        near, far = self._compared(tokens, ends, counts[1])
-        pieces, piece_counts = np.unique(tokens, return_counts=True) if unknown >= 0 else (tokens[:0], tokens[:0])
         return Survey(
             paragraphs=counts[0],
             sentences=counts[1],
-            lengths=np.array(lengths, dtype=np.int64),
+            lengths=np.diff(found.offsets),
             tokens=np.diff(ends),
-            unknown=counts[2],
-            characters=counts[3],
-            mojibake=counts[4],
-            markup=counts[5],
+            unknown=unknown,
+            characters=counts[2],
+            mojibake=counts[3],
+            markup=counts[4],
             near=near,
             far=far,
-            digests=digests,
-            signatures=signatures(tokens.astype(np.uint64), ends) if self.near else None,
+            digests=[text_digest(paragraphs) for paragraphs in joined],
+            signatures=signatures(found.ids.astype(np.uint32), ends) if self.near else None,
             code_points=code_points,
             code_point_counts=code_point_counts,
             pieces=pieces,
             piece_counts=piece_counts,
             texts=texts,
-            texts_of=counts[6],
+            texts_of=counts[5],
             utf8_bytes=len(everything.encode("utf-8", "replace")),
             seconds=seconds,
         )
@@ -151,7 +142,7 @@ class Surveyor:
                         yield text[:LONGEST]
 
     def _compared(
-        self, tokens: NDArray[np.int64], ends: NDArray[np.int64], sentences: NDArray[np.int64]
+        self, tokens: NDArray[np.int32], ends: NDArray[np.int64], sentences: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which documents share rare words with the next, and with one far away; only where most are short."""
         if len(sentences) < _LEAST_COMPARED or (sentences <= SHORT_DOCUMENT).mean() < 0.5:

@@ -155,7 +155,8 @@ class CorpusTally:
             sentences_broken=counts["sentences_broken"],
             sentences_stored=counts["sentences_stored"],
             single_sentence_documents=counts["single_sentence_documents"],
-            held_out_documents=counts["held_out_documents"],
+            # A document alone is given back: it has no negatives.
+            held_out_documents=counts["held_out_documents"] if counts["held_out_documents"] > 1 else 0,
             sentence_lengths=Spread.of(self._sentences),
             document_sentences=Spread.of(self._document_sentences),
             document_lengths=Spread.of(self._documents),

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertwright.tokens.bulk import blocks, cut
+from bertwright.tokens.bulk import BulkSpeller, Pieces, Spelled, blocks, cut
 from bertwright.tokens.normalize import words
+from bertwright.tokens.true_words import begins_word, edges
 
 _PENDING_PARTS = 2**19  # distinct parts held before they are normalised; some 60 MB
 
@@ -60,33 +61,26 @@ class WordCounter:
 
 
 class WordNumbers:
-    """Basic words as numbers, 32 bits of a hash each: lengths and likeness of texts where there is no vocabulary yet.
+    """Basic words as numbers, 31 bits of a hash each: lengths and likeness of texts where there is no vocabulary yet.
 
-    Asked as a Tokenizer is. What was found for a chunk is kept, within bounds, and not pickled.
+    Asked as a Tokenizer is; what it met is remembered, within bounds, and not pickled.
     """
 
     def __init__(self) -> None:
-        self._chunks = _ChunkNumbers()
+        self._bulk = BulkSpeller(_numbered)
 
-    def ids(self, text: str) -> list[int]:
-        """The number of each word of `text`, in lower case and without accents."""
-        return list(itertools.chain.from_iterable(map(self._chunks.__getitem__, chunks(text))))
+    def arrays(self, texts: Iterable[str]) -> Pieces:
+        """The numbers of the words of texts, in lower case and without accents."""
+        return self._bulk.pieces(cut(list(texts), lowercase=True, split_cjk=True))
 
     def __reduce__(self) -> tuple[type[WordNumbers], tuple[()]]:
         return WordNumbers, ()
 
 
-class _ChunkNumbers(dict[str, tuple[int, ...]]):
-    def __missing__(self, chunk: str) -> tuple[int, ...]:
-        parts = [chunk] if chunk.isascii() else split_at_cjk(chunk)
-        if len(parts) > 1:
-            # A Chinese sentence is one long chunk that never comes twice; its characters do.
-            return tuple(itertools.chain.from_iterable(map(self.__getitem__, parts)))
-        found = tuple(zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in words(chunk))
-        if len(self) >= _PENDING_CHUNKS:
-            self.clear()
-        self[chunk] = found
-        return found
+def _numbered(part: str) -> Spelled:
+    found = words(part)
+    numbers = [zlib.crc32(word.encode("utf-8", "surrogatepass")) >> 1 for word in found]
+    return Spelled(numbers, begins_word(found), edges(found))
 
 
 class WordTally:
