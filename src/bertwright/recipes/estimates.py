@@ -36,6 +36,8 @@ _TIMED = {"cpu": ("bert-mini",), "cuda": ("bert-tiny", "bert-base")}
 _SECONDS = 3.0
 # Steps that are not counted, for the first ones allocate; and those that must be.
 _WARMING, _COUNTED = 2, 3
+# After so many seconds it is enough, however few steps they were.
+_TOO_LONG = 12.0
 # A step shorter than this measures overheads; the batch grows until it is longer, or as large as in the paper.
 _SHORTEST_STEP = 0.05
 _SMALLEST_BATCH, _LARGEST_BATCH = 8, 256
@@ -43,9 +45,14 @@ _SMALLEST_BATCH, _LARGEST_BATCH = 8, 256
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speed:
-    """What was measured: operations a second while training a preset, at that batch and number of threads."""
+    """What was measured: operations a second while training a preset, at that batch and number of threads.
+
+    `busy` says that other work kept some of the cores, so that one thread was quicker than all of them.
+    """
 
     preset: str
+    threads: int
+    busy: bool
     operations_per_second: float
     batch_size: int
     seconds_a_step: float
@@ -69,7 +76,6 @@ class Timing:
 
     device: str
     precision: str
-    threads: int
     cores: int
     # Text that one core prepares in a second, and what the corpus then takes on one core and on all.
     prepare_bytes_per_second: float
@@ -146,7 +152,6 @@ def estimate_timing(
     return Timing(
         device=torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
         precision=str(choose_dtype("auto", device)).removeprefix("torch."),
-        threads=torch.get_num_threads(),
         cores=processors(),
         prepare_bytes_per_second=measures.text_bytes / max(seconds, 1e-9),
         prepare_seconds_one_core=seconds,
@@ -163,18 +168,40 @@ def time_preset(
 ) -> Speed:
     """Train a preset on random ids for some seconds, with the loop that pretraining has."""
     config = PRESETS[preset].replaced([f"vocab_size={vocabulary_size}"])
-    size = _SMALLEST_BATCH
+    size, threads, busy = _SMALLEST_BATCH, torch.get_num_threads(), False
     while True:
         step = _step_seconds(config, examples, size, device, wish)
         if step >= _SHORTEST_STEP or size >= _LARGEST_BATCH or wish.signal_number is not None:
             break
         size = min(_LARGEST_BATCH, max(2 * size, int(size * _SHORTEST_STEP / step)))
+    if device.type == "cpu" and threads > 1 and wish.signal_number is None:
+        # Threads wait for each other, and where other work holds a core for a moment, all of them wait: a step was seen
+        # to take sixty times as long. That passes, and would make nonsense of an estimate.
+        torch.set_num_threads(1)
+        try:
+            alone = _step_seconds(config, examples, size, device, wish, seconds=0.0)
+        finally:
+            torch.set_num_threads(threads)
+        if alone < step:
+            step, threads, busy = alone, 1, True
     operations = operations_per_token(config, examples) * size * examples.max_length
-    return Speed(preset=preset, operations_per_second=operations / step, batch_size=size, seconds_a_step=step)
+    return Speed(
+        preset=preset,
+        threads=threads,
+        busy=busy,
+        operations_per_second=operations / step,
+        batch_size=size,
+        seconds_a_step=step,
+    )
 
 
 def _step_seconds(
-    config: EncoderConfig, examples: ExampleSettings, size: int, device: torch.device, wish: StopWish
+    config: EncoderConfig,
+    examples: ExampleSettings,
+    size: int,
+    device: torch.device,
+    wish: StopWish,
+    seconds: float = _SECONDS,
 ) -> float:
     """The time of the quickest step at this batch: other work on the machine only ever adds to it."""
     # The loop draws dropout from a seed of each step, which is not to leave a trace in the caller's generator.
@@ -192,8 +219,9 @@ def _step_seconds(
             ends.append(tokens / told.tokens_per_second)
             done = ends[_WARMING:]
             short = min(done, default=_SHORTEST_STEP) < _SHORTEST_STEP and size < _LARGEST_BATCH
-            measured = short or sum(done) >= _SECONDS
-            if (len(done) >= _COUNTED and measured) or wish.signal_number is not None:
+            measured = short or sum(done) >= seconds
+            too_long = sum(ends) >= _TOO_LONG and done
+            if (len(done) >= _COUNTED and measured) or too_long or wish.signal_number is not None:
                 enough.signal_number = wish.signal_number or -1
 
         train(

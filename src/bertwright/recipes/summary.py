@@ -162,8 +162,10 @@ def _costs(diagnosis: Diagnosis) -> Iterator[tuple[str, ...]]:
     if timing.cores > 1:
         yield "", about(timing.prepare_seconds_all_cores), f"on {timing.cores} cores"
     for speed in timing.speeds:
-        what = f"training {speed.preset} at {speed.batch_size} examples a step, {timing.precision} on {timing.device}"
-        yield "measured", f"{speed.operations_per_second / 1e9:,.0f} GFLOP/s", what
+        threads = f", {speed.threads} thread(s)" if timing.device == "CPU" else ""
+        busy = ": other work keeps the cores busy" if speed.busy else ""
+        what = f"training {speed.preset}, {speed.batch_size} examples a step, {timing.precision} on {timing.device}"
+        yield "measured", f"{speed.operations_per_second / 1e9:,.0f} GFLOP/s", what + threads + busy
 
 
 def _presets(timing: Timing) -> Table:

@@ -49,7 +49,7 @@ def test_operations_are_those_that_torch_counts() -> None:
 
 def test_rates_between_two_widths_lie_between() -> None:
     speeds = [
-        Speed(preset=name, operations_per_second=rate, batch_size=1, seconds_a_step=1)
+        Speed(preset=name, threads=1, busy=False, operations_per_second=rate, batch_size=1, seconds_a_step=1)
         for name, rate in (("bert-tiny", 1e9), ("bert-small", 4e9))
     ]
     found = [estimates._rate(PRESETS[f"bert-{name}"], speeds) for name in ("tiny", "mini", "small", "large")]
@@ -66,6 +66,17 @@ def test_a_step_is_timed_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) ->
     assert torch.equal(before, torch.get_rng_state())
     assert speed.operations_per_second > 0
     assert speed.seconds_a_step > 0
+
+
+def test_cores_that_others_keep_busy_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    set_to: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    steps = iter([3.0, 0.2, 0.1, 0.2])  # with all threads, with one; on a busy machine, on a quiet one
+    monkeypatch.setattr(estimates, "_step_seconds", lambda *_, **__: next(steps))
+    found = [time_preset("bert-tiny", 100, ExampleSettings(), torch.device("cpu"), StopWish()) for _ in range(2)]
+    assert [(speed.threads, speed.busy, speed.seconds_a_step) for speed in found] == [(1, True, 0.2), (2, False, 0.1)]
+    assert set_to == [1, 2, 1, 2]
 
 
 def test_times_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
