@@ -7,13 +7,15 @@ together. So the order is random, and only one window of pairs is held in memory
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bertwright.examples.packing import Rows, packed_rows, row_count, single_rows
 from bertwright.examples.segments import SegmentPairs, draw_pairs
+from bertwright.parallel import processors
 from bertwright.randomness import Stream
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from bertwright.shards.read import Shard
 
 SHARDS_PER_WINDOW = 8
+# Windows that are counted at the same time, when an epoch begins.
+_COUNTED_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,20 @@ class PlacedPairs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Epoch:
-    """Shards of an epoch in the order drawn; pairs before each, by its place there; rows before each window."""
+class _Window:
+    """The sequences of a few shards: those of each, the lengths of all, and the rows that they stand in."""
 
-    order: NDArray[np.int64]
-    pairs_before: NDArray[np.int64]
+    drawn: list[SegmentPairs]
+    lengths: NDArray[np.int64]
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """The rows before each window, and what the epoch is made of."""
+
     rows_before: NDArray[np.int64]
+    report: EpochReport
 
 
 class ExamplePlan:
@@ -83,7 +95,7 @@ class ExamplePlan:
         self.settings = settings
         self.seed = seed
         self._epochs: dict[int, _Epoch] = {}
-        self._windows: OrderedDict[tuple[int, int], tuple[list[SegmentPairs], Rows]] = OrderedDict()
+        self._windows: OrderedDict[tuple[int, int], _Window] = OrderedDict()
 
     def drawn_epoch(self, epoch: int) -> int:
         """The epoch whose draws are those of `epoch`: itself, unless the settings let epochs come again."""
@@ -119,44 +131,30 @@ class ExamplePlan:
         window, epoch = self._window_of(cursor), self._epoch(cursor.epoch)
         first = cursor.index - int(epoch.rows_before[window])
         assert cursor.index + count <= epoch.rows_before[window + 1]
-        drawn, rows = self._window(cursor.epoch, window)
-        offsets = rows.offsets[first : first + count + 1]
+        found = self._window(cursor.epoch, window)
+        offsets = found.rows.offsets[first : first + count + 1]
         places = np.arange(offsets[0], offsets[-1])
-        members = rows.members[places]
+        members = found.rows.members[places]
         row = np.repeat(np.arange(count), np.diff(offsets))
         slot = places - offsets[row]
-        bounds = np.cumsum([0, *map(len, drawn)])
-        lengths = np.concatenate([self._lengths(pairs) for pairs in drawn])[members]
+        bounds = np.cumsum([0, *map(len, found.drawn)])
+        lengths = found.lengths[members]
         ends = np.cumsum(lengths)
         # A sequence begins where those before it in its row end.
         start = ends - lengths - (ends - lengths)[offsets[row] - offsets[0]]
-        number = int(epoch.pairs_before[window * SHARDS_PER_WINDOW]) + places
-        found = []
-        for position, pairs in enumerate(drawn):
+        number = (window << 32) + places
+        placed = []
+        for position, pairs in enumerate(found.drawn):
             mine = np.flatnonzero((members >= bounds[position]) & (members < bounds[position + 1]))
             if len(mine):
-                shard = self.shards[epoch.order[window * SHARDS_PER_WINDOW + position]]
+                shard = self.shards[self._shards_of(cursor.epoch, window)[position]]
                 taken = pairs.take(members[mine] - bounds[position])
-                found.append(PlacedPairs(shard, taken, row[mine], slot[mine], start[mine], number[mine]))
-        return found
+                placed.append(PlacedPairs(shard, taken, row[mine], slot[mine], start[mine], number[mine]))
+        return placed
 
     def report(self, epoch: int) -> EpochReport:
-        """Count an epoch's examples and losses."""
-        drawn = [self._draw(epoch, position) for position in range(len(self.shards))]
-        covered = sum(int((pairs.a_length + pairs.truncated).sum()) for pairs in drawn)
-        # A false B comes from another document, where it is counted.
-        own = [pairs.b_length[pairs.a_document == pairs.b_document] for pairs in drawn]
-        covered += sum(int(lengths.sum()) for lengths in own)
-        total = sum(len(shard.tokens) for shard in self.shards)
-        return EpochReport(
-            examples=self.size(epoch),
-            sequences=sum(map(len, drawn)),
-            is_next=sum(int(pairs.is_next.sum()) for pairs in drawn),
-            corpus_tokens=total,
-            example_tokens=sum(int(self._lengths(pairs).sum()) for pairs in drawn),
-            truncated_tokens=sum(int(pairs.truncated.sum()) for pairs in drawn),
-            single_tokens=total - covered,
-        )
+        """What an epoch is made of, and what it leaves out."""
+        return self._epoch(epoch).report
 
     def _lengths(self, pairs: SegmentPairs) -> NDArray[np.int64]:
         """Tokens of each sequence, [CLS] and [SEP] included."""
@@ -165,18 +163,40 @@ class ExamplePlan:
     def _window_of(self, cursor: Cursor) -> int:
         return int(np.searchsorted(self._epoch(cursor.epoch).rows_before, cursor.index, side="right")) - 1
 
-    def _window(self, epoch: int, window: int) -> tuple[list[SegmentPairs], Rows]:
+    def _shards_of(self, epoch: int, window: int) -> list[int]:
+        """The numbers of the shards of a window."""
+        order = Stream(self.seed, "shards", self.drawn_epoch(epoch)).permutation(len(self.shards))
+        return order[window * SHARDS_PER_WINDOW : (window + 1) * SHARDS_PER_WINDOW].tolist()
+
+    def _draw(self, epoch: int, window: int) -> list[SegmentPairs]:
+        """The sequences of each shard of a window."""
+        drawn: list[SegmentPairs] = []
+        for number in self._shards_of(epoch, window):
+            first = sum(map(len, drawn))
+            drawn.append(
+                draw_pairs(
+                    self.shards[number],
+                    self.settings,
+                    seed=self.seed,
+                    epoch=self.drawn_epoch(epoch),
+                    number=number,
+                    window=window,
+                    first=first,
+                )
+            )
+        return drawn
+
+    def _window(self, epoch: int, window: int) -> _Window:
         key = (epoch, window)
         if key not in self._windows:
-            first = window * SHARDS_PER_WINDOW
-            drawn = [self._draw(epoch, p) for p in range(first, min(first + SHARDS_PER_WINDOW, len(self.shards)))]
+            drawn = self._draw(epoch, window)
+            lengths = np.concatenate([self._lengths(pairs) for pairs in drawn])
             stream = Stream(self.seed, "order", self.drawn_epoch(epoch), window)
             if self.settings.packed:
-                lengths = np.concatenate([self._lengths(pairs) for pairs in drawn])
                 rows = packed_rows(lengths, self.settings.max_length, self.settings.max_sequences, stream)
             else:
-                rows = single_rows(sum(map(len, drawn)), stream)
-            self._windows[key] = (drawn, rows)
+                rows = single_rows(len(lengths), stream)
+            self._windows[key] = _Window(drawn, lengths, rows)
             # A batch may stand across two windows; more than that is never needed at once.
             while len(self._windows) > 2:
                 self._windows.popitem(last=False)
@@ -184,37 +204,34 @@ class ExamplePlan:
 
     def _epoch(self, epoch: int) -> _Epoch:
         if epoch not in self._epochs:
-            order = Stream(self.seed, "shards", self.drawn_epoch(epoch)).permutation(len(self.shards))
-            pairs_before, rows_before = [0], [0]
-            lengths: list[NDArray[np.int64]] = []
-            for position, number in enumerate(order.tolist()):
-                pairs = self._pairs_of(epoch, number, pairs_before[-1])
-                pairs_before.append(pairs_before[-1] + len(pairs))
-                lengths.append(self._lengths(pairs))
-                if len(lengths) == SHARDS_PER_WINDOW or position + 1 == len(order):
-                    rows_before.append(rows_before[-1] + self._row_count(np.concatenate(lengths)))
-                    lengths = []
+            windows = range(-(-len(self.shards) // SHARDS_PER_WINDOW))
+            # numpy lets go of the interpreter for most of it. No more at once than a window or two takes of memory.
+            with ThreadPoolExecutor(min(_COUNTED_AT_ONCE, processors())) as pool:
+                reports = list(pool.map(lambda window: self._report(epoch, window), windows))
+            rows = np.cumsum([0, *(report.examples for report in reports)])
+            whole = EpochReport(*(sum(getattr(report, f.name) for report in reports) for f in fields(EpochReport)))
             # Only what is whole is kept: batches are built on one thread while another asks for the cursor to save.
-            self._epochs[epoch] = _Epoch(order, np.array(pairs_before), np.array(rows_before))
+            self._epochs[epoch] = _Epoch(rows, whole)
         return self._epochs[epoch]
 
-    def _row_count(self, lengths: NDArray[np.int64]) -> int:
-        if not self.settings.packed:
-            return len(lengths)
-        return row_count(lengths, self.settings.max_length, self.settings.max_sequences)
-
-    def _draw(self, epoch: int, position: int) -> SegmentPairs:
-        """Pairs of the shard at `position` of the epoch's order."""
-        known = self._epoch(epoch)
-        return self._pairs_of(epoch, int(known.order[position]), int(known.pairs_before[position]))
-
-    def _pairs_of(self, epoch: int, number: int, first: int) -> SegmentPairs:
-        """Pairs of shard `number`, where `first` pairs of the epoch come before it."""
-        return draw_pairs(
-            self.shards[number],
-            self.settings,
-            seed=self.seed,
-            epoch=self.drawn_epoch(epoch),
-            number=number,
-            first=first,
+    def _report(self, epoch: int, window: int) -> EpochReport:
+        """Draw a window to count it."""
+        drawn = self._draw(epoch, window)
+        lengths = np.concatenate([self._lengths(pairs) for pairs in drawn])
+        covered = sum(int((pairs.a_length + pairs.truncated).sum()) for pairs in drawn)
+        # A false B comes from another document, where it is counted.
+        own = [pairs.b_length[pairs.a_document == pairs.b_document] for pairs in drawn]
+        covered += sum(int(some.sum()) for some in own)
+        total = sum(len(self.shards[number].tokens) for number in self._shards_of(epoch, window))
+        rows = len(lengths)
+        if self.settings.packed:
+            rows = row_count(lengths, self.settings.max_length, self.settings.max_sequences)
+        return EpochReport(
+            examples=rows,
+            sequences=len(lengths),
+            is_next=sum(int(pairs.is_next.sum()) for pairs in drawn),
+            corpus_tokens=total,
+            example_tokens=int(lengths.sum()),
+            truncated_tokens=sum(int(pairs.truncated.sum()) for pairs in drawn),
+            single_tokens=total - covered,
         )

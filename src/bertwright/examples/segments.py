@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bertwright.randomness import Stream
+from bertwright.randomness import Stream, scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,14 +53,14 @@ class SegmentPairs:
 
 
 def draw_pairs(
-    shard: Shard, settings: ExampleSettings, *, seed: int, epoch: int, number: int, first: int = 0
+    shard: Shard, settings: ExampleSettings, *, seed: int, epoch: int, number: int, window: int = 0, first: int = 0
 ) -> SegmentPairs:
     """Draw all pairs of shard `number` for one epoch; the shard holds two documents or more.
 
-    `first` is the number of pairs drawn from earlier shards, so that the labels stay balanced over the whole epoch.
+    `window` names the shards whose labels are balanced together, and `first` counts their pairs before this shard's.
     """
     stream = Stream(seed, "segments", epoch, number)
-    labels = Stream(seed, "labels", epoch)
+    labels = Stream(seed, "labels", epoch, window)
     step = _running_text if settings.segments == "none" else _step
     # Token at which each document goes on, and the one past its end.
     cursor = shard.sentences[shard.documents[:-1]]
@@ -78,9 +78,13 @@ def draw_pairs(
 
 
 class _Lane:
-    """Lanes of the stream: one for each independent draw of a pair, far apart because a trim takes several."""
+    """Lanes of the stream, far apart because a trim takes several.
 
-    SHORT, TARGET, CUT, OTHER, OTHER_SENTENCE, TRIM_A, TRIM_B = (lane << 32 for lane in range(7))
+    LENGTHS gives three numbers of 32 bits (is it short, its target, its cut), OTHER two of 64 (document and sentence of
+    a false B).
+    """
+
+    LENGTHS, OTHER, TRIM_A, TRIM_B = (lane << 32 for lane in range(4))
 
 
 def _running_text(
@@ -94,7 +98,7 @@ def _running_text(
     _first: int,
 ) -> tuple[SegmentPairs, NDArray[np.int64]]:
     """As `_step`, without a B: whole sentences until the target is reached, ended at the limit."""
-    last = _aim(shard, settings, stream, counter, live, begin)
+    last, _ = _aim(shard, settings, stream, counter, live, begin)
     end = np.minimum(shard.sentences[last], begin + settings.max_tokens)
     nothing = np.zeros_like(begin)
     never = np.zeros(len(begin), dtype=bool)
@@ -108,12 +112,16 @@ def _aim(
     counter: NDArray[np.uint64],
     live: NDArray[np.int64],
     begin: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """The sentence before which text from `begin` on ends: where it has reached its target, or the document's end."""
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """The sentence before which text from `begin` on ends: where it has reached its target, or the document's end.
+
+    Returns it, and 64 random bits by which to cut the text in two.
+    """
     starts, maximum = shard.sentences, settings.max_tokens
-    is_short = stream.uniform(counter, _Lane.SHORT) < settings.short_fraction
-    target = np.where(is_short, 2 + stream.below(maximum - 1, counter, _Lane.TARGET), maximum)
-    return np.minimum(np.searchsorted(starts, begin + target), shard.documents[live + 1])
+    random = stream.words(counter, _Lane.LENGTHS) << np.uint64(32)
+    is_short = random[:, 0] < np.uint64(settings.short_fraction * 2**32) << np.uint64(32)
+    target = np.where(is_short, 2 + scale(random[:, 1], maximum - 1), maximum)
+    return np.minimum(np.searchsorted(starts, begin + target), shard.documents[live + 1]), random[:, 2]
 
 
 def _step(  # the state of one walk; a class around one function would only hide it
@@ -128,7 +136,7 @@ def _step(  # the state of one walk; a class around one function would only hide
 ) -> tuple[SegmentPairs, NDArray[np.int64]]:
     """One pair for each `live` document, from token `begin` on; returns them and the tokens at which to go on."""
     starts, maximum = shard.sentences, settings.max_tokens
-    last = _aim(shard, settings, stream, counter, live, begin)
+    last, cutting = _aim(shard, settings, stream, counter, live, begin)
     end = starts[last]
     document_end = starts[shard.documents[live + 1]]
     carries = settings.too_long == "carry"
@@ -147,7 +155,7 @@ def _step(  # the state of one walk; a class around one function would only hide
     inner = np.searchsorted(starts, begin, side="right")
     boundaries = np.searchsorted(starts, end) - inner
     lone = boundaries == 0
-    choice = stream.below(np.where(lone, np.maximum(end - begin - 1, 1), boundaries), counter, _Lane.CUT)
+    choice = scale(cutting, np.where(lone, np.maximum(end - begin - 1, 1), boundaries))
     cut = np.where(lone, begin + 1 + choice, starts[np.minimum(inner + choice, last)])
     rest = end - cut
     if settings.segments == "sentence_order":
@@ -220,13 +228,15 @@ def _false_b(
     """
     starts, bounds = shard.sentences, shard.sentences[shard.documents]
     own = bounds[live + 1] - bounds[live]
-    token = stream.below(bounds[-1] - own, counter, _Lane.OTHER)
+    random = stream.words(counter, _Lane.OTHER)
+    wide = random[:, 0::2] << np.uint64(32) | random[:, 1::2]
+    token = scale(wide[:, 0], bounds[-1] - own)
     token += np.where(token >= bounds[live], own, 0)
     other = np.searchsorted(bounds, token, side="right") - 1
     first = shard.documents[other]
     latest = np.maximum(bounds[other + 1] - np.maximum(rest, 1), bounds[other])
     choices = np.searchsorted(starts, latest, side="right") - first
-    sentence = first + stream.below(choices, counter, _Lane.OTHER_SENTENCE)
+    sentence = first + scale(wide[:, 1], choices)
 
     begin = starts[sentence]
     over = np.minimum(np.searchsorted(starts, begin + rest), shard.documents[other + 1])
@@ -240,9 +250,14 @@ def _false_b(
 
 
 def _deal_labels(labels: Stream, usable: NDArray[np.bool_], first: int) -> NDArray[np.bool_]:
-    """True for IsNext: of pairs number 2j and 2j + 1 of the epoch exactly one, by the toss of a coin."""
+    """True for IsNext: of pairs number 2j and 2j + 1 exactly one, by the toss of a coin."""
     number = first + np.cumsum(usable) - usable
-    return (labels.below(2, number // 2) ^ (number % 2)).astype(bool)
+    coin = number // 2
+    # 128 coins in one block of the stream.
+    block = coin // 128
+    known = labels.words(np.arange(block[0], block[-1] + 1))
+    coins = known[block - block[0], coin // 32 % 4] >> (coin % 32).astype(np.uint64) & np.uint64(1)
+    return (coins.astype(np.int64) ^ (number % 2)).astype(bool)
 
 
 def truncated_lengths(

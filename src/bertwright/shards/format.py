@@ -90,9 +90,7 @@ def read_manifest(directory: Path) -> Manifest:
         raise ShardError("holds no manifest.json, so it is no shard directory", where=directory, cure=cure)
     values = read_json(path, ShardError)
     if values.get("format") != FORMAT:
-        raise ShardError(
-            f"format is {values.get('format')!r}, not {FORMAT!r}", where=path, cure="prepare the corpus again"
-        )
+        raise ShardError(f"format is {values.get('format')!r}, not {FORMAT!r}", where=path, cure="prepare it again")
     try:
         return Manifest.from_values(values, where=str(path))
     except SettingsError as error:

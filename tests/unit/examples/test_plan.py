@@ -80,7 +80,7 @@ def test_an_epoch_holds_every_pair_once_in_an_order_of_its_own() -> None:
 @pytest.mark.parametrize("epoch", range(3))
 def test_labels_are_balanced_over_an_epoch_of_many_shards(epoch: int) -> None:
     report = plan().report(epoch)
-    assert abs(2 * report.is_next - report.sequences) <= 1
+    assert abs(2 * report.is_next - report.sequences) <= -(-len(SHARDS) // SHARDS_PER_WINDOW)  # an odd one in each
 
 
 def test_the_report_accounts_for_every_token() -> None:

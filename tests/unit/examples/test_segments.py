@@ -51,7 +51,7 @@ CORPORA: dict[str, Lengths] = {
 
 def test_pairs_by_eye() -> None:
     # Document 0 is 5..14 in sentences of 4, 3 and 3; document 1 is 15..20 in two of 3.
-    shard, pairs = draw([[4, 3, 3], [3, 3]], max_length=16, short_fraction=0)
+    shard, pairs = draw([[4, 3, 3], [3, 3]], max_length=16, short_fraction=0, seed=2)
     fields = (pairs.a_start, pairs.a_length, pairs.b_start, pairs.b_length, pairs.is_next)
     shown = [
         (shard.tokens[a : a + m].tolist(), "->" if is_next else "| ", shard.tokens[b : b + n].tolist())
