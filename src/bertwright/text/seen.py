@@ -6,7 +6,7 @@ watched is that of the whole corpus. All are watched until there are too many to
 
 from __future__ import annotations
 
-MOST_TEXTS = 1 << 20
+MOST_TEXTS = 1 << 19
 
 
 class SeenTexts:
