@@ -61,3 +61,33 @@ def write_rows(path: Path, count: int, seed: int, *, pair: bool = False) -> Path
         lines = ["\t".join(rows[0]), *("\t".join(row.values()) for row in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def prose(count: int, seed: int = 0, *, sentences: int = 12, vocabulary: int = 5000) -> list[list[str]]:
+    """Documents as lists of sentences out of invented words; a document has terms of its own.
+
+    Nothing in it stands twice but by design, so that a doctor finds nothing wrong.
+    """
+    random = np.random.default_rng(seed)
+    syllables = [first + second for first in "bdfgklmnprstvz" for second in "aeiou"]
+    words = ["".join(random.choice(syllables, random.integers(2, 5))) for _ in range(vocabulary)]
+    found = []
+    for _ in range(count):
+        terms = random.integers(len(words), size=3)
+        document = []
+        for length in random.integers(6, 20, sentences).tolist():
+            chosen = random.integers(len(words), size=length)
+            chosen[random.integers(length)] = terms[random.integers(3)]
+            document.append(" ".join(words[number] for number in chosen.tolist()).capitalize() + ".")
+        found.append(document)
+    return found
+
+
+def write_prose(path: Path, documents: list[list[str]]) -> Path:
+    """Such documents as .jsonl, a paragraph each, or as .txt in the layout of the original code."""
+    if path.suffix == ".jsonl":
+        text = "".join(json.dumps({"text": " ".join(document)}) + "\n" for document in documents)
+    else:
+        text = "\n".join("\n".join(document) + "\n" for document in documents)
+    path.write_text(text, encoding="utf-8")
+    return path

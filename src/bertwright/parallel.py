@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import get_context, resource_tracker
 from typing import Any, Literal, TypeVar
 
 from bertwright.errors import OperationalFault, SettingsError
@@ -51,8 +52,10 @@ def _on_processes(work: Callable[[Item], Result], items: Iterable[Item], workers
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (work, os.getpid()))
     try:
         waiting: deque[Future[Any]] = deque()
+        resource_tracker.ensure_running()  # it unblocks SIGINT where it is started
         for item in items:
-            waiting.append(pool.submit(_work_on, item))
+            with _interrupts_held():
+                waiting.append(pool.submit(_work_on, item))
             if len(waiting) >= _AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -62,6 +65,20 @@ def _on_processes(work: Callable[[Item], Result], items: Iterable[Item], workers
         raise OperationalFault(f"{what}; start again with fewer --workers") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """A block that Ctrl-C waits for; processes started in it never hear one.
+
+    A worker comes to life when work is given to it, and until it has imported everything it could not ignore Ctrl-C:
+    each would end in a traceback of its own.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _work: Callable[[Any], Any] | None = None

@@ -10,6 +10,7 @@ import typer
 
 from bertwright.cli import (
     convert,
+    doctor,
     embed,
     evaluate,
     fill,
@@ -57,6 +58,7 @@ def _options(
 # In the order of the life.
 app.command("quickstart")(quickstart.run)
 app.command("tokenize")(tokenize.run)
+app.command("doctor")(doctor.run)
 app.command("vocab")(vocab.run)
 app.command("vocab extend")(vocab_extend.run)
 app.command("prepare")(prepare.run)

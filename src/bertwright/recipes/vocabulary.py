@@ -19,6 +19,8 @@ from bertwright.tokens.wordpiece import CONTINUATION
 from bertwright.tokens.words import WordCounter, WordTally
 
 MAX_WORDS = 5_000_000
+# Characters that are kept, where nothing else is asked for.
+ALPHABET = 1000
 _CHARACTERS_AT_ONCE = 4 << 20
 
 
@@ -30,7 +32,7 @@ def make_vocabulary(
     lowercase: bool = True,
     strip_accents: bool | None = None,
     split_cjk: bool = True,
-    alphabet_limit: int = 1000,
+    alphabet_limit: int = ALPHABET,
     unused: int = 0,
     max_words: int = MAX_WORDS,
     text_column: str = "text",

@@ -141,11 +141,12 @@ def read_documents(
     *,
     text_column: str = "text",
     on_error: OnError = "stop",
+    line_break: str = " ",
 ) -> Iterator[Document]:
     """All documents of a corpus, in the order of its files.
 
     A line or row that is no document raises CorpusError with file:line; with `on_error="skip"` it is counted in the
-    report.
+    report. `line_break` joins the lines of a paragraph.
     """
     report = report if report is not None else ReadReport()
     bad = report.skip if on_error == "skip" else refuse
@@ -157,14 +158,14 @@ def read_documents(
         kind = ".txt" if place == STANDARD_INPUT else kind_of(place)
         if kind == ".txt":
             with contextlib.closing(lines_of(place, CorpusError, bad, report.watch)) as lines:
-                yield from _read_text(lines, told(place), report)
+                yield from _read_text(lines, told(place), report, line_break)
         elif kind in TABLES:
             rows = read_records(place, CorpusError, bad, columns=[text_column], opened=report.watch)
             with contextlib.closing(rows):
                 for where, row in rows:
                     text = row.get(text_column)
                     if isinstance(text, str):
-                        yield from _row_document(text, where, report)
+                        yield from _row_document(text, where, report, line_break)
                     else:
                         bad(_no_text(text_column, row, where))
         else:
@@ -204,17 +205,17 @@ def _size_of(place: str) -> int | None:
         return None
 
 
-def _row_document(text: str, where: str, report: ReadReport) -> Iterator[Document]:
+def _row_document(text: str, where: str, report: ReadReport, line_break: str) -> Iterator[Document]:
     # A lone surrogate is legal in JSON and in no text; the original code would fail on it later and elsewhere.
     text = text.encode("utf-8", "replace").decode()
-    paragraphs = tuple(" ".join(part.split("\n")) for part in re.split(r"\n\s*\n", text) if part.strip())
+    paragraphs = tuple(line_break.join(part.split("\n")) for part in re.split(r"\n\s*\n", text) if part.strip())
     if paragraphs:
         yield Document(paragraphs, where)
     else:
         report.empty_documents += 1
 
 
-def _read_text(lines: Iterator[tuple[int, str]], where: str, report: ReadReport) -> Iterator[Document]:
+def _read_text(lines: Iterator[tuple[int, str]], where: str, report: ReadReport, line_break: str) -> Iterator[Document]:
     probe = list(itertools.islice(lines, _PROBE_LINES))
     layout = layout_of([line for _, line in probe])
     report.layouts[where] = layout
@@ -228,13 +229,13 @@ def _read_text(lines: Iterator[tuple[int, str]], where: str, report: ReadReport)
             size += len(line)
             continue
         if block:
-            yield _text_document(block, layout, f"{where}:{first}")
+            yield _text_document(block, layout, f"{where}:{first}", line_break)
             block, size = [], 0
         if line.strip():
             report.broken_documents += 1
             block, first, size = [line.strip()], number, len(line)
     if block:
-        yield _text_document(block, layout, f"{where}:{first}")
+        yield _text_document(block, layout, f"{where}:{first}", line_break)
 
 
 def layout_of(lines: Iterable[str]) -> str:
@@ -244,6 +245,6 @@ def layout_of(lines: Iterable[str]) -> str:
     return "sentences" if ends >= 0.6 * len(written) else "prose"
 
 
-def _text_document(block: list[str], layout: str, where: str) -> Document:
+def _text_document(block: list[str], layout: str, where: str, line_break: str) -> Document:
     # A line of the sentence layout is a paragraph of its own: a sentence never runs over its end.
-    return Document(tuple(block) if layout == "sentences" else (" ".join(block),), where)
+    return Document(tuple(block) if layout == "sentences" else (line_break.join(block),), where)

@@ -69,21 +69,25 @@ class NearDuplicates:
 
     def alike(self, signature: NDArray[np.uint32]) -> bool:
         """Whether a document like this one was seen; if not, this one is from now on. signature: (SLOTS,)."""
+        return self.earlier(signature) is not None
+
+    def earlier(self, signature: NDArray[np.uint32]) -> int | None:
+        """The number of a document like this one, counted from 0 over those kept; None where this is the next one."""
         keys = [_key(band) for band in signature.reshape(_BANDS, -1)]
         small = signature.astype(np.uint8)
         candidates = {owner for key, band in zip(keys, self._bands, strict=True) for owner in band.owners(key)}
-        for owner in candidates:
+        for owner in sorted(candidates):
             agreeing = float((self._bytes[owner] == small).mean())
             # Of slots that differ, 1 in 256 agrees in its last byte.
             if (agreeing - 1 / 256) / (1 - 1 / 256) >= ALIKE:
-                return True
+                return owner
         if self._count == len(self._bytes):
             self._bytes = np.concatenate([self._bytes, np.empty_like(self._bytes)])
         self._bytes[self._count] = small
         for key, band in zip(keys, self._bands, strict=True):
             band.add(key, self._count)
         self._count += 1
-        return False
+        return None
 
 
 def _key(band: NDArray[np.uint32]) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertwright.tokens.bulk import blocks, cut
+from bertwright.tokens.bulk import BulkSpeller, Pieces, Spelled, blocks, cut
 from bertwright.tokens.normalize import words
+from bertwright.tokens.true_words import begins_word, edges
 
 _PENDING_PARTS = 2**19  # distinct parts held before they are normalised; some 60 MB
 
@@ -56,6 +58,29 @@ class WordCounter:
             strip_accents=self.strip_accents,
             split_cjk=self.split_cjk,
         )
+
+
+class WordNumbers:
+    """Basic words as numbers, 31 bits of a hash each: lengths and likeness of texts where there is no vocabulary yet.
+
+    Asked as a Tokenizer is; what it met is remembered, within bounds, and not pickled.
+    """
+
+    def __init__(self) -> None:
+        self._bulk = BulkSpeller(_numbered)
+
+    def arrays(self, texts: Iterable[str]) -> Pieces:
+        """The numbers of the words of texts, in lower case and without accents."""
+        return self._bulk.pieces(cut(list(texts), lowercase=True, split_cjk=True))
+
+    def __reduce__(self) -> tuple[type[WordNumbers], tuple[()]]:
+        return WordNumbers, ()
+
+
+def _numbered(part: str) -> Spelled:
+    found = words(part)
+    numbers = [zlib.crc32(word.encode("utf-8", "surrogatepass")) >> 1 for word in found]
+    return Spelled(numbers, begins_word(found), edges(found))
 
 
 class WordTally:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bertwright.tokens.words as under_test
-from bertwright.tokens.words import count_words
+from bertwright.tokens.words import WordNumbers, count_words
 from tests.unit.tokens.literal import literal_words
 from tests.unit.tokens.strategies import switches, texts
 
@@ -30,6 +31,18 @@ def test_words_are_counted_as_the_tokenizer_sees_them() -> None:
 def test_counts_are_those_of_the_literal_words(several: list[str], switch: dict[str, bool]) -> None:
     expected = Counter(word for text in several for word in literal_words(text, **switch))
     assert count_words(several, **switch) == expected
+
+
+@given(st.lists(texts, max_size=5))
+def test_numbers_are_those_of_the_literal_words(several: list[str]) -> None:
+    found = WordNumbers().arrays(several)
+    expected = [literal_words(text, lowercase=True, strip_accents=True, split_cjk=True) for text in several]
+    assert found.offsets.tolist() == [0, *itertools.accumulate(map(len, expected))]
+    # Of the same words, and of them alone, the numbers are the same.
+    flat = list(itertools.chain.from_iterable(expected))
+    numbered = dict(zip(flat, found.ids.tolist(), strict=True))
+    assert [numbered[word] for word in flat] == found.ids.tolist()
+    assert len(set(numbered.values())) == len(numbered)
 
 
 def test_nothing_is_lost_when_the_pending_parts_are_settled_early(monkeypatch: pytest.MonkeyPatch) -> None:
