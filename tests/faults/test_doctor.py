@@ -21,7 +21,7 @@ Run = Callable[..., str]
 # The command line with a document at a time, slowly, and a word when the first one is done.
 SLOWLY = """
 import sys, time
-import bertwright.recipes.diagnosis as under_test
+import bertwright.recipes.doctor.diagnosis as under_test
 from bertwright.cli.main import main
 
 def slowly(wish, when, original=under_test._heed):

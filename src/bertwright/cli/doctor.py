@@ -13,10 +13,10 @@ from bertwright.cli.choices import Corpus, OnErrorChoice, TextColumn, Workers
 from bertwright.cli.talk import Talk, out
 
 if TYPE_CHECKING:
-    from bertwright.recipes.diagnosis import Diagnosis
-    from bertwright.recipes.findings import Finding
-    from bertwright.recipes.measures import Spread
-    from bertwright.recipes.summary import Table
+    from bertwright.recipes.doctor.diagnosis import Diagnosis
+    from bertwright.recipes.doctor.findings import Finding
+    from bertwright.recipes.doctor.measures import Spread
+    from bertwright.recipes.doctor.summary import Table
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -45,8 +45,8 @@ def run(
     """
     from bertwright.errors import UserFault
     from bertwright.files import write_atomic
-    from bertwright.recipes.diagnosis import diagnose
-    from bertwright.recipes.doctor_page import page
+    from bertwright.recipes.doctor.diagnosis import diagnose
+    from bertwright.recipes.doctor.page import page
     from bertwright.training.memory import keep_big_blocks
 
     # Told before the work, not after it.
@@ -79,7 +79,7 @@ def run(
 
 
 def _print(found: Diagnosis) -> None:
-    from bertwright.recipes.summary import headline, tables
+    from bertwright.recipes.doctor.summary import headline, tables
 
     for number, table in enumerate(tables(found)):
         _print_table(table)

@@ -12,8 +12,8 @@ from collections import Counter
 import numpy as np
 
 from bertwright.examples.settings import ExampleSettings
-from bertwright.recipes.file_layouts import FileLayouts
-from bertwright.recipes.measures import (
+from bertwright.recipes.doctor.file_layouts import FileLayouts
+from bertwright.recipes.doctor.measures import (
     Boilerplate,
     Characters,
     Duplicates,
@@ -22,8 +22,8 @@ from bertwright.recipes.measures import (
     Spread,
     VocabularyFit,
 )
-from bertwright.recipes.pair_sample import PairSample
-from bertwright.recipes.survey import Survey
+from bertwright.recipes.doctor.pair_sample import PairSample
+from bertwright.recipes.doctor.survey import Survey
 from bertwright.shards.format import LONGEST_SENTENCE
 from bertwright.shards.write import belongs_to_held_out
 from bertwright.text.characters import most, odd_characters, printable

@@ -10,9 +10,9 @@ import pytest
 
 from bertwright.cli.main import main
 from bertwright.progress import Silent
-from bertwright.recipes import pair_sample, tally
-from bertwright.recipes.diagnosis import Diagnosis, diagnose
-from bertwright.recipes.estimates import shard_bytes
+from bertwright.recipes.doctor import pair_sample, tally
+from bertwright.recipes.doctor.diagnosis import Diagnosis, diagnose
+from bertwright.recipes.doctor.estimates import shard_bytes
 from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
 from bertwright.recipes.vocabulary import make_vocabulary
 from bertwright.text.documents import read_documents
@@ -94,7 +94,7 @@ def test_a_healthy_corpus_gets_a_clean_bill(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_any_number_of_workers_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bertwright.recipes.diagnosis._CHARACTERS_AT_ONCE", 20_000)
+    monkeypatch.setattr("bertwright.recipes.doctor.diagnosis._CHARACTERS_AT_ONCE", 20_000)
     # All that is sampled or summarised is, here.
     monkeypatch.setattr(pair_sample.PairSample.__init__, "__defaults__", (2000,))
     monkeypatch.setattr(tally, "MOST_SIGNATURES", 100)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bertwright.progress import Silent
-from bertwright.recipes.diagnosis import diagnose
-from bertwright.recipes.findings import Course, Finding, find
-from bertwright.recipes.measures import Boilerplate, Duplicates, Line, Measures, VocabularyFit
+from bertwright.recipes.doctor.diagnosis import diagnose
+from bertwright.recipes.doctor.findings import Course, Finding, find
+from bertwright.recipes.doctor.measures import Boilerplate, Duplicates, Line, Measures, VocabularyFit
 from tests.made_text import prose, write_prose
 
 COURSE = Course(

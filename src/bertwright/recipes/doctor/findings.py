@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bertwright.recipes.estimates import PAPER_VOCABULARY
-from bertwright.recipes.measures import Measures, Mistake
+from bertwright.recipes.doctor.estimates import PAPER_VOCABULARY
+from bertwright.recipes.doctor.measures import Measures, Mistake
 from bertwright.recipes.vocabulary import ALPHABET
 from bertwright.shards.format import LONGEST_SENTENCE
 from bertwright.text.documents import LONGEST_DOCUMENT

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from bertwright.recipes.diagnosis import Diagnosis
-from bertwright.recipes.estimates import Timing
-from bertwright.recipes.findings import Finding
-from bertwright.recipes.measures import Spread
-from bertwright.recipes.summary import Table, about, headline, scripts_shown, tables
+from bertwright.recipes.doctor.diagnosis import Diagnosis
+from bertwright.recipes.doctor.estimates import Timing
+from bertwright.recipes.doctor.findings import Finding
+from bertwright.recipes.doctor.measures import Spread
+from bertwright.recipes.doctor.summary import Table, about, headline, scripts_shown, tables
 from bertwright.text.characters import printable
 from bertwright.version import VERSION
 

@@ -18,7 +18,7 @@ from bertwright.examples.settings import ExampleSettings
 from bertwright.heads.model import PRETRAINING, Bert, parameter_table
 from bertwright.parallel import processors
 from bertwright.progress import Progress
-from bertwright.recipes.measures import Measures
+from bertwright.recipes.doctor.measures import Measures
 from bertwright.shards.format import token_dtype
 from bertwright.tasks.pretrain import objective
 from bertwright.training.loop import Hooks, Report, Trainee, train

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bertwright.recipes.diagnosis import Diagnosis
-from bertwright.recipes.estimates import Timing
-from bertwright.recipes.measures import Measures
+from bertwright.recipes.doctor.diagnosis import Diagnosis
+from bertwright.recipes.doctor.estimates import Timing
+from bertwright.recipes.doctor.measures import Measures
 
 _SHOWN_SCRIPTS = 8
 _LEAST_SCRIPT = 0.0001

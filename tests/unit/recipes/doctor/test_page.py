@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertwright.cli.main import main
-from bertwright.recipes.summary import about
+from bertwright.recipes.doctor.summary import about
 from tests.made_text import prose
 
 HOSTILE = "<script>alert('x')</script> & \"more\" \x1b[31m of it on each page."

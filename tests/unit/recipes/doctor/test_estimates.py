@@ -10,8 +10,8 @@ from bertwright.cli.main import main
 from bertwright.encoder.config import PRESETS
 from bertwright.examples.settings import ExampleSettings
 from bertwright.heads.model import PRETRAINING, parameter_table
-from bertwright.recipes import estimates
-from bertwright.recipes.estimates import Speed, operations_per_token, time_preset
+from bertwright.recipes.doctor import estimates
+from bertwright.recipes.doctor.estimates import Speed, operations_per_token, time_preset
 from bertwright.training.signals import StopWish
 from tests.made_text import write_corpus
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bertwright.lines import STANDARD_INPUT, told
-from bertwright.recipes.measures import Mistake, MistakeName
-from bertwright.recipes.survey import SHORT_DOCUMENT, Survey
+from bertwright.recipes.doctor.measures import Mistake, MistakeName
+from bertwright.recipes.doctor.survey import SHORT_DOCUMENT, Survey
 from bertwright.records import TABLES, kind_of
 
 _EXAMPLES = 5

@@ -13,13 +13,13 @@ from typing import Any
 from bertwright.errors import CorpusError, Stopped
 from bertwright.parallel import in_order, processors
 from bertwright.progress import Progress, Task
-from bertwright.recipes.estimates import PAPER_VOCABULARY, Timing, estimate_timing, shard_bytes
-from bertwright.recipes.findings import Course, Finding, find
-from bertwright.recipes.measures import Measures
+from bertwright.recipes.doctor.estimates import PAPER_VOCABULARY, Timing, estimate_timing, shard_bytes
+from bertwright.recipes.doctor.findings import Course, Finding, find
+from bertwright.recipes.doctor.measures import Measures
+from bertwright.recipes.doctor.survey import Survey, Surveyor
+from bertwright.recipes.doctor.tally import CorpusTally
 from bertwright.recipes.prepare import PrepareSettings
 from bertwright.recipes.pretrain import load_recipe
-from bertwright.recipes.survey import Survey, Surveyor
-from bertwright.recipes.tally import CorpusTally
 from bertwright.recipes.vocabulary import ALPHABET
 from bertwright.shards.encode import Paragraphs
 from bertwright.text.documents import Document, OnError, ReadReport, read_documents

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bertwright.examples.original import original_next_share
 from bertwright.examples.plan import ExamplePlan
 from bertwright.examples.settings import ExampleSettings
-from bertwright.recipes.measures import Pairs
+from bertwright.recipes.doctor.measures import Pairs
 from bertwright.shards.format import LONGEST_SENTENCE
 from bertwright.shards.read import Shard
 
