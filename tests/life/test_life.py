@@ -189,6 +189,30 @@ def test_convert_writes_a_directory_that_says_the_same(home: Path) -> None:
     assert bertwright.load(home / "copy").classify(text) == bertwright.load(home / "classify").classify(text)
 
 
+def test_running_text_trains_masked_words_alone(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    transformers = pytest.importorskip("transformers")
+    more = ["--set", 'examples.segments="none"', "--set", "training.steps=600", "--set", 'examples.masked_unit="span"']
+    data, out = ["--data", str(home / "shards")], tmp_path / "model"
+    assert main(["pretrain", "quickstart", *data, "--out", str(out), *TINY, *more]) == 0
+    told = capsys.readouterr().err
+    assert "NSP" not in told
+    assert "100.00% of the text is in an example" in told
+    capsys.readouterr()
+    assert main(["evaluate", str(out), str(home / "shards"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    record = json.loads((out / "bertwright.json").read_text())
+    assert scores["mlm_accuracy"] == pytest.approx(record["metrics"]["mlm_accuracy"], abs=0.05)
+    assert scores["mlm_accuracy"] > record["baseline"]["mlm_accuracy"] + 0.2
+    assert "nsp_accuracy" not in scores
+    _, missing = transformers.AutoModelForMaskedLM.from_pretrained(out, output_loading_info=True)
+    assert not missing["missing_keys"]
+    # A model with pairs goes on without them, and one without goes on with them.
+    for first, segments, steps in ((home / "model", "none", "1"), (out, "next_sentence", "1")):
+        again = tmp_path / f"from-{first.name}-{segments}"
+        more = ["--set", f'examples.segments="{segments}"', "--set", f"training.steps={steps}", "--init", str(first)]
+        assert main(["pretrain", "quickstart", *data, "--out", str(again), *TINY[:-8], *more]) == 0
+
+
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="there is no C++ compiler")
 def test_compiling_changes_no_more_than_rounding(home: Path, tmp_path: Path) -> None:
     losses = []

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from bertwright.errors import ShardError
 from bertwright.shards.format import ARRAYS, read_manifest, token_dtype
-from bertwright.shards.read import open_shards
+from bertwright.shards.read import Shard, open_shards
 from bertwright.shards.write import ShardWriter, belongs_to_held_out
 from bertwright.text.duplicates import text_digest
-from tests.support import PETS, flat, letters, numbered, write_shards
+from tests.support import PETS, flat, letters, numbered, shard_of, write_shards
 
 # Two documents: (the cat sat)(the dog ran) and (home)(the cat ran home).
 PET_IDS = [[[5, 6, 8], [5, 7, 9]], [[10], [5, 6, 9, 10]]]
@@ -41,6 +41,21 @@ def test_a_shard_by_eye(tmp_path: Path) -> None:
     assert aside.tokens.tolist() == [5, 6, 5, 7]
     (entry,) = manifest.of("train")
     assert (entry.name, entry.documents, entry.sentences, entry.tokens) == ("train-00000", 2, 4, 11)
+
+
+def test_where_words_begin_lies_in_bits(tmp_path: Path) -> None:
+    writer = ShardWriter(tmp_path, "train", 100, tokens_per_shard=12)
+    begins = [True, False, True, True, False, False, True, True, False, True, True]
+    for _ in range(2):
+        writer.add(np.arange(11, dtype=np.uint16), np.array(begins), np.array([11], dtype=np.int32))
+    writer.close()
+    bits = np.load(tmp_path / "train-00000.words.npy")
+    assert bits.tolist() == [0b11001101, 0b01101110, 0b00110110]
+    shard = shard_of([[[5] * 11]])
+    shard = Shard(shard.name, np.zeros(22, np.uint16), bits, shard.sentences, shard.documents)
+    for first in range(22):
+        for count in range(22 - first):
+            assert shard.word_starts(first, count).tolist() == (begins * 2)[first : first + count]
 
 
 def test_the_same_documents_give_the_same_bytes(tmp_path: Path) -> None:
