@@ -19,7 +19,7 @@ from bertwright.parallel import processors
 from bertwright.randomness import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -152,9 +152,14 @@ class ExamplePlan:
                 placed.append(PlacedPairs(shard, taken, row[mine], slot[mine], start[mine], number[mine]))
         return placed
 
-    def report(self, epoch: int) -> EpochReport:
-        """What an epoch is made of, and what it leaves out."""
-        return self._epoch(epoch).report
+    @property
+    def windows(self) -> int:
+        """Windows of an epoch: a few shards each, drawn together."""
+        return -(-len(self.shards) // SHARDS_PER_WINDOW)
+
+    def report(self, epoch: int, on_progress: Callable[[int], None] | None = None) -> EpochReport:
+        """What an epoch is made of, and what it leaves out; `on_progress` is told the number of windows counted."""
+        return self._epoch(epoch, on_progress).report
 
     def _lengths(self, pairs: SegmentPairs) -> NDArray[np.int64]:
         """Tokens of each sequence, [CLS] and [SEP] included."""
@@ -202,12 +207,15 @@ class ExamplePlan:
                 self._windows.popitem(last=False)
         return self._windows[key]
 
-    def _epoch(self, epoch: int) -> _Epoch:
+    def _epoch(self, epoch: int, on_progress: Callable[[int], None] | None = None) -> _Epoch:
         if epoch not in self._epochs:
-            windows = range(-(-len(self.shards) // SHARDS_PER_WINDOW))
-            # numpy lets go of the interpreter for most of it. No more at once than a window or two takes of memory.
+            reports: list[EpochReport] = []
+            # numpy lets go of the interpreter for most of it. A few at once, for each takes the memory of a window.
             with ThreadPoolExecutor(min(_COUNTED_AT_ONCE, processors())) as pool:
-                reports = list(pool.map(lambda window: self._report(epoch, window), windows))
+                for found in pool.map(lambda window: self._report(epoch, window), range(self.windows)):
+                    reports.append(found)
+                    if on_progress is not None:
+                        on_progress(len(reports))
             rows = np.cumsum([0, *(report.examples for report in reports)])
             whole = EpochReport(*(sum(getattr(report, f.name) for report in reports) for f in fields(EpochReport)))
             # Only what is whole is kept: batches are built on one thread while another asks for the cursor to save.

@@ -120,7 +120,8 @@ def pretrain(  # three files and how to treat them
     shards = open_shards(data)
     dtype = choose_dtype(recipe.training.precision, device)
     # Opened and measured before anything is written: what is wrong with the data leaves no run behind.
-    train_shards = shards.shards("train")
+    with progress.task("checking shards", len(shards.manifest.of("train")), "shards") as task:
+        train_shards = shards.shards("train", task.update)
     pairs = recipe.examples.segments != "none"
     if pairs and not any(len(shard.tokens) > len(shard.documents) - 1 for shard in train_shards):
         what = "none of the documents holds two tokens to make a pair of segments of"
@@ -217,7 +218,8 @@ class _Session:
 
     def _introduce(self) -> None:
         parameters = sum(parameter.numel() for parameter in self.trainee.model.parameters())
-        report = self.plan.report(self.first.epoch)
+        with self.progress.task("counting examples", self.plan.windows, "windows of shards") as task:
+            report = self.plan.report(self.first.epoch, task.update)
         steps, size = self.recipe.training.steps, self.recipe.training.batch_size
         examples = self.recipe.examples
         packed = f" with {report.sequences:,} sequences" if examples.packed else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ import numpy as np
 
 from bertwright.errors import ShardError
 from bertwright.files import sha256
+from bertwright.parallel import processors
 from bertwright.shards.format import ARRAYS, Manifest, ShardEntry, Split, array_path, read_manifest
 from bertwright.tokens.layout import read_tokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -49,9 +52,19 @@ class ShardDirectory:
     manifest: Manifest
     tokenizer: Tokenizer
 
-    def shards(self, split: Split) -> list[Shard]:
-        """The shards of one split, memory-mapped. Raises ShardError where one is missing or damaged."""
-        return [_open_shard(self.path, entry) for entry in self.manifest.of(split)]
+    def shards(self, split: Split, on_progress: Callable[[int], None] | None = None) -> list[Shard]:
+        """The shards of one split, memory-mapped. Raises ShardError where one is missing or damaged.
+
+        `on_progress` is told the number of shards that were checked.
+        """
+        opened: list[Shard] = []
+        # Checksums let go of the interpreter.
+        with ThreadPoolExecutor(processors()) as pool:
+            for shard in pool.map(lambda entry: _open_shard(self.path, entry), self.manifest.of(split)):
+                opened.append(shard)
+                if on_progress is not None:
+                    on_progress(len(opened))
+        return opened
 
 
 def open_shards(directory: Path) -> ShardDirectory:
@@ -79,7 +92,6 @@ def _open_shard(directory: Path, entry: ShardEntry) -> Shard:
         if sha256(path) != entry.sha256.get(array):
             cure = "it was changed or damaged; prepare the corpus again"
             raise ShardError("the checksum differs from the manifest's", where=path, cure=cure)
-        # Offsets of sentences and documents are searched over and over: they are read. What each token has is mapped.
-        mapped = array in ("tokens", "words")
-        arrays[array] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        # Mapped, and then plain arrays: what numpy makes of a mapping is slow to index.
+        arrays[array] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     return Shard(entry.name, **arrays)
