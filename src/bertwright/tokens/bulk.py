@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +20,9 @@ from bertwright.text.ideographs import BLOCKS
 from bertwright.tokens.normalize import SIGMA, chunks, split_at_cjk
 from bertwright.tokens.true_words import within_word
 
-# Characters handled together. The more, the fewer words are looked up once more.
-_CHARACTERS_AT_ONCE = 1 << 21
+# Characters handled together, half as many outside ASCII, where each may be a chunk. The more, the fewer words are
+# looked up once more.
+_CHARACTERS_AT_ONCE = 1 << 22
 # What is kept of parts met: so many of them, and so many characters. Some 100 MB.
 _KNOWN_PARTS = 1 << 19
 _KNOWN_CHARACTERS = 1 << 25
@@ -83,7 +83,7 @@ def blocks(texts: Iterable[str]) -> Iterator[list[str]]:
     size = 0
     for text in texts:
         block.append(text)
-        size += len(text)
+        size += len(text) if text.isascii() else 2 * len(text)
         if size >= _CHARACTERS_AT_ONCE:
             yield block
             block, size = [], 0
@@ -107,11 +107,12 @@ def cut(texts: list[str], *, lowercase: bool, split_cjk: bool) -> Cut:
     if lowercase:
         array = pc.ascii_lower(array)
     chunks, of_texts = _distinct(array)
-    spaced = pc.replace_substring_regex(chunks, _PUNCTUATION, r" \1 ")
+    marked = pc.invert(pc.utf8_is_alnum(chunks))
     if SIGMA.encode() in raw:
         # It asks what follows it when it is lowered, so such a chunk stays whole.
-        spaced = pc.if_else(pc.match_substring(chunks, SIGMA), chunks, spaced)
-    parts, of_chunks = _distinct(spaced)
+        marked = pc.and_(marked, pc.invert(pc.match_substring(chunks, SIGMA)))
+    spaced = pc.replace_substring_regex(chunks.filter(marked), _PUNCTUATION, r" \1 ")
+    parts, of_chunks = _distinct(pc.replace_with_mask(chunks, marked, spaced))
     return Cut(parts.to_pylist(), of_chunks, of_texts)
 
 
@@ -138,21 +139,33 @@ def _cut_plainly(texts: list[str], *, split_cjk: bool) -> Cut:
     return Cut(list(seen), whole, Occurrences(np.array(numbers, dtype=np.int64), np.array(offsets, dtype=np.int64)))
 
 
-class Spelled(NamedTuple):
-    """The ids of a part, for each whether a true word begins there, and the edges of its words."""
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """The pieces of parts, gathered one part after the other.
 
-    ids: Sequence[int]
-    word_starts: Sequence[bool]
-    edges: int
+    ids, word_starts: of all pieces. ends: for each part, the pieces up to its end. edges: those of each part's words.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    word_starts: list[bool] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    edges: list[int] = field(default_factory=list)
+
+    def add(self, ids: Sequence[int], word_starts: Sequence[bool], edges: int) -> None:
+        """Add a part."""
+        self.ids.extend(ids)
+        self.word_starts.extend(word_starts)
+        self.ends.append(len(self.ids))
+        self.edges.append(edges)
 
 
 class BulkSpeller:
     """Spells what was cut up, and remembers the pieces of the parts that it met.
 
-    `spell` is the plain way.
+    `spell` is the plain way, part by part.
     """
 
-    def __init__(self, spell: Callable[[str], Spelled]) -> None:
+    def __init__(self, spell: Callable[[Sequence[str]], Spelling]) -> None:
         self._spell = spell
         self._known = _Known()
 
@@ -175,22 +188,13 @@ class BulkSpeller:
 
     def _spell_new(self) -> None:
         known, new = self._known, self._known.numbers.new
-        ids: list[int] = []
-        starts: list[bool] = []
-        ends: list[int] = []
-        edges: list[int] = []
-        for part in new:
-            spelled = self._spell(part)
-            ids += spelled.ids
-            starts += spelled.word_starts
-            ends.append(len(ids))
-            edges.append(spelled.edges)
+        found = self._spell(new)
         known.pieces = Pieces(
-            np.concatenate([known.pieces.ids, np.array(ids, dtype=np.int32)]),
-            np.concatenate([known.pieces.word_starts, np.array(starts, dtype=np.bool_)]),
-            np.concatenate([known.pieces.offsets, known.pieces.offsets[-1] + np.array(ends, dtype=np.int64)]),
+            np.concatenate([known.pieces.ids, np.array(found.ids, dtype=np.int32)]),
+            np.concatenate([known.pieces.word_starts, np.array(found.word_starts, dtype=np.bool_)]),
+            np.concatenate([known.pieces.offsets, known.pieces.offsets[-1] + np.array(found.ends, dtype=np.int64)]),
         )
-        known.edges = np.concatenate([known.edges, np.array(edges, dtype=np.uint8)])
+        known.edges = np.concatenate([known.edges, np.array(found.edges, dtype=np.uint8)])
         known.characters += sum(map(len, new))
         new.clear()
 

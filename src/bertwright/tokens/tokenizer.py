@@ -10,9 +10,9 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from bertwright.errors import VocabularyError
-from bertwright.tokens.bulk import BulkSpeller, Pieces, Spelled, blocks, cut
+from bertwright.tokens.bulk import BulkSpeller, Pieces, Spelling, blocks, cut
 from bertwright.tokens.normalize import Span, aligned_words, chunks, finer_chunks, has_cjk, located_chunks, words
-from bertwright.tokens.true_words import begins_word, edges, is_unspaced
+from bertwright.tokens.true_words import LETTERS, begins_word, edges, is_unspaced
 from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, Vocabulary
 from bertwright.tokens.wordpiece import CONTINUATION, LONGEST_WORD, WordPiece
 
@@ -166,19 +166,26 @@ class Tokenizer:
             return tuple(chain.from_iterable(map(self._chunks.__getitem__, parts)))
         return tuple(chain.from_iterable(self._wordpiece.ids(word) or (self._unknown,) for word in self._words(chunk)))
 
-    def _spell(self, part: str) -> Spelled:
-        if self._is_word(part) and not is_unspaced(part):
-            word = part.lower() if self.lowercase else part
-            ids = self._wordpiece.ids(word) or (self._unknown,)
-            return Spelled(ids, _WORD_OF_PIECES[len(ids)], edges([word]))
-        words = self._words(part)
-        found: list[int] = []
+    def _spell(self, parts: Sequence[str]) -> Spelling:
+        found = Spelling()
+        add, ids_of, unknown = found.add, self._wordpiece.ids, (self._unknown,)
+        for part in parts:
+            if part.isalpha() and part.isascii():  # by far the most frequent case
+                ids = ids_of(part.lower() if self.lowercase else part) or unknown
+                add(ids, _WORD_OF_PIECES[len(ids)], LETTERS)
+            else:
+                self._spell_any(part, found)
+        return found
+
+    def _spell_any(self, part: str, found: Spelling) -> None:
+        words = [part] if self._keeps_text and self._is_word(part) else self._words(part)
+        ids: list[int] = []
         starts: list[bool] = []
         for word, begins in zip(words, begins_word(words), strict=True):
-            ids = self._wordpiece.ids(word) or (self._unknown,)
-            found += ids
-            starts += [begins, *[is_unspaced(word)] * (len(ids) - 1)]
-        return Spelled(found, starts, edges(words))
+            pieces = self._wordpiece.ids(word) or (self._unknown,)
+            ids += pieces
+            starts += [begins, *[is_unspaced(word)] * (len(pieces) - 1)]
+        found.add(ids, starts, edges(words))
 
     def _is_word(self, chunk: str) -> bool:
         """Whether a chunk is one basic word but for its case; by far the most frequent kind."""

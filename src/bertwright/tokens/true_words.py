@@ -32,6 +32,8 @@ _UNSPACED = re.compile(
 # What the edges of a basic word are.
 _MARK, _DIGIT_MARK, _WORDY_HEAD, _WORDY_TAIL, _DIGIT_HEAD, _DIGIT_TAIL = (1 << bit for bit in range(6))
 _HEAD, _TAIL = _WORDY_HEAD | _DIGIT_HEAD, _WORDY_TAIL | _DIGIT_TAIL
+# The edges of a word of letters alone.
+LETTERS = _WORDY_HEAD | _WORDY_TAIL
 
 
 def begins_word(basic_words: Sequence[str]) -> list[bool]:
@@ -82,8 +84,6 @@ def is_unspaced(word: str) -> bool:
 
 def _edges(word: str) -> int:
     head, tail = word[0], word[-1]
-    if word.isascii() and word.isalpha():
-        return _WORDY_HEAD | _WORDY_TAIL  # by far the most frequent case
     return (
         _MARK * (word in _JOINS)
         | _DIGIT_MARK * (word in _JOINS_DIGITS)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertwright.tokens.bulk import BulkSpeller, Pieces, Spelled, blocks, cut
+from bertwright.tokens.bulk import BulkSpeller, Pieces, Spelling, blocks, cut
 from bertwright.tokens.normalize import words
 from bertwright.tokens.true_words import begins_word, edges
 
@@ -77,10 +77,13 @@ class WordNumbers:
         return WordNumbers, ()
 
 
-def _numbered(part: str) -> Spelled:
-    found = words(part)
-    numbers = [zlib.crc32(word.encode("utf-8", "surrogatepass")) >> 1 for word in found]
-    return Spelled(numbers, begins_word(found), edges(found))
+def _numbered(parts: Sequence[str]) -> Spelling:
+    spelling = Spelling()
+    for part in parts:
+        found = words(part)
+        numbers = [zlib.crc32(word.encode("utf-8", "surrogatepass")) >> 1 for word in found]
+        spelling.add(numbers, begins_word(found), edges(found))
+    return spelling
 
 
 class WordTally:
