@@ -4,8 +4,9 @@
     python benchmarks/tokenize.py --data FOLDER --json
 
 Peer: BertWordPieceTokenizer of `tokenizers`, by `encode` text by text and by `encode_batch`, on one thread; the faster
-of the two counts. Ours stands there twice: as arrays, which is what preparing a corpus takes, and as lists. Texts are paragraphs. Every contender starts anew in a process of its own, its caches empty, in turn,
-for several rounds; the figure is the median of the rounds. The ids are compared, and what differs is told.
+of the two counts. Ours stands there twice: as arrays, which is what preparing a corpus takes, and as lists. Texts are
+paragraphs. Every contender starts anew in a process of its own, its caches empty, in turn, for several rounds; the
+figure is the median of the rounds. The ids are compared, and what differs is told.
 """
 
 from __future__ import annotations
