@@ -137,7 +137,9 @@ def choose_units(
     order = np.argsort(np.where(begins, keys, _NEVER), axis=1, kind="stable")
     taken = np.zeros_like(candidates)
     left = counts.copy()
-    for words in (lengths, np.ones_like(lengths)):
+    alone = np.ones_like(lengths)
+    # Where all are tried alone from the start, a second time would find nothing that fits.
+    for words in (lengths,) if np.array_equal(lengths, alone) else (lengths, alone):
         for rank in range(int(begins.sum(axis=1).max(initial=0))):
             place = order[:, rank]
             first = word[rows, place][:, None]
