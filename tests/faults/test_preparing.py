@@ -78,6 +78,34 @@ def checkpoint(partial: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
+@pytest.mark.parametrize("damage", ["another format", "a key is gone", "no JSON", "pending is gone"])
+def test_a_checkpoint_that_cannot_be_used_is_begun_anew(
+    home: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "shards"
+    partial = beside(out, PARTIAL)
+    command = [sys.executable, "-c", STEPWISE, *arguments(home, out, "--workers", "1")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_for(process, partial, "train-00001")
+        process.kill()
+    path = partial / "progress.json"
+    if damage == "no JSON":
+        path.write_text("{")
+    elif damage == "pending is gone":
+        for pending in partial.glob("pending-*.npz"):
+            pending.unlink()
+    else:
+        state = json.loads(path.read_text())
+        if damage == "another format":
+            state["identity"]["format"] = "bertwright-shards-1"
+        else:
+            del state["train"][0]["sha256"]["words"]
+        path.write_text(json.dumps(state))
+    assert main(arguments(home, out)) == 0
+    assert "left by an earlier run that this one cannot go on with; begun anew" in capsys.readouterr().err
+    assert content(out) == content(home / "one")
+
+
 def test_on_a_full_disk_one_line_and_then_it_goes_on(
     home: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

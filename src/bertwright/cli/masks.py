@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bertwright.cli.choices import Segmenter, SegmenterChoice
-from bertwright.cli.talk import out
+from bertwright.cli.talk import Talk, out
 
 if TYPE_CHECKING:
     from bertwright.recipes.masks import MaskedText
@@ -34,16 +34,15 @@ def run(
     """
     from bertwright.errors import RowError
     from bertwright.examples.settings import ExampleSettings
-    from bertwright.lines import lines_of
+    from bertwright.lines import lines_of, told
     from bertwright.recipes.masks import UNITS, masked_text
     from bertwright.tokens.layout import read_tokenizer
     from bertwright.tokens.segmented import check_segmenter
-    from bertwright.tokens.tokenizer import Tokenizer
-    from bertwright.tokens.vocabulary import Vocabulary
 
-    tokenizer = Tokenizer(Vocabulary.read(vocab)) if vocab.is_file() else read_tokenizer(vocab)
+    tokenizer = read_tokenizer(vocab)
     check_segmenter(segmenter.value, tokenizer)
-    for _, line in lines_of(file, RowError):
+    talk = Talk()
+    for number, line in lines_of(file, RowError):
         if not tokenizer.ids(line):
             continue
         for epoch in range(epochs):
@@ -52,6 +51,8 @@ def run(
                     "max_length": 512, "masked_fraction": ratio, "masked_unit": unit, "longest_span": longest_span,
                 })  # fmt: skip
                 found = masked_text(line, tokenizer, settings, segmenter=segmenter.value, seed=seed, epoch=epoch)
+                if found.left_out and (epoch, unit) == (0, UNITS[0]):
+                    talk.say(f"{told(file)}:{number}: cut, {found.left_out:,} pieces are more than an example holds")
                 if as_json:
                     out(json.dumps({"epoch": epoch, **asdict(found)}, ensure_ascii=False))
                 else:

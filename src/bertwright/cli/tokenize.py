@@ -23,10 +23,8 @@ def run(
     from bertwright.errors import RowError
     from bertwright.lines import lines_of
     from bertwright.tokens.layout import read_tokenizer
-    from bertwright.tokens.tokenizer import Tokenizer
-    from bertwright.tokens.vocabulary import Vocabulary
 
-    tokenizer = Tokenizer(Vocabulary.read(vocab)) if vocab.is_file() else read_tokenizer(vocab)
+    tokenizer = read_tokenizer(vocab)
     for _, line in lines_of(file, RowError):
         encoding = tokenizer.encode(line)
         if as_json:

@@ -87,17 +87,21 @@ def _groups(counts: NDArray[np.int64], capacity: int, most: int) -> list[_Group]
 
     for length in range(capacity, 0, -1):
         left = int(counts[length])
-        for room in range(length, capacity + 1):
-            groups = open_rows.get(room, [])
-            while left and groups:
-                group = groups.pop()
-                taken = min(left, group.count)
-                put(_Group((*group.lengths, length), taken), room - length)
-                if group.count > taken:
-                    groups.append(_Group(group.lengths, group.count - taken))
-                left -= taken
-            if not left:
-                break
+        room = length
+        while left and room <= capacity:
+            groups = open_rows.get(room)
+            if not groups:
+                room += 1
+                continue
+            group = groups.pop()
+            taken = min(left, group.count)
+            put(_Group((*group.lengths, length), taken), room - length)
+            if group.count > taken:
+                groups.append(_Group(group.lengths, group.count - taken))
+            left -= taken
+            # What is left of the room may take one more of the same length.
+            if room - length >= length:
+                room -= length
         if left:
             # What finds no room begins rows; more of the same length may go into those.
             fitting = min(capacity // length, most)

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from bertwright.settings import Settings
 
+MaskedUnit = Literal["token", "whole_word", "span"]
+
 
 class ExampleSettings(Settings):
     """How text becomes pretraining examples."""
@@ -30,7 +32,7 @@ class ExampleSettings(Settings):
     masked_fraction: float = Field(default=0.15, gt=0, lt=1)
     # What is hidden together: "token": each by itself, as in the paper; "whole_word": all pieces of a word; "span":
     # runs of n words with a chance that falls as 1/n, up to `longest_span` (ALBERT, section 4.1).
-    masked_unit: Literal["token", "whole_word", "span"] = "token"
+    masked_unit: MaskedUnit = "token"
     longest_span: int = Field(default=3, ge=1, le=20)
     # After so many epochs the same examples with the same words hidden come again, as the original code's do after 10
     # (dupe_factor); None hides others in every epoch.
@@ -66,7 +68,7 @@ class ExampleSettings(Settings):
     @property
     def max_sequences(self) -> int:
         """Sequences that may share a row."""
-        return self.max_length // 8 if self.packed else 1
+        return self.max_length // 4 if self.packed else 1
 
     @property
     def max_predictions(self) -> int:

@@ -9,7 +9,7 @@ import torch
 
 from bertwright.batches.pretraining import PretrainingBatches
 from bertwright.checkpoints.model_directory import RECORD, LoadedModel, read_model
-from bertwright.errors import ModelError, RowError, SettingsError
+from bertwright.errors import ModelError, RowError, SettingsError, ShardError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
 from bertwright.lines import STANDARD_INPUT, told
@@ -82,6 +82,9 @@ def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[st
     plan = ExamplePlan(held_out, settings, seed=0)
     builder = PretrainingBatches(plan, loaded.tokenizer.vocabulary)
     count = plan.size(0)
+    if not count:
+        what = "none of the documents held out has two tokens to make a pair of segments of"
+        raise ShardError(what, where=data, cure="prepare with a larger --held-out")
     progress.say(f"{count:,} held-out examples of at most {settings.max_length} tokens")
     batches = (builder.build(Cursor(0, start), min(_BATCH, count - start)) for start in range(0, count, _BATCH))
     with progress.task("scoring", count, "examples") as bar:

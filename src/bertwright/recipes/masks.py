@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from bertwright.examples.masking import mask_tokens, random_words
-from bertwright.examples.settings import ExampleSettings
+from bertwright.examples.settings import ExampleSettings, MaskedUnit
 from bertwright.randomness import Stream
 from bertwright.text.chinese import Segmenter
 from bertwright.tokens.segmented import segmented_pieces
 from bertwright.tokens.tokenizer import Tokenizer
 
-Unit = Literal["token", "whole_word", "span"]
-UNITS: tuple[Unit, ...] = get_args(Unit)
+UNITS: tuple[MaskedUnit, ...] = get_args(MaskedUnit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +22,14 @@ class MaskedText:
     """A text as a model would see it in one mode.
 
     `pieces` are those of the text, `shown` what stands there instead, the same where nothing was chosen; `chosen` are
-    the places whose piece is to be told.
+    the places whose piece is to be told. `left_out` counts the pieces that an example has no room for.
     """
 
-    unit: Unit
+    unit: MaskedUnit
     pieces: tuple[str, ...]
     shown: tuple[str, ...]
     chosen: tuple[int, ...]
+    left_out: int = 0
 
 
 def masked_text(
@@ -62,4 +62,6 @@ def masked_text(
     )
     chosen = masked.positions[0, : masked.counts[0]] - 1
     shown = tokenizer.pieces(masked.input_ids[0, 1:-1].tolist())
-    return MaskedText(settings.masked_unit, tuple(pieces[1:-1]), tuple(shown), tuple(chosen.tolist()))
+    return MaskedText(
+        settings.masked_unit, tuple(pieces[1:-1]), tuple(shown), tuple(chosen.tolist()), len(found.ids) - len(ids)
+    )

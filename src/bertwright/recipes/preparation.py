@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from bertwright.errors import CorpusError, ShardError
+from bertwright.errors import CorpusError, SettingsError, ShardError
 from bertwright.files import read_json, sha256, sync_file, to_json, write_atomic
 from bertwright.shards.encode import COUNTED, DocumentEncoder, EncodedDocument, Paragraphs
-from bertwright.shards.format import ARRAYS, Manifest, ShardEntry, array_path
+from bertwright.shards.format import ARRAYS, FORMAT, Manifest, ShardEntry, array_path
 from bertwright.shards.write import ShardWriter, belongs_to_held_out
 from bertwright.text.documents import Document
 from bertwright.text.duplicates import Dedupe, NearDuplicates, text_digest
@@ -39,7 +39,7 @@ class Preparation:
         self, directory: Path, identity: dict[str, Any], vocabulary_size: int, held_out: float, tokens_per_shard: int
     ) -> None:
         self.directory = directory
-        self.identity = identity
+        self.identity = {"format": FORMAT, **identity}
         self.vocabulary_size = vocabulary_size
         self.held_out = held_out
         self.train = ShardWriter(directory, "train", vocabulary_size, tokens_per_shard)
@@ -58,7 +58,7 @@ class Preparation:
         self._seen = None if dedupe == "none" else set()
         self._alike = NearDuplicates() if dedupe == "near" else None
         path = self.directory / _PROGRESS
-        if path.exists() and resume and self._restore(read_json(path, ShardError)):
+        if path.exists() and resume and self._may_go_on(path):
             say(f"going on after the {self._earlier:,} documents that an earlier run prepared; reading past them")
             return
         if any(self.directory.iterdir()):
@@ -175,6 +175,13 @@ class Preparation:
         self.counts[why] += 1
         self.counts["duplicate_tokens"] += len(document.tokens)
         return False
+
+    def _may_go_on(self, path: Path) -> bool:
+        """Restore the checkpoint, if it is whole, of this version and of the same work."""
+        try:
+            return self._restore(read_json(path, ShardError))
+        except (ShardError, SettingsError, OSError, KeyError, TypeError, ValueError):
+            return False
 
     def _restore(self, state: dict[str, Any]) -> bool:
         if state.get("identity") != self.identity:

@@ -325,8 +325,10 @@ def _first_model(
     model, drawn = with_parts(loaded.model, parts, seed=recipe.training.seed, config=kept)
     if drawn:
         progress.say(f"{init}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
-    if loaded.unused:
-        progress.say(f"{init}: not used, {', '.join(loaded.unused)}")
+    dropped = dict(loaded.model.named_parameters()).keys() - dict(model.named_parameters()).keys()
+    unused = [*loaded.unused, *sorted({name.split(".")[0] for name in dropped})]
+    if unused:
+        progress.say(f"{init}: not used, {', '.join(unused)}")
     return model, f"{init.name}, weights sha256 {weights_hash(loaded.model)}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -168,12 +169,18 @@ class BulkSpeller:
     def __init__(self, spell: Callable[[Sequence[str]], Spelling]) -> None:
         self._spell = spell
         self._known = _Known()
+        # Numbers are given before pieces are known: a second thread must not come in between.
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._known.numbers)
 
     def pieces(self, found: Cut) -> Pieces:
         """The pieces of texts that were cut up."""
+        with self._lock:
+            return self._pieces(found)
+
+    def _pieces(self, found: Cut) -> Pieces:
         if len(self) > _KNOWN_PARTS or self._known.characters > _KNOWN_CHARACTERS:
             self._known = _Known()
         known = self._known

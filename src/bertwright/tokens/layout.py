@@ -45,12 +45,14 @@ def tokenizer_files(tokenizer: Tokenizer, max_length: int = 512) -> dict[str, by
 
 
 def read_tokenizer(directory: Path) -> Tokenizer:
-    """Read the tokenizer of a model directory.
+    """Read the tokenizer of a model directory, or a `vocab.txt` by itself.
 
     The vocabulary comes from `vocab.txt`, or else from a WordPiece `tokenizer.json`. Each switch comes from
     `tokenizer_config.json`, or else from the normaliser in `tokenizer.json`, or else is as in the original uncased
     models: lower case, no accents, ideographs apart. Raises VocabularyError for what is missing, damaged or foreign.
     """
+    if directory.is_file():
+        return Tokenizer(Vocabulary.read(directory))
     if not directory.is_dir():
         raise VocabularyError("is no directory", where=directory, cure=_CURE)
     config = _read_if_there(directory / CONFIG_FILE)

@@ -1,4 +1,4 @@
-"""Text to ids, as fast as plain Python allows; and with spans into the caller's own string."""
+"""Text to ids, one text or many at once; and with spans into the caller's own string."""
 
 from __future__ import annotations
 

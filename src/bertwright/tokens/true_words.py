@@ -2,7 +2,7 @@
 
 It cuts at all punctuation, so that `state-of-the-art` becomes seven basic words and `don't` three. Masking whole words
 wants them as one. A true word is a run of letters and digits, with the marks below between two of them; any other
-punctuation is a word by itself, so that `hello,` is two.
+punctuation is a word by itself, so that `hello,` is two. A space forgotten, `end.Next`, makes one word of two.
 
 Three kinds of script need care. An ideograph is a word by itself, unless a segmenter tells which belong together
 (`bertwright.text.chinese`). Scripts without spaces (Thai, Lao, Khmer, Burmese, Tibetan, Japanese kana) come as phrases,
@@ -96,4 +96,4 @@ def _edges(word: str) -> int:
 
 def _is_wordy(char: str) -> bool:
     # A letter may be followed by the marks that it carries.
-    return (char.isalnum() or unicodedata.category(char) == "Mn") and not is_cjk(char)
+    return (char.isalnum() or unicodedata.category(char) == "Mn") and not (is_cjk(char) or is_unspaced(char))

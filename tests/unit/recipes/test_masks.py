@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bertwright.cli.main import main
-from bertwright.examples.settings import ExampleSettings
-from bertwright.recipes.masks import UNITS, Unit, masked_text
+from bertwright.examples.settings import ExampleSettings, MaskedUnit
+from bertwright.recipes.masks import UNITS, masked_text
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import SPECIALS, Vocabulary
 
@@ -16,7 +16,7 @@ TEXT = "The cat played playing the played cat playing. " * 4
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_what_is_shown_is_the_text_but_for_what_was_chosen(unit: Unit) -> None:
+def test_what_is_shown_is_the_text_but_for_what_was_chosen(unit: MaskedUnit) -> None:
     settings = ExampleSettings.from_values({"max_length": 64, "masked_unit": unit})
     found = masked_text(TEXT, TOKENIZER, settings, seed=0, epoch=0)
     assert list(found.pieces) == TOKENIZER.pieces(TOKENIZER.ids(TEXT))
@@ -37,6 +37,10 @@ def test_the_verb_shows_every_mode(tmp_path: Path, capsys: pytest.CaptureFixture
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0].strip() for line in lines] == [f"{u}, epoch {e}" for e in (0, 1) for u in UNITS]
     assert all("[MASK]" in line for line in lines)
+    (tmp_path / "long.txt").write_text(TEXT * 20)
+    assert main(["masks", str(tmp_path / "vocab.txt"), str(tmp_path / "long.txt")]) == 0
+    # 52 pieces, twenty times, of which [CLS] and [SEP] leave room for 510.
+    assert "long.txt:1: cut, 530 pieces are more than an example holds" in capsys.readouterr().err
     assert main([*arguments, "--json"]) == 0
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["unit"] for row in shown] == list(UNITS)

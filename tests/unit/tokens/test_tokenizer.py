@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import example, given
@@ -122,6 +124,20 @@ def plain_word_starts(text: str, switch: dict[str, bool]) -> list[bool]:
             pieces = literal_pieces(word, RICH.ids, lowercase=False, strip_accents=False, split_cjk=False)
             starts += [begins, *[is_unspaced(word)] * (len(pieces) - 1)]
     return starts
+
+
+def test_threads_may_share_a_tokenizer() -> None:
+    several = [[f"want{number}ed running un{number % 7}" for number in range(start, start + 400)] for start in range(8)]
+    expected = [[TOKENIZER.ids(text) for text in some] for some in several]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            tokenizer = Tokenizer(Vocabulary(ELEVEN))
+            with ThreadPoolExecutor(8) as pool:
+                assert list(pool.map(tokenizer.ids_many, several)) == expected
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_full_memory_of_parts_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:

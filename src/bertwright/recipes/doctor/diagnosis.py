@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,8 +26,6 @@ from bertwright.shards.encode import Paragraphs
 from bertwright.text.documents import Document, OnError, ReadReport, read_documents
 from bertwright.text.sentences import check_language
 from bertwright.tokens.layout import read_tokenizer
-from bertwright.tokens.tokenizer import Tokenizer
-from bertwright.tokens.vocabulary import Vocabulary
 from bertwright.tokens.words import WordNumbers
 from bertwright.training.signals import StopWish, stop_wishes
 
@@ -76,7 +75,7 @@ def diagnose(
     finding them is what this is for. Raises CorpusError where there is no text at all, or Stopped.
     """
     check_language(language)
-    tokenizer = _tokenizer(vocab)
+    tokenizer = None if vocab is None else read_tokenizer(vocab)
     near = importlib.util.find_spec("rensa") is not None
     held_out = PrepareSettings().held_out
     tally = CorpusTally(tokenizer, str(vocab or ""), near=near, held_out=held_out, default_alphabet=ALPHABET)
@@ -105,7 +104,7 @@ def diagnose(
             )
             _heed(wish, "while training steps were timed")
     course = Course(
-        corpus=" ".join(sources),
+        corpus=shlex.join(sources),
         language=language,
         text_column=text_column,
         held_out=held_out,
@@ -123,12 +122,6 @@ def diagnose(
         timing=estimated,
         findings=tuple(find(measures, course)),
     )
-
-
-def _tokenizer(vocab: Path | None) -> Tokenizer | None:
-    if vocab is None:
-        return None
-    return Tokenizer(Vocabulary.read(vocab)) if vocab.is_file() else read_tokenizer(vocab)
 
 
 def _examine(

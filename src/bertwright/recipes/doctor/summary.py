@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bertwright.recipes.doctor.diagnosis import Diagnosis
 from bertwright.recipes.doctor.estimates import Timing
 from bertwright.recipes.doctor.measures import Measures
+from bertwright.shards.format import LONGEST_SENTENCE
 
 _SHOWN_SCRIPTS = 8
 _LEAST_SCRIPT = 0.0001
@@ -86,7 +87,7 @@ def _corpus(m: Measures) -> Iterator[tuple[str, ...]]:
         yield "  broken where they grew too long", f"{m.broken_documents:,}"
     yield "paragraphs", f"{m.paragraphs:,}"
     yield "sentences", f"{m.sentences:,}"
-    yield f"  of more than 128 {m.unit}, to be broken", f"{m.sentences_broken:,}"
+    yield f"  of more than {LONGEST_SENTENCE} {m.unit}, to be broken", f"{m.sentences_broken:,}"
     if m.unit == "words":
         yield "words (--vocab gives tokens and [UNK])", f"{m.words:,}"
     else:
