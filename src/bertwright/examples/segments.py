@@ -61,7 +61,6 @@ def draw_pairs(
     """
     stream = Stream(seed, "segments", epoch, number)
     labels = Stream(seed, "labels", epoch, window)
-    step = _running_text if settings.segments == "none" else _step
     # Token at which each document goes on, and the one past its end.
     cursor = shard.sentences[shard.documents[:-1]]
     end = shard.sentences[shard.documents[1:]]
@@ -69,7 +68,7 @@ def draw_pairs(
     live = np.flatnonzero(cursor < end)
     while len(live):
         counter = (live.astype(np.uint64) << np.uint64(32)) | np.uint64(len(steps))
-        pairs, following = step(shard, settings, stream, labels, counter, live, cursor[live], first)
+        pairs, following = _step(shard, settings, stream, labels, counter, live, cursor[live], first)
         steps.append(pairs)
         first += len(pairs)
         cursor[live] = following
@@ -87,43 +86,6 @@ class _Lane:
     LENGTHS, OTHER, TRIM_A, TRIM_B = (lane << 32 for lane in range(4))
 
 
-def _running_text(
-    shard: Shard,
-    settings: ExampleSettings,
-    stream: Stream,
-    _labels: Stream,
-    counter: NDArray[np.uint64],
-    live: NDArray[np.int64],
-    begin: NDArray[np.int64],
-    _first: int,
-) -> tuple[SegmentPairs, NDArray[np.int64]]:
-    """As `_step`, without a B: whole sentences until the target is reached, ended at the limit."""
-    last, _ = _aim(shard, settings, stream, counter, live, begin)
-    end = np.minimum(shard.sentences[last], begin + settings.max_tokens)
-    nothing = np.zeros_like(begin)
-    never = np.zeros(len(begin), dtype=bool)
-    return SegmentPairs(begin, end - begin, end, nothing, never, live, live, nothing), end
-
-
-def _aim(
-    shard: Shard,
-    settings: ExampleSettings,
-    stream: Stream,
-    counter: NDArray[np.uint64],
-    live: NDArray[np.int64],
-    begin: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """The sentence before which text from `begin` on ends: where it has reached its target, or the document's end.
-
-    Returns it, and 64 random bits by which to cut the text in two.
-    """
-    starts, maximum = shard.sentences, settings.max_tokens
-    random = stream.words(counter, _Lane.LENGTHS) << np.uint64(32)
-    is_short = random[:, 0] < np.uint64(settings.short_fraction * 2**32) << np.uint64(32)
-    target = np.where(is_short, 2 + scale(random[:, 1], maximum - 1), maximum)
-    return np.minimum(np.searchsorted(starts, begin + target), shard.documents[live + 1]), random[:, 2]
-
-
 def _step(  # the state of one walk; a class around one function would only hide it
     shard: Shard,
     settings: ExampleSettings,
@@ -136,8 +98,14 @@ def _step(  # the state of one walk; a class around one function would only hide
 ) -> tuple[SegmentPairs, NDArray[np.int64]]:
     """One pair for each `live` document, from token `begin` on; returns them and the tokens at which to go on."""
     starts, maximum = shard.sentences, settings.max_tokens
-    last, cutting = _aim(shard, settings, stream, counter, live, begin)
+    random = stream.words(counter, _Lane.LENGTHS) << np.uint64(32)
+    is_short = random[:, 0] < np.uint64(settings.short_fraction * 2**32) << np.uint64(32)
+    target = np.where(is_short, 2 + scale(random[:, 1], maximum - 1), maximum)
+    last = np.minimum(np.searchsorted(starts, begin + target), shard.documents[live + 1])
     end = starts[last]
+    if settings.segments == "none":
+        end = np.minimum(end, begin + maximum)
+        return _running_text(live, begin, end), end
     document_end = starts[shard.documents[live + 1]]
     carries = settings.too_long == "carry"
     clipped = carries & (end - begin > maximum)
@@ -155,7 +123,7 @@ def _step(  # the state of one walk; a class around one function would only hide
     inner = np.searchsorted(starts, begin, side="right")
     boundaries = np.searchsorted(starts, end) - inner
     lone = boundaries == 0
-    choice = scale(cutting, np.where(lone, np.maximum(end - begin - 1, 1), boundaries))
+    choice = scale(random[:, 2], np.where(lone, np.maximum(end - begin - 1, 1), boundaries))
     cut = np.where(lone, begin + 1 + choice, starts[np.minimum(inner + choice, last)])
     rest = end - cut
     if settings.segments == "sentence_order":
@@ -187,6 +155,21 @@ def _step(  # the state of one walk; a class around one function would only hide
     )
     # A negative gives the text that it displaced back to its document.
     return pairs.take(np.flatnonzero(usable)), np.where(usable & ~label, cut, end)
+
+
+def _running_text(live: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]) -> SegmentPairs:
+    """The text between `begin` and `end` as A, and no B."""
+    nothing = np.zeros_like(begin)
+    return SegmentPairs(
+        a_start=begin,
+        a_length=end - begin,
+        b_start=end,
+        b_length=nothing,
+        is_next=np.zeros(len(begin), dtype=bool),
+        a_document=live,
+        b_document=live,
+        truncated=nothing,
+    )
 
 
 def _ordered_pairs(

@@ -22,8 +22,7 @@ from bertwright.recipes.doctor.tally import CorpusTally
 from bertwright.recipes.prepare import PrepareSettings
 from bertwright.recipes.pretrain import load_recipe
 from bertwright.recipes.vocabulary import ALPHABET
-from bertwright.shards.encode import Paragraphs
-from bertwright.text.documents import Document, OnError, ReadReport, read_documents
+from bertwright.text.documents import Document, OnError, ReadReport, handfuls, read_documents
 from bertwright.text.sentences import check_language
 from bertwright.tokens.layout import read_tokenizer
 from bertwright.tokens.words import WordNumbers
@@ -135,30 +134,19 @@ def _examine(
 ) -> None:
     begun = time.perf_counter()
     # Places stay here: they are told again, and need not travel.
-    places: deque[list[str]] = deque()
-    surveys: Iterator[Survey] = in_order(surveyor, _handfuls(documents, places), workers=workers)
+    places: deque[str] = deque()
+
+    def noted() -> Iterator[Document]:
+        for document in documents:
+            places.append(document.where)
+            yield document
+
+    surveys: Iterator[Survey] = in_order(surveyor, handfuls(noted(), _CHARACTERS_AT_ONCE), workers=workers)
     for survey in surveys:
-        tally.add(survey, places.popleft())
+        tally.add(survey, [places.popleft() for _ in survey.digests])
         figures = f"{tally.counts['tokens']:,} {'tokens' if tally.tokenizer else 'words'}"
         task.update(tally.counts["documents"], f"{figures}, {report.progress(time.perf_counter() - begun)}")
         _heed(wish, f"after {tally.counts['documents']:,} documents")
-
-
-def _handfuls(documents: Iterable[Document], places: deque[list[str]]) -> Iterator[list[Paragraphs]]:
-    handful: list[Paragraphs] = []
-    found: list[str] = []
-    size = 0
-    for document in documents:
-        handful.append(document.paragraphs)
-        found.append(document.where)
-        size += sum(map(len, document.paragraphs))
-        if size >= _CHARACTERS_AT_ONCE:
-            places.append(found)
-            yield handful
-            handful, found, size = [], [], 0
-    if handful:
-        places.append(found)
-        yield handful
 
 
 def _heed(wish: StopWish, when: str) -> None:
