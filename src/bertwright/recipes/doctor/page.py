@@ -50,6 +50,7 @@ tr { border-bottom: 1px solid var(--line); } th { font-weight: 600; } td.words {
 td { overflow-wrap: anywhere; } td:first-child { white-space: pre-wrap; }
 footer { color: var(--soft); margin-top: 3rem; font-size: .85rem; }
 """
+_BAR, _MEDIAN_BAR = 'class="bar" fill="#3b6ea8"', 'class="bar other" fill="#c98b2b"'
 
 
 def page(diagnosis: Diagnosis) -> str:
@@ -129,9 +130,9 @@ def _histogram(spread: Spread) -> str:
         height = room * count / highest
         x, y = number * step, _HEIGHT - _BOTTOM - height
         span = f"{low:,}" if low == high else f"{low:,}-{high:,}"
-        kind = "bar other" if low <= spread.median <= high else "bar"
+        kind = _MEDIAN_BAR if low <= spread.median <= high else _BAR
         drawn.append(
-            f'<g><title>{span}: {count:,} ({count / spread.count:.1%})</title><rect class="{kind}" x="{x + 1:.1f}" '
+            f'<g><title>{span}: {count:,} ({count / spread.count:.1%})</title><rect {kind} x="{x + 1:.1f}" '
             f'y="{y:.1f}" width="{step - 2:.1f}" height="{height:.1f}" rx="1.5"/>'
             f'<text x="{x + step / 2:.1f}" y="{_HEIGHT - _BOTTOM + 14}" text-anchor="middle">{_short(low)}</text></g>'
         )
@@ -139,9 +140,11 @@ def _histogram(spread: Spread) -> str:
         if share >= 0.01:
             place = f'x="{x + step / 2:.1f}" y="{y - 4:.1f}"'
             drawn.append(f'<text class="value" {place} text-anchor="middle">{share:.0%}</text>')
-    axis = f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM}"/>'
-    label = f'<text x="{_WIDTH}" y="{_HEIGHT - 4}" text-anchor="end">from this length on, by doublings</text>'
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(drawn)}{axis}{label}</svg>'
+    axis = (
+        f'<line class="axis" stroke="#d9dde1" x1="0" x2="{_WIDTH}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM}"/>'
+    )
+    label = f'<text x="{_WIDTH}" y="{_HEIGHT - 4}" text-anchor="end">from this length on, by doublings; orange: the median</text>'
+    return _svg(_WIDTH, _HEIGHT, "".join(drawn) + axis + label)
 
 
 def _shares(rows: list[tuple[str, float, str]]) -> str:
@@ -154,11 +157,11 @@ def _shares(rows: list[tuple[str, float, str]]) -> str:
         width = max(1.0, room * share / longest)
         drawn.append(
             f'<text x="{_LABEL_WIDTH - 8}" y="{y + 15}" text-anchor="end">{escape(label)}</text>'
-            f'<rect class="bar" x="{_LABEL_WIDTH}" y="{y + 4}" width="{width:.1f}" height="{_BAR_HEIGHT - 8}" rx="2"/>'
+            f'<rect {_BAR} x="{_LABEL_WIDTH}" y="{y + 4}" width="{width:.1f}" height="{_BAR_HEIGHT - 8}" rx="2"/>'
             f'<text class="value" x="{_LABEL_WIDTH + width + 6:.1f}" y="{y + 15}">{escape(figure)}</text>'
         )
     height = max(1, len(rows)) * _BAR_HEIGHT + 4
-    return f'<svg viewBox="0 0 {_BAR_WIDTH} {height}" role="img">{"".join(drawn)}</svg>'
+    return _svg(_BAR_WIDTH, height, "".join(drawn))
 
 
 def _epochs(timing: Timing) -> list[tuple[str, float, str]]:
@@ -186,3 +189,9 @@ def _table(table: Table) -> str:
         rows.append(f"<tr>{''.join(cells)}</tr>")
     head = f"<tr>{header}</tr>" if header else ""
     return f'<h2>{escape(table.title)}</h2><div class="wide"><table>{head}{"".join(rows)}</table></div>'
+
+
+def _svg(width: int, height: int, content: str) -> str:
+    # The style sheet says the same and more; these are for a plot that is taken out of the page, or printed.
+    plain = 'font-family="sans-serif" font-size="11" fill="#5f6872"'
+    return f'<svg viewBox="0 0 {width} {height}" role="img" {plain}>{content}</svg>'
