@@ -143,7 +143,8 @@ def _histogram(spread: Spread) -> str:
     axis = (
         f'<line class="axis" stroke="#d9dde1" x1="0" x2="{_WIDTH}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM}"/>'
     )
-    label = f'<text x="{_WIDTH}" y="{_HEIGHT - 4}" text-anchor="end">from this length on, by doublings; orange: the median</text>'
+    words = "from this length on, by doublings; orange: the median"
+    label = f'<text x="{_WIDTH}" y="{_HEIGHT - 4}" text-anchor="end">{words}</text>'
     return _svg(_WIDTH, _HEIGHT, "".join(drawn) + axis + label)
 
 
