@@ -8,9 +8,12 @@
     │   ├── ShardError            a shard directory that is missing, foreign or damaged
     │   ├── RowError              labelled rows of a task
     │   └── ModelError            a model directory or a run that is missing, foreign or does not fit
+    │       └── DamagedState      a training state whose bytes are not those that were written
     └── OperationalFault          exit code 1: the input is right, the machine could not do it
-        ├── StorageError          a disk that is full, a file that may not be written
-        ├── DivergenceError       training whose loss is no longer a number
+        ├── StorageError          a file that may not be read or written
+        │   └── DiskFull          no room is left on the disk, or none of what the user may have of it
+        ├── DivergenceError       training whose gradients are no longer numbers
+        ├── ToldElsewhere         another process of the run failed, and told why
         └── Stopped               SIGINT or SIGTERM, after the state was saved (exit code 128 + signal)
 
 `bertwright.cli.main` is the one place that turns them into exit codes.
@@ -64,6 +67,10 @@ class ModelError(UserFault):
     """A model directory or a run is missing, foreign, or does not fit what is asked of it."""
 
 
+class DamagedState(ModelError):
+    """A training state's bytes are not those that were written; an earlier state may be whole."""
+
+
 class OperationalFault(BertwrightError):
     """The input is right, but the machine could not do the work."""
 
@@ -72,8 +79,12 @@ class StorageError(OperationalFault):
     """A disk is full, or a file may not be read or written."""
 
 
+class DiskFull(StorageError):
+    """No room is left on a disk; work that can do without what it was writing may go on."""
+
+
 class DivergenceError(OperationalFault):
-    """The loss is no longer a number; the last good checkpoint is named."""
+    """The gradient was not finite in several steps in a row."""
 
 
 class Stopped(OperationalFault):
@@ -83,3 +94,11 @@ class Stopped(OperationalFault):
         super().__init__(message)
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+
+
+class ToldElsewhere(OperationalFault):
+    """Another process of the same run failed, told why, and ends with `exit_code`: nothing is left to say here."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("another process of the run failed and told why")
+        self.exit_code = exit_code

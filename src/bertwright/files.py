@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertwright.errors import BertwrightError, StorageError, UserFault
+from bertwright.errors import BertwrightError, DiskFull, StorageError, UserFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -46,10 +46,10 @@ def storage_faults(path: Path) -> Iterator[None]:
         place = path if str(error.filename or "").endswith(PARTIAL) else error.filename or path
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"{place}: the disk is full; free some space and start again, nothing half-written was kept"
-            raise StorageError(message) from None
+            raise DiskFull(message) from None
         # numpy writes with C's own file calls and reports a short write without a number.
         if error.errno is None and "requested and" in str(error):
-            raise StorageError(f"{place}: the disk is full; free some space and start again") from None
+            raise DiskFull(f"{place}: the disk is full; free some space and start again") from None
         if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)):
             raise UserFault((error.strerror or str(error)).lower(), where=place) from None
         raise StorageError(f"{place}: {error.strerror or error}") from None
@@ -84,7 +84,7 @@ def new_directory(
     partial = beside(path, PARTIAL)
     with storage_faults(path), _claimed(partial, say or _tell_nobody):
         try:
-            _clear_old(path, say or _tell_nobody)
+            clear_old(path, say or _tell_nobody)
             refuse_existing(path, overwrite=overwrite)  # what was put back is not ours to replace unasked
             yield partial
             _put_in_place(partial, path)
@@ -108,7 +108,7 @@ def resumable_directory(
         partial.mkdir(parents=True, exist_ok=True)
         with hold(partial):
             try:
-                _clear_old(path, say or _tell_nobody)
+                clear_old(path, say or _tell_nobody)
                 refuse_existing(path, overwrite=overwrite)
             except UserFault:
                 if not any(partial.iterdir()):
@@ -149,7 +149,7 @@ def _claimed(partial: Path, say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def _clear_old(path: Path, say: Callable[[str], None]) -> None:
+def clear_old(path: Path, say: Callable[[str], None]) -> None:
     """Finish what a kill between the two renames of `_put_in_place` left: the old directory under its second name."""
     old = beside(path, OLD)
     if not old.exists():

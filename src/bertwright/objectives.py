@@ -1,4 +1,9 @@
-"""What training minimises, one function a loss. All return the mean as an fp32 scalar."""
+"""What training minimises, one function a loss. All return an fp32 scalar: the mean over what is labelled.
+
+A step may go through the model in parts (micro-batches, processes), which hold different numbers of labels. Each part
+then gives its sum divided by `total`, the labels in the whole step: those sums add up to the step's mean, and their
+gradients to its gradient. The mean of the parts' means would weigh labels by the company they keep.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +16,26 @@ from torch.nn import functional
 from bertwright.examples.masking import IGNORED
 
 
-def masked_word_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the hidden words: scores (n, vocabulary), labels (n,), of which IGNORED count for nothing."""
-    loss: Tensor = _WideCrossEntropy.apply(scores, labels)  # type: ignore[no-untyped-call]  # torch's
+def masked_word_loss(scores: Tensor, labels: Tensor, total: float | None = None) -> Tensor:
+    """Cross-entropy of the hidden words: scores (n, vocabulary), labels (n,), of which IGNORED count for nothing.
+
+    total: the labels that the sum is divided by; None for those given here.
+    """
+    loss: Tensor = _WideCrossEntropy.apply(scores, labels, total)  # type: ignore[no-untyped-call]  # torch's
     return loss
 
 
-def plain_masked_word_loss(scores: Tensor, labels: Tensor) -> Tensor:
+def plain_masked_word_loss(scores: Tensor, labels: Tensor, total: float | None = None) -> Tensor:
     """The same, written plainly: what `masked_word_loss` is tested against."""
-    return functional.cross_entropy(scores.float(), labels, ignore_index=IGNORED)
+    return _cross_entropy(scores, labels, total)
 
 
-def next_sentence_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of next-sentence answers: scores (n, 2), labels (n,), 0 where B follows A; IGNORED do not count."""
-    return functional.cross_entropy(scores.float(), labels, ignore_index=IGNORED)
+def next_sentence_loss(scores: Tensor, labels: Tensor, total: float | None = None) -> Tensor:
+    """Cross-entropy of next-sentence answers: scores (n, 2), labels (n,), 0 where B follows A; IGNORED do not count.
+
+    total: the labels that the sum is divided by; None for those given here.
+    """
+    return _cross_entropy(scores, labels, total)
 
 
 def pretraining_loss(masked_words: Tensor, next_sentence: Tensor) -> Tensor:
@@ -32,9 +43,18 @@ def pretraining_loss(masked_words: Tensor, next_sentence: Tensor) -> Tensor:
     return masked_words + next_sentence
 
 
-def classification_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of classes: scores (batch, labels), labels (batch,)."""
-    return functional.cross_entropy(scores.float(), labels)
+def classification_loss(scores: Tensor, labels: Tensor, total: float | None = None) -> Tensor:
+    """Cross-entropy of classes: scores (batch, labels), labels (batch,).
+
+    total: the rows that the sum is divided by; None for those given here.
+    """
+    return _cross_entropy(scores, labels, total)
+
+
+def _cross_entropy(scores: Tensor, labels: Tensor, total: float | None) -> Tensor:
+    if total is None:
+        return functional.cross_entropy(scores.float(), labels, ignore_index=IGNORED)
+    return functional.cross_entropy(scores.float(), labels, ignore_index=IGNORED, reduction="sum") / total
 
 
 class _WideCrossEntropy(torch.autograd.Function):
@@ -45,9 +65,9 @@ class _WideCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, labels: Tensor) -> Tensor:
+    def forward(ctx: Any, scores: Tensor, labels: Tensor, total: float | None) -> Tensor:
         counted = labels != IGNORED
-        weight = counted.float() / counted.sum()
+        weight = counted.float() / (counted.sum() if total is None else total)
         target = labels.clamp(min=0)
         row = torch.arange(len(labels), device=labels.device)
         probability = torch.softmax(scores, dim=-1)
@@ -58,7 +78,7 @@ class _WideCrossEntropy(torch.autograd.Function):
         return -(of_target.clamp(min=torch.finfo(torch.float32).tiny).log() * weight).sum()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         probability, weight = ctx.saved_tensors
         # In place: a second backward through the same graph is refused by torch, which counts changes.
-        return probability.mul_((weight * gradient)[:, None].to(probability.dtype)), None
+        return probability.mul_((weight * gradient)[:, None].to(probability.dtype)), None, None

@@ -220,7 +220,7 @@ def test_compiling_changes_no_more_than_rounding(home: Path, tmp_path: Path) -> 
         out = tmp_path / compiled
         short = [*TINY, "--set", "training.steps=6", "--set", "training.log_every=6", "--set"]
         data = ["--data", str(home / "shards"), "--out", str(out)]
-        assert main(["pretrain", "quickstart", *data, *short, f"training.compile={compiled}"]) == 0
+        assert main(["pretrain", "quickstart", *data, *short, f"machine.compile={compiled}"]) == 0
         losses.append(json.loads((out / "run/metrics.jsonl").read_text().splitlines()[0])["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from bertwright.examples.plan import Cursor, ExamplePlan, PlacedPairs
     from bertwright.tokens.vocabulary import Vocabulary
 
-_ALIGNMENT = 8
-
 
 @dataclass(frozen=True, slots=True)
 class PretrainingBatch:
@@ -45,6 +43,12 @@ class PretrainingBatch:
         """Real tokens, padding not counted."""
         return int((self.attention_mask > 0).sum())
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the mean of each loss is over: `mlm`, the hidden words, and `nsp`, the labelled pairs."""
+        labels = {"mlm": self.masked_labels, "nsp": self.next_sentence_labels}
+        return {name: int((values != IGNORED).sum()) for name, values in labels.items()}
+
     def to(self, device: torch.device) -> Self:
         """The same batch on `device`."""
         return type(self)(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
@@ -54,7 +58,10 @@ class PretrainingBatches:
     """Builds the batch of any range of examples; a pure function of the plan and the numbers asked for."""
 
     def __init__(self, plan: ExamplePlan, vocabulary: Vocabulary, *, fixed_shape: bool = False) -> None:
-        """`fixed_shape` pads every batch to the full length, as compiled models want it."""
+        """`fixed_shape` leaves room for all sequences and predictions that rows can have, as compiled models want it.
+
+        Rows have `max_length` places in any case: what dropout takes from a row may not depend on those beside it.
+        """
         self.plan = plan
         self._fixed_shape = fixed_shape
         self._vocabulary = vocabulary
@@ -82,13 +89,7 @@ class PretrainingBatches:
             grid[target] = np.broadcast_to(values, real.shape)[real]
             return grid.reshape(size, settings.max_length)
 
-        # Padding only up to the longest row, in steps that keep the kernels' blocks full.
-        ends = np.zeros(size, dtype=np.int64)
-        np.maximum.at(ends, rows, starts + lengths)
-        length = min(settings.max_length, -(-int(ends.max()) // _ALIGNMENT) * _ALIGNMENT)
-        sequences = int(slots.max()) + 1
-        if self._fixed_shape:
-            length, sequences = settings.max_length, settings.max_sequences
+        sequences = settings.max_sequences if self._fixed_shape else int(slots.max()) + 1
         first_positions = np.zeros((size, sequences), dtype=np.int64)
         next_sentence = np.full((size, sequences), IGNORED, dtype=np.int64)
         first_positions[rows, slots] = starts
@@ -96,9 +97,9 @@ class PretrainingBatches:
             next_sentence[rows, slots] = ~parts["is_next"]
         positions, labels = self._predictions(masked, rows, starts, size)
         return PretrainingBatch(
-            input_ids=_tensor(laid_out(masked.input_ids, pad_id)[:, :length]),
-            token_type_ids=_tensor(laid_out(parts["token_types"], 0)[:, :length]),
-            attention_mask=_tensor(laid_out(slots[:, None] + 1, 0)[:, :length]),
+            input_ids=_tensor(laid_out(masked.input_ids, pad_id)),
+            token_type_ids=_tensor(laid_out(parts["token_types"], 0)),
+            attention_mask=_tensor(laid_out(slots[:, None] + 1, 0)),
             first_positions=_tensor(first_positions),
             masked_positions=_tensor(positions),
             masked_labels=_tensor(labels.flatten()),

@@ -52,6 +52,11 @@ class LabelledBatch:
         """Real tokens, padding not counted."""
         return self.inputs.tokens
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the mean of the loss is over."""
+        return {"rows": len(self.labels)}
+
     def to(self, device: torch.device) -> Self:
         """The same batch on `device`."""
         return type(self)(self.inputs.to(device), self.labels.to(device))

@@ -1,99 +1,272 @@
 """Training states: everything needed to go on as if nothing had happened.
 
 A state is a directory `step-00001000` with `model.safetensors`, `optimizer.safetensors` (both fp32, our names) and
-`state.json`. It appears whole, by one rename; the one before it is removed only afterwards.
+`state.json`, which holds the sizes and hashes of the two and one of itself. It appears whole, by one rename. One that
+is removed is first renamed too, so that what bears a state's name is whole unless the disk lost something.
+
+A damaged state is set aside as `step-00001000.damaged`. Nothing reads that again, and nothing of ours deletes it before
+the whole run is begun anew: why a disk loses bytes is for its owner to find out.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
 import re
 import shutil
+import stat
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from bertwright.checkpoints.weights import read_tensors, write_tensors
-from bertwright.errors import ModelError
-from bertwright.files import new_directory, read_json, to_json, write_atomic
+from bertwright.checkpoints.tensor_file import Written, write_tensor_file
+from bertwright.checkpoints.weights import read_tensors
+from bertwright.errors import DamagedState, ModelError, StorageError
+from bertwright.files import OLD, PARTIAL, beside, clear_old, new_directory, storage_faults, to_json, write_atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from torch import Tensor
 
-    from bertwright.training.loop import Trainee
+FORMAT = "bertwright-state-2"
+_MODEL, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+_NAME = re.compile(r"step-(\d{8,})")
+_ANEW = "begin anew with --overwrite"
+# Bytes of state.json: a cursor and scores take some hundred. More than this is not read into memory.
+_LONGEST = 1 << 24
 
-_NAME = re.compile(r"step-(\d{8})")
-_DAMAGED = "the checkpoint is damaged; begin anew with --overwrite"
-_FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """Everything needed to go on as if nothing had happened; its tensors lie on the CPU and nobody else changes them.
+
+    `weights` are fp32, by our names; `optimizer` holds the moments as `parameter/moment`. `values` is JSON: the cursor,
+    scores, seconds. Tensors that were read are those of the file, mapped into memory: copy what is to outlive it.
+    """
+
+    step: int
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    values: dict[str, Any]
 
 
-def write_state(folder: Path, trainee: Trainee, extra: dict[str, Any]) -> Path:
-    """Write the state of step `trainee.step` under `folder`, then remove older ones; `extra` is kept in state.json."""
-    path = folder / f"step-{trainee.step:08d}"
-    with new_directory(path, overwrite=_FILES) as partial:
-        write_tensors(partial / "model.safetensors", dict(trainee.model.named_parameters()))
-        write_tensors(partial / "optimizer.safetensors", _optimizer_tensors(trainee))
-        write_atomic(partial / "state.json", to_json({"step": trainee.step, **extra}))
-    for old in _states(folder):
-        if old != path:
-            shutil.rmtree(old)
+def write_state(folder: Path, state: TrainingState, *, best: bool = False) -> Path:
+    """Write a state under `folder`, whole or not at all; returns its directory. Raises DiskFull, StorageError.
+
+    `best` is kept in it: it is the best state so far.
+    """
+    path = folder / _name(state.step)
+    with new_directory(path, overwrite=(_MODEL, _OPTIMIZER, _STATE)) as partial:
+        files = {
+            _MODEL: asdict(write_tensor_file(partial / _MODEL, state.weights)),
+            _OPTIMIZER: asdict(write_tensor_file(partial / _OPTIMIZER, state.optimizer)),
+        }
+        head = {"format": FORMAT, "step": state.step, "best": best, "files": files, "values": state.values}
+        content = _sealed(head)
+        assert len(content) <= _LONGEST
+        write_atomic(partial / _STATE, content)
     return path
 
 
-def latest_state(folder: Path) -> Path | None:
-    """The newest state under `folder`, or None."""
+def read_state(path: Path) -> TrainingState:
+    """Read a state after checking every byte of it.
+
+    Raises DamagedState (a ModelError) for anything but what was written, ModelError for a state of another version and
+    StorageError where the machine does not let it be read.
+    """
+    head = _read_head(path)
+    for name, entry in head["files"].items():
+        _verify(path / name, Written(**entry))
+    # Only damage is set aside: if the machine cannot map what was just found whole, that is a fault of another kind.
+    weights, optimizer = read_tensors(path / _MODEL), read_tensors(path / _OPTIMIZER)
+    return TrainingState(head["step"], weights, optimizer, head["values"])
+
+
+def newest_state(folder: Path, say: Callable[[str], None]) -> TrainingState | None:
+    """The newest whole state under `folder`, or None where there is no state at all.
+
+    `say` is told what a kill left behind, which is cleared up, and of each damaged state, which is set aside; the one
+    before it is used. Where all are damaged they stay as they are: ModelError.
+    """
+    with storage_faults(folder):
+        _clear(folder, say)
+        damaged: list[tuple[Path, DamagedState]] = []
+        for path in reversed(_states(folder)):
+            try:
+                state = read_state(path)
+            except DamagedState as error:
+                damaged.append((path, error))
+                continue
+            for bad, fault in damaged:
+                aside = _aside(bad)
+                bad.rename(aside)
+                say(f"{fault}; going back to step {state.step:,}, and the damaged checkpoint is kept as {aside.name}")
+            return state
+    if damaged:
+        cure = f"no earlier checkpoint is left to go back to: {_ANEW}"
+        raise ModelError(damaged[0][1].what, where=damaged[0][1].where, cure=cure)
+    return None
+
+
+def prune_states(folder: Path, *, keep: int, best: int | None) -> None:
+    """Remove all states but the newest `keep` and that of step `best`. Raises StorageError."""
+    assert keep >= 1
+    with storage_faults(folder):
+        for path in _states(folder)[:-keep]:
+            if _step(path) != best:
+                # Under its own name, a half-removed state would look like a damaged one after a kill.
+                going = beside(path, PARTIAL)
+                if going.exists():
+                    shutil.rmtree(going)
+                path.rename(going)
+                shutil.rmtree(going)
+
+
+def newest_step(folder: Path) -> int:
+    """The step of the newest state under `folder`, 0 where there is none; its bytes are not looked at."""
     states = _states(folder)
-    return states[-1] if states else None
+    return _step(states[-1]) if states else 0
 
 
-def read_state(path: Path, trainee: Trainee) -> dict[str, Any]:
-    """Put a state into `trainee`, whose model and optimizers are built alike; returns state.json. Raises ModelError."""
-    values = read_json(path / "state.json", ModelError)
-    if not isinstance(values.get("step"), int):
-        raise ModelError("holds no `step`, so it is no training state", where=path / "state.json", cure=_DAMAGED)
-    tensors = read_tensors(path / "model.safetensors")
-    parameters = dict(trainee.model.named_parameters())
-    if {n: t.shape for n, t in tensors.items()} != {n: p.shape for n, p in parameters.items()}:
-        raise ModelError(
-            "the weights do not fit this recipe's model", where=path, cure="resume with the run's own recipe"
-        )
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(tensors[name])
-    _load_optimizers(trainee, read_tensors(path / "optimizer.safetensors"), path)
-    trainee.step = values["step"]
-    return values
+def best_step(folder: Path) -> int | None:
+    """The step of the newest state that was the best when it was written; damaged ones do not count."""
+    for path in reversed(_states(folder)):
+        try:
+            if _read_head(path)["best"]:
+                return _step(path)
+        except ModelError:
+            continue
+    return None
+
+
+def state_path(folder: Path, step: int) -> Path:
+    """Where the state of a step lies."""
+    return folder / _name(step)
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def _states(folder: Path) -> list[Path]:
+    """Oldest first."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()), key=_step)
 
 
-def _optimizer_tensors(trainee: Trainee) -> dict[str, Tensor]:
-    """The optimizers' moments as `parameter/moment`."""
-    return {
-        f"{name}/{moment}": tensor
-        for name, parameter in trainee.model.named_parameters()
-        for optimizer in trainee.optimizers
-        for moment, tensor in optimizer.state.get(parameter, {}).items()
-    }
+def _clear(folder: Path, say: Callable[[str], None]) -> None:
+    """Finish what a kill interrupted: replacing a state, writing one, removing one."""
+    for old in sorted(folder.glob(f".*{OLD}")):
+        clear_old(folder / old.name.removeprefix(".").removesuffix(OLD), say)
+    for partial in sorted(folder.glob(f".*{PARTIAL}")):
+        say(f"{partial}: a checkpoint that was being written or removed when the run was killed; removed")
+        shutil.rmtree(partial)
 
 
-def _load_optimizers(trainee: Trainee, tensors: dict[str, Tensor], path: Path) -> None:
-    parameters = dict(trainee.model.named_parameters())
-    owner = {
-        parameter: optimizer
-        for optimizer in trainee.optimizers
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-    }
-    for key, tensor in tensors.items():
-        name, _, moment = key.rpartition("/")
-        if name not in parameters:
-            raise ModelError(f"the optimizer's `{key}` belongs to no parameter", where=path, cure=_DAMAGED)
-        parameter = parameters[name]
-        # A fused optimizer counts its steps on the device of the parameter.
-        owner[parameter].state[parameter][moment] = tensor.to(parameter.device)
+def _aside(path: Path) -> Path:
+    aside = path.with_name(f"{path.name}.damaged")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+    return aside
+
+
+def _sealed(head: dict[str, Any]) -> bytes:
+    """The bytes of state.json: the values and, last, the hash of their JSON."""
+    return to_json({**head, "sha256": hashlib.sha256(to_json(head)).hexdigest()})
+
+
+def _read_head(path: Path) -> dict[str, Any]:
+    """What state.json holds, its seal taken off. Raises as `read_state`."""
+    place = path / _STATE
+    with _reading(place), place.open("rb") as file:
+        content = file.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise DamagedState(f"is longer than {_LONGEST:,} bytes", where=place)
+    try:
+        head = json.loads(content.decode())
+    except (ValueError, RecursionError):
+        raise DamagedState("is no JSON that can be read", where=place) from None
+    if not isinstance(head, dict):
+        raise DamagedState("is no JSON object", where=place)
+    # What our first states had; two keys do not both vanish by a flipped bit.
+    if "format" not in head and "sha256" not in head and type(head.get("step")) is int:
+        raise ModelError("is a checkpoint of an earlier version of bertwright", where=path, cure=_ANEW)
+    head.pop("sha256", None)
+    if not _is_sealed(head, content):
+        raise DamagedState("does not match its own checksum", where=place)
+    if head.get("format") != FORMAT:
+        raise ModelError("is a checkpoint of another version of bertwright", where=path, cure=f"use that, or {_ANEW}")
+    for key, fits in _KEYS.items():
+        if not fits(head.get(key)):
+            raise DamagedState(f"holds no valid `{key}`", where=place)
+    if _NAME.fullmatch(path.name) and head["step"] != _step(path):
+        raise DamagedState(f"is of step {head['step']:,}, so it does not belong here", where=place)
+    return head
+
+
+def _is_sealed(head: dict[str, Any], content: bytes) -> bool:
+    """Whether these very bytes would be written for `head`: a changed blank counts too."""
+    try:
+        return _sealed(head) == content
+    except (ValueError, RecursionError):  # a lone surrogate; lists in lists in lists
+        return False
+
+
+def _are_files(value: Any) -> bool:
+    """Names are ours alone, so that none leads out of the directory."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == {_MODEL, _OPTIMIZER}
+        and all(
+            isinstance(entry, dict)
+            and entry.keys() == {"bytes", "sha256"}
+            and type(entry["bytes"]) is int
+            and isinstance(entry["sha256"], str)
+            for entry in value.values()
+        )
+    )
+
+
+_KEYS: dict[str, Callable[[Any], bool]] = {
+    "step": lambda value: type(value) is int and value >= 0,
+    "best": lambda value: isinstance(value, bool),
+    "files": _are_files,
+    "values": lambda value: isinstance(value, dict),
+}
+
+
+def _verify(path: Path, expected: Written) -> None:
+    with _reading(path):
+        size = path.stat().st_size
+        if size != expected.bytes:
+            raise DamagedState(f"has {size:,} bytes and should have {expected.bytes:,}", where=path)
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected.sha256:
+        raise DamagedState("does not match its checksum", where=path)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tell a file that is not as it was written from a machine that does not let it be read now."""
+    try:
+        # A pipe would be waited for, a device read for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DamagedState("is no file", where=path)
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise DamagedState("is missing", where=path) from None
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise DamagedState("the disk cannot read it", where=path) from None
+        raise StorageError(f"{path}: {error.strerror or error}") from None

@@ -26,7 +26,7 @@ from bertwright.cli import (
     vocab_extend,
 )
 from bertwright.cli.talk import out
-from bertwright.errors import BertwrightError
+from bertwright.errors import BertwrightError, ToldElsewhere
 from bertwright.version import VERSION
 
 app = typer.Typer(
@@ -86,6 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Ctrl-C.
         code = stop.code if isinstance(stop.code, int) else 1
         return _tell("interrupted", code) if code == 128 + signal.SIGINT else code
+    except ToldElsewhere as error:
+        return error.exit_code
     except BertwrightError as error:
         return _tell(str(error), error.exit_code)
     except OSError as error:

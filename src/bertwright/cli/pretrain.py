@@ -21,14 +21,23 @@ def run(
 ) -> None:
     """Pretrain an encoder on masked words and next sentence.
 
-    Ctrl-C saves; --resume goes on and ends in the same weights.
+    Ctrl-C saves; --resume goes on and ends in the same weights. Several processes train together under torchrun.
 
     Example: bertwright pretrain bert-small --data shards --out model --set training.steps=20000
+
+    Example: torchrun --nproc-per-node 8 -m bertwright pretrain bert-base --data shards --out model
     """
-    from bertwright.recipes.pretrain import load_recipe, pretrain
+    from bertwright.recipes.pretrain import pretrain
+    from bertwright.recipes.recipe import load_recipe
     from bertwright.training.memory import keep_big_blocks
+    from bertwright.training.world import open_world
 
     keep_big_blocks()
     talk = Talk()
-    done = pretrain(load_recipe(recipe, set_), data, out, init=init, resume=resume, overwrite=overwrite, progress=talk)
-    talk.say(f"{done.out} is a model directory, after {duration(done.seconds)}; try: bertwright fill {done.out} TEXT")
+    chosen = load_recipe(recipe, set_)
+    with open_world() as world:
+        done = pretrain(chosen, data, out, init=init, resume=resume, overwrite=overwrite, world=world, progress=talk)
+    if world.is_first:
+        talk.say(
+            f"{done.out} is a model directory, after {duration(done.seconds)}; try: bertwright fill {done.out} TEXT"
+        )

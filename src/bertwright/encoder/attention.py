@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bertwright.encoder.dropout import Dropout
+from bertwright.encoder.varlen import Sequences, attend_apart
 
 
 class SelfAttention(nn.Module):
@@ -22,14 +23,25 @@ class SelfAttention(nn.Module):
         self.dropout = Dropout(dropout)
         self.output = nn.Linear(hidden_size, hidden_size)
 
-    def forward(self, hidden: Tensor, bias: Tensor | None, asking: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        bias: Tensor | None,
+        asking: Tensor | None = None,
+        apart: Sequences | None = None,
+    ) -> Tensor:
         """Let tokens look at each other.
 
         hidden: (batch, length, hidden). bias: (batch, 1, 1, length), 0 on tokens and -inf on padding, or
         (batch, 1, length, length), -inf where a token does not see another; None where all see all. asking:
-        (batch, queries) positions that look; None means that all do. Returns (batch, queries or length, hidden).
+        (batch, queries) positions that look; None means that all do. apart: where sequences begin, for the kernel that
+        takes them one after the other, without a bias. Returns (batch, queries or length, hidden).
         """
         batch, length, size = hidden.shape
+        if apart is not None and asking is None:
+            query, key, value = self.query_key_value(hidden).view(batch * length, 3, self.heads, -1).unbind(1)
+            alone: Tensor = self.output(attend_apart(query, key, value, apart).reshape(batch, length, size))
+            return alone
         if asking is None:
             query, key, value = self.query_key_value(hidden).view(batch, length, 3, size).unbind(2)
         else:
@@ -38,7 +50,7 @@ class SelfAttention(nn.Module):
             key, value = functional.linear(hidden, weight[size:], offset[size:]).view(batch, length, 2, size).unbind(2)
             if bias is not None and bias.shape[2] > 1:
                 bias = select_positions(bias[:, 0], asking)[:, None]
-        found = self._attend(self._split(query), self._split(key), self._split(value), bias)
+        found = self._attend(self._split(query), self._split(key), self._split(value), bias, asking)
         projected: Tensor = self.output(found.transpose(1, 2).reshape(batch, -1, size))
         return projected
 
@@ -46,7 +58,7 @@ class SelfAttention(nn.Module):
         """(batch, length, hidden) -> (batch, heads, length, head size)."""
         return part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, asking: Tensor | None) -> Tensor:
         if query.device.type != "cpu":
             probability = self.dropout.probability if self.training else 0.0
             mask = None if bias is None else bias.to(query.dtype)
@@ -56,7 +68,8 @@ class SelfAttention(nn.Module):
         scores = query @ key.transpose(-1, -2) * (1 / math.sqrt(query.shape[-1]))
         if bias is not None:
             scores = scores + bias.to(scores.dtype)
-        return self.dropout(torch.softmax(scores, dim=-1).to(value.dtype)) @ value
+        shares = torch.softmax(scores, dim=-1).to(value.dtype)
+        return self.dropout(shares, asking, key.shape[2]) @ value
 
 
 def select_positions(hidden: Tensor, positions: Tensor) -> Tensor:

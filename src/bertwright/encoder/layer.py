@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from bertwright.encoder.attention import SelfAttention, select_positions
 from bertwright.encoder.dropout import Dropout
+from bertwright.encoder.varlen import Sequences
 
 
 class EncoderLayer(nn.Module):
@@ -32,13 +33,20 @@ class EncoderLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.dropout = Dropout(hidden_dropout)
 
-    def forward(self, hidden: Tensor, bias: Tensor | None, asking: Tensor | None = None) -> Tensor:
-        """hidden: (batch, length, hidden); bias, asking as in SelfAttention -> (batch, queries or length, hidden)."""
-        attended = self.attention(hidden, bias, asking)
+    def forward(
+        self,
+        hidden: Tensor,
+        bias: Tensor | None,
+        asking: Tensor | None = None,
+        apart: Sequences | None = None,
+    ) -> Tensor:
+        """hidden: (batch, length, hidden); the rest as in SelfAttention -> (batch, queries or length, hidden)."""
+        length = hidden.shape[1]
+        attended = self.attention(hidden, bias, asking, apart)
         if asking is not None:
             hidden = select_positions(hidden, asking)
-        hidden = self.attention_norm(hidden + self.dropout(attended))
+        hidden = self.attention_norm(hidden + self.dropout(attended, asking, length))
         # The paper's GELU is the exact one, with the error function; the tanh form came to the code in 2019.
         expanded = functional.gelu(self.expand(hidden))
-        normed: Tensor = self.feed_forward_norm(hidden + self.dropout(self.contract(expanded)))
+        normed: Tensor = self.feed_forward_norm(hidden + self.dropout(self.contract(expanded), asking, length))
         return normed

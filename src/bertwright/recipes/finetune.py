@@ -30,10 +30,11 @@ from bertwright.tasks.classify import (
     training_batches,
 )
 from bertwright.tasks.rows import FIELDS, columns_of, read_rows
-from bertwright.training.loop import Trainee
+from bertwright.training.loop import Trainee, undivided
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype, computing_in
 from bertwright.training.settings import PrecisionName, TrainingSettings
+from bertwright.training.world import alone
 from bertwright.version import VERSION
 
 _BEST = "best.safetensors"
@@ -109,7 +110,7 @@ def finetune(
     `from_scratch` keeps the shape and the vocabulary but draws all weights anew, to see what pretraining was worth.
     Raises Stopped after saving, or UserFault.
     """
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    world = alone(device)
     if task not in FIELDS:
         raise SettingsError(f"`--task` must be {' or '.join(FIELDS)}, but is {task!r}")
     if source.resolve() == out.resolve():
@@ -143,14 +144,14 @@ def finetune(
         "tokenizer": loaded.tokenizer.settings(),
         "train": sha256(train_file),
         "dev": sha256(dev_file),
-        "precision": str(choose_dtype(settings.precision, device)).removeprefix("torch."),
+        "precision": str(choose_dtype(settings.precision, world.device)).removeprefix("torch."),
     }
-    with open_run(out, identity, resume=resume, overwrite=overwrite, progress=progress) as run:
+    with open_run(out, identity, world=world, resume=resume, overwrite=overwrite, progress=progress) as run:
         session = _Session(
             run,
             task=task,
             loaded=loaded,
-            model=model.to(device),
+            model=model.to(world.device),
             settings=settings,
             labels=labels,
             train_features=features["train"],
@@ -215,12 +216,14 @@ class _Session:
             "fine-tuning",
             trainee,
             self.training,
-            batches=training_batches(
-                self.train_features,
-                batch_size=self.training.batch_size,
-                seed=self.training.seed,
-                start_step=trainee.step,
-                pad_id=self.pad_id,
+            portions=undivided(
+                training_batches(
+                    self.train_features,
+                    batch_size=self.training.batch_size,
+                    seed=self.training.seed,
+                    start_step=trainee.step,
+                    pad_id=self.pad_id,
+                )
             ),
             objective=objective,
             dtype=self.dtype,

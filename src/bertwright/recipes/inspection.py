@@ -10,7 +10,7 @@ from bertwright.checkpoints.model_directory import CONFIG, read_model
 from bertwright.encoder.config import PRESETS, EncoderConfig
 from bertwright.errors import ModelError
 from bertwright.heads.model import PRETRAINING, Component, Parts, parameter_table
-from bertwright.recipes.pretrain import load_recipe, recipe_names
+from bertwright.recipes.recipe import load_recipe, recipe_names
 
 
 @dataclass(frozen=True, slots=True)

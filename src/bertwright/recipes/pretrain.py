@@ -2,94 +2,42 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 
 from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
-from bertwright.checkpoints.model_directory import read_model, with_parts, write_model
-from bertwright.checkpoints.weights import weights_hash
-from bertwright.encoder.config import PRESETS, EncoderConfig, check_heads
-from bertwright.errors import ModelError, SettingsError, ShardError, Stopped
+from bertwright.checkpoints.model_directory import write_model
+from bertwright.errors import ModelError, SettingsError, ShardError, Stopped, ToldElsewhere
 from bertwright.examples.plan import Cursor, ExamplePlan
-from bertwright.examples.settings import ExampleSettings
-from bertwright.heads.model import PRETRAINING, WORDS_ALONE, Bert
-from bertwright.progress import Progress
+from bertwright.heads.model import Bert
+from bertwright.progress import Progress, Silent
+from bertwright.recipes.course import Course, Stretch
 from bertwright.recipes.curves import draw_curves
+from bertwright.recipes.first_model import first_model
+from bertwright.recipes.recipe import PretrainRecipe
 from bertwright.recipes.run import Run, open_run
-from bertwright.settings import Settings
 from bertwright.shards.read import Shard, ShardDirectory, open_shards
+from bertwright.tasks.operations import operations_per_token
 from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
 from bertwright.training.compilation import compile_encoder, refuse_without_compiler
+from bertwright.training.fitting import largest_fitting
 from bertwright.training.loop import Trainee
 from bertwright.training.optimizers import build_optimizers
+from bertwright.training.peak import matmul_rate
 from bertwright.training.precision import choose_dtype, computing_in
-from bertwright.training.settings import TrainingSettings
+from bertwright.training.sharded import gathered, share_out
+from bertwright.training.watch import Watch
+from bertwright.training.world import World, alone, check_batch
 from bertwright.version import VERSION
 
 _EVALUATION_BATCH = 64
-
-
-class ModelSettings(Settings):
-    """The encoder's shape: a preset, and what differs from it. The vocabulary's size comes from the shards."""
-
-    preset: Literal["bert-tiny", "bert-mini", "bert-small", "bert-medium", "bert-base", "bert-large"]
-    hidden_size: int | None = Field(default=None, ge=1)
-    num_hidden_layers: int | None = Field(default=None, ge=1)
-    num_attention_heads: int | None = Field(default=None, ge=1)
-    intermediate_size: int | None = Field(default=None, ge=1)
-    max_position_embeddings: int | None = Field(default=None, ge=8)
-    hidden_dropout_prob: float | None = Field(default=None, ge=0, lt=1)
-    attention_probs_dropout_prob: float | None = Field(default=None, ge=0, lt=1)
-    initializer_range: float | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        shape = self._shape()
-        check_heads(hidden_size=shape["hidden_size"], num_attention_heads=shape["num_attention_heads"])
-        return self
-
-    def config(self, vocab_size: int, pad_token_id: int) -> EncoderConfig:
-        """The encoder's numbers."""
-        return EncoderConfig.from_values(self._shape() | {"vocab_size": vocab_size, "pad_token_id": pad_token_id})
-
-    def _shape(self) -> dict[str, Any]:
-        changed = {name: value for name, value in self.model_dump(exclude={"preset"}).items() if value is not None}
-        return PRESETS[self.preset].model_dump() | changed
-
-
-class PretrainRecipe(Settings):
-    """Everything that pretraining follows from, but the data."""
-
-    model: ModelSettings
-    examples: ExampleSettings = ExampleSettings()
-    training: TrainingSettings
-    # Held-out examples that each evaluation measures on, always the same ones.
-    evaluation_examples: int = Field(default=512, ge=1)
-
-
-def recipe_names() -> list[str]:
-    """The recipes that come with bertwright."""
-    folder = importlib.resources.files("bertwright.recipes")
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
-
-
-def load_recipe(recipe: str, overrides: list[str] | None = None) -> PretrainRecipe:
-    """A recipe by name or by path, with `key=value` overrides. Raises SettingsError."""
-    if recipe in recipe_names():
-        text = (importlib.resources.files("bertwright.recipes") / f"{recipe}.toml").read_text(encoding="utf-8")
-        return PretrainRecipe.from_toml(text, where=recipe, overrides=overrides)
-    path = Path(recipe)
-    if not path.is_file():
-        known = ", ".join(recipe_names())
-        raise SettingsError("no such recipe or file", where=recipe, cure=f"recipes are: {known}")
-    return PretrainRecipe.from_file(path, overrides)
+# Bytes of an AdamW's moments for each byte of the weights: they come to be with the first step, after the trial.
+_MOMENTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +50,7 @@ class Pretrained:
     seconds: float
 
 
-def pretrain(  # three files and how to treat them
+def pretrain(
     recipe: PretrainRecipe,
     data: Path,
     out: Path,
@@ -110,15 +58,20 @@ def pretrain(  # three files and how to treat them
     init: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    device: torch.device | None = None,
+    world: World | None = None,
     progress: Progress,
 ) -> Pretrained:
-    """Pretrain on a shard directory; `out` becomes a model directory. Raises Stopped after saving, or UserFault."""
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Pretrain on a shard directory; `out` becomes a model directory.
+
+    `world` is this process's place among those that train together, each of which calls this. Raises Stopped after
+    saving, or UserFault.
+    """
+    world = world or alone()
+    progress = progress if world.is_first else Silent()
     if init is not None and init.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
     shards = open_shards(data)
-    dtype = choose_dtype(recipe.training.precision, device)
+    dtype = choose_dtype(recipe.training.precision, world.device)
     # Opened and measured before anything is written: what is wrong with the data leaves no run behind.
     with progress.task("checking shards", len(shards.manifest.of("train")), "shards") as task:
         train_shards = shards.shards("train", task.update)
@@ -126,19 +79,29 @@ def pretrain(  # three files and how to treat them
     if pairs and not any(len(shard.tokens) > len(shard.documents) - 1 for shard in train_shards):
         what = "none of the documents holds two tokens to make a pair of segments of"
         raise ShardError(what, where=data, cure="prepare a corpus of sentences")
-    if recipe.training.compile:
-        refuse_without_compiler(device)
-    model, start = _first_model(recipe, shards, init, progress)
+    if recipe.machine.compile:
+        refuse_without_compiler(world.device)
+        if recipe.machine.recompute:
+            raise SettingsError("`machine.compile` and `machine.recompute` exclude each other", cure="choose one")
+    model, start = first_model(recipe, shards, init, progress)
     identity = {
-        "recipe": recipe.model_dump(),
+        "recipe": recipe.identity,
         "data": shards.manifest.identity,
         "corpus_sha256": shards.manifest.corpus_sha256,
         "vocabulary_sha256": shards.manifest.vocabulary_sha256,
         "init": start,
         "precision": str(dtype).removeprefix("torch."),
     }
-    with open_run(out, identity, resume=resume, overwrite=overwrite, progress=progress) as run:
-        session = _Session(run, recipe, shards, train_shards, model.to(device), dtype, start, progress)
+    with open_run(
+        out,
+        identity,
+        machine=recipe.machine,
+        world=world,
+        resume=resume,
+        overwrite=overwrite,
+        progress=progress,
+    ) as run:
+        session = _Session(run, recipe, shards, train_shards, model.to(world.device), dtype, start, progress)
         return session.go()
 
 
@@ -157,52 +120,57 @@ class _Session:
         progress: Progress,
     ) -> None:
         self.run, self.recipe, self.shards, self.start, self.progress = run, recipe, shards, start, progress
-        self.trainee = Trainee(model, build_optimizers(model, recipe.training))
-        self.dtype, self.device = dtype, next(model.parameters()).device
-        if recipe.training.compile:
+        self.world, self.dtype, self.train_shards = run.world, dtype, train_shards
+        model.encoder.recompute = recipe.machine.recompute
+        if recipe.machine.compile:
             compile_encoder(model)
+        share_out(model, self.world, recipe.machine.sharding)
+        self.trainee = Trainee(model, build_optimizers(model, recipe.training))
         vocabulary = shards.tokenizer.vocabulary
-        self.plan = ExamplePlan(train_shards, recipe.examples, recipe.training.seed)
-        self.batches = PretrainingBatches(self.plan, vocabulary, fixed_shape=recipe.training.compile)
-        self.first, self.first_step = Cursor(), 0
         self.held_out = list(self._held_out_batches())
         counts = sum(np.bincount(shard.tokens, minlength=len(vocabulary)) for shard in train_shards)
         never = (vocabulary.pad_id, vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id)
         self.baseline = unigram_baseline(np.asarray(counts), self.held_out, never) if self.held_out else {}
         self.scores: dict[str, float] = {}
+        # The lowest held-out loss so far, and the step that the scores are of.
+        self.best, self.scored = float("inf"), -1
 
     def go(self) -> Pretrained:
         recipe, trainee = self.recipe, self.trainee
         saved = self.run.restore(trainee, recipe.training.steps)
         if saved:
-            self.first, self.first_step = Cursor(**saved["cursor"]), trainee.step
             self.scores = saved["scores"]
+            self.best = float("inf") if saved["best"] is None else saved["best"]
+        place = saved["place"] if saved else None
+        vocabulary = self.shards.tokenizer.vocabulary
+        self.course = Course(recipe, self.train_shards, vocabulary, self.world, place)
+        check_batch(int(self.course.sizes.min()), self.world)
         self._introduce()
+        self._fit_memory()
         try:
             self.run.train(
                 "pretraining",
                 trainee,
                 recipe.training,
-                batches=self._training_batches(),
+                portions=self.course.portions(trainee.step),
                 objective=objective,
                 dtype=self.dtype,
                 headline=_headline,
                 evaluate=self._evaluate,
                 save=self._save,
+                watch=Watch(
+                    vocabulary=len(vocabulary),
+                    unigram_loss=self.baseline.get("mlm_loss"),
+                    warmup_steps=round(recipe.training.steps * recipe.training.warmup_fraction),
+                ),
+                share_of_peak=self._share_of_peak(),
             )
-        except Stopped:
+        except (Stopped, ToldElsewhere):
             self._draw()
             raise
         self._draw()
         self._write_model()
         return Pretrained(self.run.out, self.scores, self.baseline, self.run.seconds)
-
-    def _training_batches(self) -> Iterator[PretrainingBatch]:
-        size = self.recipe.training.batch_size
-        cursor = self.first
-        while True:
-            yield self.batches.build(cursor, size)
-            cursor = self.plan.advance(cursor, size)
 
     def _held_out_batches(self) -> Iterator[PretrainingBatch]:
         shards = self.shards.shards("held_out")
@@ -210,7 +178,7 @@ class _Session:
             return
         # A seed of its own: what is measured stays the same whatever the training seed.
         plan = ExamplePlan(shards, self.recipe.examples, seed=0)
-        fixed = self.recipe.training.compile
+        fixed = self.recipe.machine.compile
         builder = PretrainingBatches(plan, self.shards.tokenizer.vocabulary, fixed_shape=fixed)
         count = min(plan.size(0), self.recipe.evaluation_examples)
         for start in range(0, count, _EVALUATION_BATCH):
@@ -218,16 +186,27 @@ class _Session:
 
     def _introduce(self) -> None:
         parameters = sum(parameter.numel() for parameter in self.trainee.model.parameters())
-        with self.progress.task("counting examples", self.plan.windows, "windows of shards") as task:
-            report = self.plan.report(self.first.epoch, task.update)
-        steps, size = self.recipe.training.steps, self.recipe.training.batch_size
-        examples = self.recipe.examples
+        machine, world = self.recipe.machine, self.world
+        among = "" if world.size == 1 else f", {world.size} processes ({machine.sharding})"
+        self.progress.say(f"{parameters:,} parameters, {str(self.dtype).removeprefix('torch.')}{among}")
+        for stretch in self.course.stretches:
+            if stretch.last > self.trainee.step:
+                self._introduce_stretch(stretch)
+
+    def _introduce_stretch(self, stretch: Stretch) -> None:
+        plan, examples = stretch.plan, stretch.examples
+        with self.progress.task("counting examples", plan.windows, "windows of shards") as task:
+            # The epoch that the run goes on in; a phase that is still to come begins with its first.
+            begun = stretch.first <= self.trainee.step
+            epoch = self.course.place(self.trainee.step)["epoch"] if begun else 0
+            report = plan.report(epoch, task.update)
+        sizes = self.course.sizes[stretch.first : stretch.last]
         packed = f" with {report.sequences:,} sequences" if examples.packed else ""
         following = f", {report.is_next:,} of them IsNext" if examples.segments != "none" else ""
+        each = f"{sizes.min():,}" if sizes.min() == sizes.max() else f"{sizes.min():,} to {sizes.max():,}"
         self.progress.say(
-            f"{parameters:,} parameters, {str(self.dtype).removeprefix('torch.')}; "
-            f"{report.examples:,} examples an epoch{packed}{following}; "
-            f"{steps:,} steps of {size} are {steps * size / report.examples:.1f} epochs"
+            f"{report.examples:,} examples an epoch of {examples.max_length} tokens{packed}{following}; "
+            f"{len(sizes):,} steps of {each} are {sizes.sum() / report.examples:.1f} epochs"
         )
         lost = report.truncated_tokens + report.single_tokens
         padding = 1 - report.example_tokens / (report.examples * examples.max_length)
@@ -236,16 +215,57 @@ class _Session:
             f"{padding:.1%} of the {examples.max_length} tokens of an example is padding"
         )
 
+    def _fit_memory(self) -> None:
+        """On a GPU, find by trial how many examples go through at once, where nobody has said."""
+        world, machine, model = self.world, self.recipe.machine, self.trainee.model
+        # Shared out, a trial that fails on one process alone would leave the others waiting.
+        if world.device.type != "cuda" or machine.micro_batch_size is not None or machine.sharding != "ddp":
+            return
+        weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+        begins = (self.trainee.step, *(stretch.first for stretch in self.course.stretches))
+        longest = max(begins, key=lambda step: self.course.stretch(step).examples.max_length)
+
+        def attempt(count: int) -> None:
+            reserved = torch.empty(_MOMENTS * weights, dtype=torch.uint8, device=world.device)
+            batch = self.course.rows(longest, count)
+            with computing_in(self.dtype, world.device):
+                loss, _ = objective(model, batch.to(world.device), batch.counts)
+            loss.backward()
+            model.zero_grad(set_to_none=True)
+            del reserved
+
+        most = -(-int(self.course.sizes.max()) // world.size)
+        found = world.smallest(largest_fitting(most, attempt))
+        self.course.micro_batch_size = found
+        if found < most:
+            self.progress.say(
+                f"{found:,} examples at once fit the GPU's memory: a step goes in {-(-most // found)} parts"
+            )
+
+    def _share_of_peak(self) -> Callable[[int, float], float]:
+        """Maps a step and its tokens a second to the share of the machine's measured rate of matrix products."""
+        config, world = self.trainee.model.config, self.world
+        peak = world.sum([matmul_rate(self.dtype, world.device)])[0]
+        self.progress.say(
+            f"matrix products in {str(self.dtype).removeprefix('torch.')}: {peak / 1e12:.3g} TFLOP/s measured here"
+        )
+
+        def share(step: int, tokens_per_second: float) -> float:
+            return tokens_per_second * operations_per_token(config, self.course.stretch(step - 1).examples) / peak
+
+        return share
+
     def _evaluate(self, step: int, tell: Callable[[str], None]) -> None:
         if not self.held_out:
             return
         total = sum(len(batch.input_ids) for batch in self.held_out)
-        with computing_in(self.dtype, self.device):
+        with computing_in(self.dtype, self.world.device):
             self.scores = held_out_scores(
                 self.trainee.model,
                 self.held_out,
                 lambda done: tell(f"measuring: {done:,} of {total:,} held-out examples"),
             )
+        self.scored = step
         self.run.record({"step": step} | {f"held_out_{name}": value for name, value in self.scores.items()})
         following = f"; NSP accuracy {self.scores['nsp_accuracy']:.1%}" if "nsp_accuracy" in self.scores else ""
         self.progress.say(
@@ -254,11 +274,15 @@ class _Session:
         )
 
     def _save(self, step: int) -> None:
-        size = self.recipe.training.batch_size
-        cursor = self.plan.advance(self.first, (step - self.first_step) * size)
-        self.run.save(self.trainee, cursor=asdict(cursor), scores=self.scores)
+        better = self.scored == step and self.scores["mlm_loss"] < self.best
+        if better:
+            self.best = self.scores["mlm_loss"]
+        best = self.best if self.best < float("inf") else None
+        self.run.save(self.trainee, better=better, place=self.course.place(step), scores=self.scores, best=best)
 
     def _draw(self) -> None:
+        if not self.world.is_first:
+            return
         path = self.run.folder / "curves.png"
         if draw_curves(self.run.metrics(), path, self.baseline):
             self.progress.say(f"curves: {path}")
@@ -266,75 +290,25 @@ class _Session:
             self.progress.say("curves were not drawn: install matplotlib with pip install 'bertwright[report]'")
 
     def _write_model(self) -> None:
+        model = gathered(self.trainee.model)
+        if not self.world.is_first:
+            return
         manifest, recipe = self.shards.manifest, self.recipe
         record: dict[str, Any] = {
             "bertwright": VERSION,
             "lineage": [
                 {"step": "vocabulary", "sha256": manifest.vocabulary_sha256, "size": manifest.vocabulary_size},
                 {"step": "prepare", "corpus_sha256": manifest.corpus_sha256, "tokens": manifest.counts["tokens"]},
-                {"step": "pretrain", "from": self.start, "recipe": recipe.model_dump()},
+                {"step": "pretrain", "from": self.start, "recipe": recipe.identity},
             ],
             "task": "pretrain",
-            "max_length": recipe.examples.max_length,
+            "max_length": recipe.longest,
             "metrics": self.scores,
             "baseline": self.baseline,
         }
-        write_model(self.run.out, self.trainee.model, self.shards.tokenizer, record=record)
+        write_model(self.run.out, model, self.shards.tokenizer, record=record)
 
 
 def _headline(figures: dict[str, float]) -> str:
     following = f"  NSP {figures['nsp_accuracy']:.1%}" if "nsp_accuracy" in figures else ""
     return f"loss {figures['loss']:.3f}  MLM {figures['mlm_accuracy']:.1%}{following}"
-
-
-def _first_model(
-    recipe: PretrainRecipe, shards: ShardDirectory, init: Path | None, progress: Progress
-) -> tuple[Bert, str]:
-    """The model of step 0 and what it is: random weights, or those of `init`."""
-    if not shards.manifest.of("train"):
-        raise ShardError("holds no shards to train on", where=shards.path)
-    vocabulary = shards.tokenizer.vocabulary
-    config = recipe.model.config(len(vocabulary), vocabulary.pad_id)
-    longest = recipe.examples.max_length
-    parts = WORDS_ALONE if recipe.examples.segments == "none" else PRETRAINING
-    if init is None:
-        _refuse_long(longest, config)
-        model = Bert(config, parts)
-        model.initialise(recipe.training.seed)
-        return model, "random weights"
-    loaded = read_model(init)
-    if loaded.tokenizer.vocabulary.sha256 != vocabulary.sha256:
-        raise ModelError(
-            "the vocabulary does not match the shards: they were made with another one",
-            where=init,
-            cure=f"prepare the corpus with --vocab {init}",
-        )
-    if loaded.tokenizer.settings() != shards.tokenizer.settings():
-        raise ModelError(
-            "lower case, accents or CJK are treated otherwise in the shards",
-            where=init,
-            cure=f"prepare the corpus with --vocab {init}",
-        )
-    if loaded.model.config.type_vocab_size < 2 and parts.next_sentence:
-        raise ModelError("has one segment type, and next-sentence pairs need two", where=init)
-    dropout = {name: getattr(config, name) for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")}
-    kept = loaded.model.config.model_copy(update=dropout)
-    _refuse_long(longest, kept)
-    if any(getattr(kept, name) != getattr(config, name) for name in ("hidden_size", "num_hidden_layers")):
-        progress.say(f"{init}: its shape holds, not the recipe's ({kept.num_hidden_layers} layers, {kept.hidden_size})")
-    model, drawn = with_parts(loaded.model, parts, seed=recipe.training.seed, config=kept)
-    if drawn:
-        progress.say(f"{init}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
-    dropped = dict(loaded.model.named_parameters()).keys() - dict(model.named_parameters()).keys()
-    unused = [*loaded.unused, *sorted({name.split(".")[0] for name in dropped})]
-    if unused:
-        progress.say(f"{init}: not used, {', '.join(unused)}")
-    return model, f"{init.name}, weights sha256 {weights_hash(loaded.model)}"
-
-
-def _refuse_long(max_length: int, config: EncoderConfig) -> None:
-    if max_length > config.max_position_embeddings:
-        raise SettingsError(
-            f"`examples.max_length` is {max_length}, but the model has {config.max_position_embeddings} positions",
-            cure=f"set it to {config.max_position_embeddings} or less",
-        )

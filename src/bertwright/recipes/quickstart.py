@@ -33,7 +33,8 @@ from bertwright.randomness import Stream
 from bertwright.recipes.documentation import gather_documentation, labelled_passages
 from bertwright.recipes.finetune import FinetuneSettings, finetune
 from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
-from bertwright.recipes.pretrain import Pretrained, PretrainRecipe, load_recipe, pretrain
+from bertwright.recipes.pretrain import Pretrained, pretrain
+from bertwright.recipes.recipe import PretrainRecipe, load_recipe
 from bertwright.recipes.vocabulary import make_vocabulary
 from bertwright.shards.format import SHARD_FILES
 from bertwright.shards.read import open_shards
@@ -44,10 +45,12 @@ from bertwright.text.duplicates import text_digest
 from bertwright.text.sentences import split_sentences
 from bertwright.tokens.layout import TOKENIZER_FILES
 from bertwright.tokens.tokenizer import Tokenizer
-from bertwright.training.loop import Hooks, Report, Trainee, train
+from bertwright.training.loop import Hooks, Trainee, train, undivided
+from bertwright.training.meter import Report
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype
 from bertwright.training.signals import StopWish
+from bertwright.training.world import alone
 
 VOCABULARY_SIZE = 8000
 HELD_OUT = 0.08
@@ -271,11 +274,12 @@ def _seconds_per_step(recipe: PretrainRecipe, data: Path) -> float:
     train(
         Trainee(model, build_optimizers(model, settings)),
         settings,
-        batches=batches,
+        portions=undivided(batches),
         objective=objective,
         dtype=choose_dtype(settings.precision, device),
         hooks=Hooks(report=tick, evaluate=nothing, save=nothing),
         wish=StopWish(),
+        world=alone(device),
     )
     # The first steps fill caches; the median of the others is not led astray by a neighbour's burst.
     taken = [later - earlier for earlier, later in itertools.pairwise(moments[2:])]

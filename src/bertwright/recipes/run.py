@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,51 +24,82 @@ from torch import Tensor
 
 from bertwright.batches.loading import ahead
 from bertwright.checkpoints.model_directory import CONFIG, MODEL_FILES
-from bertwright.checkpoints.training_state import latest_state, read_state, write_state
-from bertwright.errors import ModelError, Stopped
-from bertwright.files import PARTIAL, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
+from bertwright.checkpoints.snapshot import restore, snapshot
+from bertwright.checkpoints.training_state import newest_state, read_state, state_path
+from bertwright.checkpoints.writer import StateWriter
+from bertwright.errors import ModelError, Stopped, ToldElsewhere
+from bertwright.files import hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress
-from bertwright.training.loop import BatchT, Hooks, Report, Trainee, train
-from bertwright.training.settings import TrainingSettings
+from bertwright.training.loop import BatchT, Hooks, Portion, Trainee, train
+from bertwright.training.meter import Report
+from bertwright.training.settings import MachineSettings, TrainingSettings
 from bertwright.training.signals import stop_wishes
+from bertwright.training.watch import Watch
+from bertwright.training.world import World
 
 # Differences from the settings that a run began with, to be told at once.
 _TOLD = 8
 
 
 class Run:
-    """One training run on disk; made by `open_run`."""
+    """One training run on disk, as one of its processes sees it; made by `open_run`. Only the first process writes."""
 
-    def __init__(self, out: Path, progress: Progress) -> None:
+    def __init__(self, out: Path, machine: MachineSettings, world: World, progress: Progress) -> None:
         self.out = out
+        self.world = world
         self.progress = progress
         self.folder = out / "run"
         self.checkpoints = self.folder / "checkpoints"
         self.metrics_path = self.folder / "metrics.jsonl"
+        self._machine = machine
+        self._writer: StateWriter | None = None
         self._earlier_seconds = 0.0
         self._begun = time.perf_counter()
+        # Of this sitting: what the checkpoints held training up.
+        self._saving_seconds = 0.0
 
     @property
     def seconds(self) -> float:
         """Time spent on the run, in this sitting and in those before it that were saved."""
         return self._earlier_seconds + time.perf_counter() - self._begun
 
-    def save(self, trainee: Trainee, **extra: Any) -> None:
-        """Save the state of the step reached."""
-        write_state(self.checkpoints, trainee, {"seconds": self.seconds, **extra})
+    def save(self, trainee: Trainee, *, better: bool = False, **extra: Any) -> None:
+        """Save the state of the step reached: copied here, written on a thread. `better`: it is the best so far.
+
+        Every process calls it, for each may hold a share of the weights.
+        """
+        begun = time.perf_counter()
+        skipped = {"skipped": trainee.skipped, "skipped_in_a_row": trainee.skipped_in_a_row}
+        state = snapshot(trainee, {"seconds": self.seconds, **skipped, **extra}, keep=self.world.is_first)
+        if self.world.is_first:
+            self._states.write(state, best=better)
+        self._saving_seconds += time.perf_counter() - begun
+
+    @property
+    def _states(self) -> StateWriter:
+        if self._writer is None:
+            machine = self._machine
+            self._writer = StateWriter(
+                self.checkpoints, keep=machine.keep_checkpoints, when_full=machine.when_disk_full, say=self._event
+            )
+        return self._writer
 
     def restore(self, trainee: Trainee, steps: int) -> dict[str, Any]:
         """Put the newest state into `trainee`; returns what was saved with it, empty where there is no state yet."""
-        for partial in sorted(self.checkpoints.glob(f".*{PARTIAL}")):
-            self.progress.say(f"{partial}: a checkpoint left unfinished when the run was killed; removed")
-            shutil.rmtree(partial)
-        state = latest_state(self.checkpoints)
-        values = read_state(state, trainee) if state else {}
-        if values:
-            self._earlier_seconds = float(values.get("seconds", 0))
-            self.progress.say(f"going on from step {trainee.step:,} of {steps:,}")
+        # The first process alone clears up what a kill left; then each reads the state that it named.
+        step = self.world.of_first(self._newest_step)
+        if step is None:
+            self._forget_after(0)
+            return {}
+        state = read_state(state_path(self.checkpoints, step))
+        restore(trainee, state, self.checkpoints)
+        values = state.values
+        trainee.skipped, trainee.skipped_in_a_row = values.get("skipped", 0), values.get("skipped_in_a_row", 0)
+        self._earlier_seconds = float(values.get("seconds", 0))
         self._forget_after(trainee.step)
+        self.progress.say(f"going on from step {trainee.step:,} of {steps:,}")
+        self.record({"step": trainee.step, "event": f"went on, {self.world.size} processes"})
         return values
 
     def train(
@@ -76,45 +108,86 @@ class Run:
         trainee: Trainee,
         settings: TrainingSettings,
         *,
-        batches: Iterable[BatchT],
-        objective: Callable[[Bert, BatchT], tuple[Tensor, dict[str, Tensor]]],
+        portions: Iterable[Portion[BatchT]],
+        objective: Callable[[Bert, BatchT, Mapping[str, float]], tuple[Tensor, dict[str, Tensor]]],
         dtype: torch.dtype,
         headline: Callable[[dict[str, float]], str],
         evaluate: Callable[[int, Callable[[str], None]], None],
         save: Callable[[int], None],
+        watch: Watch | None = None,
+        share_of_peak: Callable[[int, float], float] | None = None,
     ) -> None:
         """Train to the last step, recording and showing each report.
 
         `headline` is what the bar shows of a report's figures; `evaluate` is given the step and a function that shows
-        how far it is. The rest is as in `bertwright.training.loop.train`. Raises Stopped after saving.
+        how far it is; `watch` looks at the masked-word loss; `share_of_peak` maps a step and its tokens a second to the
+        share of the machine's speed. The rest is as in `bertwright.training.loop.train`. Raises Stopped after saving.
         """
         with self.progress.task(title, settings.steps, "steps") as bar, stop_wishes() as wish:
             bar.update(trainee.step)
 
             def report(found: Report) -> None:
                 rates = {"learning_rate": found.learning_rate, "tokens_per_second": found.tokens_per_second}
+                shown = f"{found.tokens_per_second:,.0f} tokens/s"
+                if share_of_peak is not None:
+                    rates["share_of_peak"] = share_of_peak(found.step, found.tokens_per_second)
+                    shown += f"  {rates['share_of_peak']:.0%} of peak"
                 self.record({"step": found.step, **found.figures, **rates, "seconds": self.seconds})
-                bar.update(found.step, f"{headline(found.figures)}  {found.tokens_per_second:,.0f} tokens/s")
+                bar.update(found.step, f"{headline(found.figures) if found.figures else 'no step moved'}  {shown}")
+                if found.skipped:
+                    steps = "one step was" if found.skipped == 1 else f"{found.skipped} steps were"
+                    self._event(f"{steps} skipped: the gradient was not finite", found.step)
+                if watch is not None and "mlm_loss" in found.figures:
+                    said = watch.look(found.step, found.figures["mlm_loss"])
+                    if said is not None:
+                        self._event(said, found.step)
 
             def measure(step: int) -> None:
                 evaluate(step, lambda figures: bar.update(step, figures))
 
-            finished = train(
-                trainee,
-                settings,
-                batches=ahead(batches),
-                objective=objective,
-                dtype=dtype,
-                hooks=Hooks(report=report, evaluate=measure, save=save),
-                wish=wish,
-            )
+            begun = time.perf_counter()
+            try:
+                finished = train(
+                    trainee,
+                    settings,
+                    portions=ahead(portions),
+                    objective=objective,
+                    dtype=dtype,
+                    hooks=Hooks(report=report, evaluate=measure, save=save),
+                    wish=wish,
+                    world=self.world,
+                )
+            finally:
+                # Whatever ends the run, the checkpoint under way is still finished.
+                before = time.perf_counter()
+                self._close_states()
+                self._saving_seconds += time.perf_counter() - before
         if not finished:
-            assert wish.signal_number is not None
             message = f"stopped at step {trainee.step:,} of {settings.steps:,} and saved; go on with --resume"
-            raise Stopped(message, wish.signal_number)
+            number = wish.signal_number or signal.SIGTERM
+            raise Stopped(message, number) if self.world.is_first else ToldElsewhere(128 + number)
+        elapsed = time.perf_counter() - begun
+        self.progress.say(f"checkpoints took {self._saving_seconds / elapsed:.1%} of the time")
+
+    def _newest_step(self) -> int | None:
+        state = newest_state(self.checkpoints, self.progress.say)
+        return None if state is None else state.step
+
+    def _close_states(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _event(self, sentence: str, step: int | None = None) -> None:
+        """Say what happened, and keep it with the figures."""
+        self.progress.say(sentence if step is None else f"step {step:,}: {sentence}")
+        if step is not None:
+            self.record({"step": step, "event": sentence})
 
     def record(self, values: dict[str, Any]) -> None:
         """Add an object to metrics.jsonl."""
+        if not self.world.is_first:
+            return
         with storage_faults(self.metrics_path), self.metrics_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
 
@@ -131,51 +204,74 @@ class Run:
 
     def _forget_after(self, step: int) -> None:
         """Drop what was reported after the state that the run goes on from: those steps are done again."""
+        if not self.world.is_first:
+            return
         kept = [values for values in self.metrics() if values["step"] <= step]
         write_atomic(self.metrics_path, "".join(json.dumps(values) + "\n" for values in kept).encode())
 
 
 @contextmanager
 def open_run(
-    out: Path, identity: dict[str, Any], *, resume: bool, overwrite: bool, progress: Progress
+    out: Path,
+    identity: dict[str, Any],
+    *,
+    machine: MachineSettings | None = None,
+    world: World,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress,
 ) -> Iterator[Run]:
     """Open the run at `out` and keep other processes out of it until the block ends.
 
     `identity` is everything that the weights follow from. A new run writes it down; a resumed one must have the same.
-    Raises ModelError, naming what differs, or UserFault where `out` holds something else.
+    Each process of the run calls this, and the first does it. Raises ModelError, naming what differs, or UserFault
+    where `out` holds something else.
     """
-    run = Run(out, progress)
+    run = Run(out, machine or MachineSettings(), world, progress)
+
+    def claim() -> None:
+        if resume:
+            _refuse_other(run, identity)
+            held.enter_context(hold(run.folder))
+        else:
+            _begin_anew(run, identity, held, overwrite=overwrite)
+
+    with ExitStack() as held:
+        held.enter_context(storage_faults(out))
+        world.of_first(claim)
+        yield run
+
+
+def _refuse_other(run: Run, identity: dict[str, Any]) -> None:
     path = run.folder / "run.json"
-    if resume:
-        if not path.exists():
-            raise ModelError("holds no run to go on with", where=out, cure="start it without --resume")
-        known = read_json(path, ModelError)
-        # Compared as JSON has it: a tuple and a list are one there.
-        wanted = json.loads(json.dumps(identity))
-        differing = sorted(key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key))
-        if differing:
-            details = [difference for key in differing for difference in _differences(key, known, wanted)]
-            more = f" and {len(details) - _TOLD} more" if len(details) > _TOLD else ""
-            cure = "resume it with the recipe and every --set that it began with"
-            raise ModelError(f"the run began otherwise: {'; '.join(details[:_TOLD])}{more}", where=out, cure=cure)
-        with storage_faults(out), hold(run.folder):
-            yield run
-        return
+    if not path.exists():
+        raise ModelError("holds no run to go on with", where=run.out, cure="start it without --resume")
+    known = read_json(path, ModelError)
+    # Compared as JSON has it: a tuple and a list are one there.
+    wanted = json.loads(json.dumps(identity))
+    differing = sorted(key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key))
+    if differing:
+        details = [difference for key in differing for difference in _differences(key, known, wanted)]
+        more = f" and {len(details) - _TOLD} more" if len(details) > _TOLD else ""
+        cure = "resume it with the recipe and every --set that it began with"
+        raise ModelError(f"the run began otherwise: {'; '.join(details[:_TOLD])}{more}", where=run.out, cure=cure)
+
+
+def _begin_anew(run: Run, identity: dict[str, Any], held: ExitStack, *, overwrite: bool) -> None:
+    path = run.folder / "run.json"
     if path.exists() and not overwrite:
-        finished = "a finished run" if (out / CONFIG).exists() else "a run that was stopped"
-        raise ModelError(f"holds {finished}", where=out, cure="go on with --resume, or begin anew with --overwrite")
+        finished = "a finished run" if (run.out / CONFIG).exists() else "a run that was stopped"
+        raise ModelError(f"holds {finished}", where=run.out, cure="go on with --resume, or begin anew with --overwrite")
     # Beside a run anything may lie, and stays: only the run is begun anew. Where there is no run, only a model is.
     replaceable: Sequence[str] = ("*",) if path.exists() else MODEL_FILES
-    refuse_existing(out, overwrite=replaceable if overwrite else ())
-    with storage_faults(out):
-        run.folder.mkdir(parents=True, exist_ok=True)
-        with hold(run.folder):
-            (out / CONFIG).unlink(missing_ok=True)
-            shutil.rmtree(run.checkpoints, ignore_errors=True)
-            run.metrics_path.unlink(missing_ok=True)
-            run.checkpoints.mkdir()
-            write_atomic(path, to_json(identity))
-            yield run
+    refuse_existing(run.out, overwrite=replaceable if overwrite else ())
+    run.folder.mkdir(parents=True, exist_ok=True)
+    held.enter_context(hold(run.folder))
+    (run.out / CONFIG).unlink(missing_ok=True)
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    run.metrics_path.unlink(missing_ok=True)
+    run.checkpoints.mkdir()
+    write_atomic(path, to_json(identity))
 
 
 def _differences(key: str, known: dict[str, Any], wanted: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,12 +75,12 @@ def training_batches(
         position += batch_size
 
 
-def objective(model: Bert, batch: LabelledBatch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a batch, and its accuracy as a figure."""
+def objective(model: Bert, batch: LabelledBatch, totals: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of a batch, and its accuracy as a figure; both are divided by `totals["rows"]`, the step's rows."""
     inputs = batch.inputs
     scores = model.class_scores(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask)
-    right = (scores.detach().argmax(dim=1) == batch.labels).float().mean()
-    return classification_loss(scores, batch.labels), {"accuracy": right}
+    right = (scores.detach().argmax(dim=1) == batch.labels).sum()
+    return classification_loss(scores, batch.labels, totals["rows"]), {"accuracy": right / totals["rows"]}
 
 
 def predict_classes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -15,19 +15,23 @@ from bertwright.heads.model import Bert
 from bertwright.objectives import masked_word_loss, next_sentence_loss, pretraining_loss
 
 
-def objective(model: Bert, batch: PretrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The sum of both losses, and losses and accuracies as figures; without the next-sentence head of words alone."""
+def objective(model: Bert, batch: PretrainingBatch, totals: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The sum of both losses, and losses and accuracies as figures; without the next-sentence head of words alone.
+
+    totals: what sums are divided by, as `PretrainingBatch.counts` names it: the words and pairs of the whole step, of
+    which `batch` is a part.
+    """
     words, following = model.pretraining_scores(
         batch.input_ids, batch.token_type_ids, batch.attention_mask, batch.masked_positions, batch.first_positions
     )
-    word_loss = masked_word_loss(words, batch.masked_labels)
-    figures = {"mlm_loss": word_loss.detach(), "mlm_accuracy": _accuracy(words, batch.masked_labels)}
+    word_loss = masked_word_loss(words, batch.masked_labels, totals["mlm"])
+    figures = {"mlm_loss": word_loss.detach(), "mlm_accuracy": _right(words, batch.masked_labels) / totals["mlm"]}
     if following is None:
         return word_loss, figures
-    sentence_loss = next_sentence_loss(following, batch.next_sentence_labels)
+    sentence_loss = next_sentence_loss(following, batch.next_sentence_labels, totals["nsp"])
     figures |= {
         "nsp_loss": sentence_loss.detach(),
-        "nsp_accuracy": _accuracy(following, batch.next_sentence_labels),
+        "nsp_accuracy": _right(following, batch.next_sentence_labels) / totals["nsp"],
     }
     return pretraining_loss(word_loss, sentence_loss), figures
 
@@ -41,20 +45,20 @@ def held_out_scores(
     """
     device = next(model.parameters()).device
     sums: dict[str, float] = {}
-    words = pairs = examples = 0
+    counts = {"mlm": 0, "nsp": 0}
+    examples = 0
     model.eval()
-    with torch.inference_mode():
+    # Not inference mode: what it makes may not be kept, and a sharded model keeps its gathered weights.
+    with torch.no_grad():
         for batch in batches:
-            _, figures = objective(model, batch.to(device))
-            labels = {"mlm": batch.masked_labels, "nsp": batch.next_sentence_labels}
-            count = {name: int((values != IGNORED).sum()) for name, values in labels.items()}
+            _, figures = objective(model, batch.to(device), {"mlm": 1, "nsp": 1})
             for name, value in figures.items():
-                sums[name] = sums.get(name, 0.0) + float(value) * count[name[:3]]
-            words, pairs = words + count["mlm"], pairs + count["nsp"]
+                sums[name] = sums.get(name, 0.0) + float(value)
+            counts = {name: count + batch.counts[name] for name, count in counts.items()}
             examples += len(batch.input_ids)
             if on_progress is not None:
                 on_progress(examples)
-    return {name: total / (words if name.startswith("mlm") else pairs) for name, total in sums.items()}
+    return {name: total / counts[name[:3]] for name, total in sums.items()}
 
 
 def unigram_baseline(
@@ -75,6 +79,7 @@ def unigram_baseline(
     return {"mlm_accuracy": float((labels == guess).mean()), "mlm_loss": float(surprise[labels].mean())}
 
 
-def _accuracy(scores: Tensor, labels: Tensor) -> Tensor:
+def _right(scores: Tensor, labels: Tensor) -> Tensor:
+    """How many labels have the highest score."""
     # max and not argmax: on a CPU it is several times as fast and tells the same index.
-    return (scores.detach().max(dim=1).indices == labels).sum() / (labels != IGNORED).sum()
+    return (scores.detach().max(dim=1).indices == labels).sum()

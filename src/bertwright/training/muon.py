@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bertwright.training.sharded import like, whole
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -49,7 +51,8 @@ class Muon(torch.optim.Optimizer):
             alike: dict[tuple[int, int], list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    update = self._with_momentum(parameter, group["momentum"])
+                    # What processes share out comes together here: the direction is that of the whole matrix.
+                    update = whole(self._with_momentum(parameter, group["momentum"]))
                     rows, columns = parameter.shape
                     alike[rows // group["blocks"], columns].append((parameter, update))
             for (rows, columns), pairs in alike.items():
@@ -60,7 +63,7 @@ class Muon(torch.optim.Optimizer):
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 for (parameter, _), direction in zip(pairs, directions.split(group["blocks"]), strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(direction.reshape(parameter.shape), alpha=-rate)
+                    parameter.add_(like(parameter, direction.reshape(parameter.shape)), alpha=-rate)
 
     def _with_momentum(self, parameter: nn.Parameter, momentum: float) -> Tensor:
         """The gradient and its running mean, mixed (Nesterov)."""

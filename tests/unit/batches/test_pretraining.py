@@ -31,22 +31,22 @@ def test_the_layout_of_a_batch() -> None:
     batch = three()
     pieces = VOCABULARY.pieces
     assert [" ".join(pieces[number] for number in row) for row in batch.input_ids.tolist()] == [
-        "[CLS] [MASK] g h [SEP] i [SEP] [PAD]",
-        "[CLS] j k [SEP] l [MASK] [SEP] [PAD]",
-        "[CLS] [MASK] b [SEP] f g h [SEP]",
-        "[CLS] c [MASK] [SEP] h [SEP] [PAD] [PAD]",
+        "[CLS] [MASK] g h [SEP] i [SEP]" + 5 * " [PAD]",
+        "[CLS] j k [SEP] l [MASK] [SEP]" + 5 * " [PAD]",
+        "[CLS] [MASK] b [SEP] f g h [SEP]" + 4 * " [PAD]",
+        "[CLS] c [MASK] [SEP] h [SEP]" + 6 * " [PAD]",
     ]
     assert grid(batch.token_type_ids) == [
-        "0 0 0 0 0 1 1 0",
-        "0 0 0 0 1 1 1 0",
-        "0 0 0 0 1 1 1 1",
-        "0 0 0 0 1 1 0 0",
+        "0 0 0 0 0 1 1 0 0 0 0 0",
+        "0 0 0 0 1 1 1 0 0 0 0 0",
+        "0 0 0 0 1 1 1 1 0 0 0 0",
+        "0 0 0 0 1 1 0 0 0 0 0 0",
     ]
     assert grid(batch.attention_mask) == [
-        "1 1 1 1 1 1 1 0",
-        "1 1 1 1 1 1 1 0",
-        "1 1 1 1 1 1 1 1",
-        "1 1 1 1 1 1 0 0",
+        "1 1 1 1 1 1 1 0 0 0 0 0",
+        "1 1 1 1 1 1 1 0 0 0 0 0",
+        "1 1 1 1 1 1 1 1 0 0 0 0",
+        "1 1 1 1 1 1 0 0 0 0 0 0",
     ]
     assert grid(batch.masked_positions) == ["1", "5", "1", "2"]  # 15% of 8, and of 6, is 1
     hidden = [pieces[number] if number != IGNORED else "-" for number in batch.masked_labels.tolist()]
@@ -120,12 +120,11 @@ def test_running_text_without_pairs() -> None:
     assert sorted(text) == ["[CLS] a b c d e [SEP] [CLS] f g h i [SEP]", "[CLS] j k l m [SEP]"]
 
 
-def test_a_fixed_shape_is_the_same_batch_with_more_padding() -> None:
+def test_a_fixed_shape_leaves_room_for_more_predictions() -> None:
     loose, fixed = three(), three(fixed_shape=True)
     assert fixed.input_ids.shape == (4, 12)
-    assert torch.equal(fixed.input_ids[:, :8], loose.input_ids)
-    assert (fixed.input_ids[:, 8:] == VOCABULARY.pad_id).all()
-    assert not fixed.attention_mask[:, 8:].any()
+    assert torch.equal(fixed.input_ids, loose.input_ids)
+    assert torch.equal(fixed.attention_mask, loose.attention_mask)
     assert grid(fixed.masked_positions) == ["1 0", "5 0", "1 0", "2 0"]  # 15% of 12 are 2 words at most
     assert torch.equal(fixed.masked_labels[fixed.masked_labels != IGNORED], loose.masked_labels)
 

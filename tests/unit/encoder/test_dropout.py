@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
-from bertwright.encoder.dropout import Dropout
+from bertwright.encoder.dropout import Dropout, drawing, drawing_again
+from bertwright.randomness import Stream
 
 ONE = 1 << 15
 
@@ -78,3 +80,53 @@ def test_the_input_is_left_alone_whatever_its_layout() -> None:
 def test_what_is_dropped_is_zero_even_if_it_was_no_number() -> None:
     result = dropped(0.5, torch.full((1000,), math.inf))
     assert set(result.tolist()) == {0.0, math.inf}
+
+
+def of_rows(first: int, count: int, draw: int = 0, seed: int = 5) -> torch.Tensor:
+    """What is left of ones, (count, 4, 6), by the `draw`th layer that drops."""
+    with drawing(Stream(seed, "dropout"), first):
+        found = [Dropout(0.5)(torch.ones(count, 4, 6)) for _ in range(draw + 1)]
+    last: torch.Tensor = found[-1]
+    return last
+
+
+def test_a_row_loses_the_same_wherever_it_stands() -> None:
+    whole = of_rows(0, 7)
+    assert torch.equal(torch.cat([of_rows(0, 3), of_rows(3, 3), of_rows(6, 1)]), whole)
+    assert len({tuple(row.flatten().tolist()) for row in whole}) == 7
+    assert not torch.equal(of_rows(0, 7, draw=1), whole)
+    assert not torch.equal(of_rows(0, 7, seed=6), whole)
+    torch.manual_seed(0)  # torch's generator is of no account here
+    assert torch.equal(of_rows(0, 7), whole)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 5), (3, 2, 8, 5)])
+def test_positions_lose_what_they_would_among_all(shape: tuple[int, ...]) -> None:
+    positions = torch.tensor([[0, 5, 5], [7, 1, 2], [3, 3, 0]])
+    chosen = positions.view(3, *[1] * (len(shape) - 3), 3, 1).expand(3, *shape[1:-2], 3, 5)
+    stream = Stream(0, "dropout")
+    with drawing(stream, 11):
+        whole = Dropout(0.5)(torch.ones(shape))
+    with drawing(stream, 11):
+        part = Dropout(0.5)(torch.ones(*shape[:-2], 3, 5), positions, 8)
+    assert torch.equal(part, whole.gather(-2, chosen))
+
+
+def test_a_repeated_computation_draws_the_same_again() -> None:
+    layers = torch.nn.ModuleList(Dropout(0.5) for _ in range(3))
+    hidden = torch.ones(4, 9, requires_grad=True)
+    outputs, gradients = [], []
+    for again in (False, True):
+        with drawing(Stream(1, "dropout"), 0):
+            result = hidden
+            for layer in layers:
+                if again:
+                    result = checkpoint(layer, result, use_reentrant=False, context_fn=drawing_again)
+                else:
+                    result = layer(result)
+                result = result.exp()  # something whose gradient needs its input
+            (gradient,) = torch.autograd.grad(result.sum(), hidden)
+        outputs.append(result)
+        gradients.append(gradient)
+    assert torch.equal(*outputs)
+    assert torch.equal(*gradients)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import math
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,17 @@ import torch
 from torch import Tensor
 
 from bertwright.batches.pretraining import PretrainingBatch
+from bertwright.checkpoints.snapshot import restore, snapshot
 from bertwright.checkpoints.training_state import read_state, write_state
 from bertwright.errors import DivergenceError
+from bertwright.examples.masking import IGNORED
 from bertwright.heads.model import Bert
 from bertwright.tasks.pretrain import objective
-from bertwright.training.loop import Hooks, Trainee, rate_share, train
+from bertwright.training.loop import Hooks, Portion, Trainee, train, undivided
+from bertwright.training.schedules import rate_share
 from bertwright.training.settings import TrainingSettings
 from bertwright.training.signals import StopWish
+from bertwright.training.world import alone
 from tests.unit.training.tiny import CONFIG, Diary, batches, settings, trainee
 
 
@@ -32,11 +37,12 @@ def run(
     return train(
         trained,
         chosen,
-        batches=batches(trained.step) if source is None else source,
+        portions=undivided(batches(trained.step) if source is None else source),
         objective=objective,
         dtype=dtype,
         hooks=hooks or Diary().hooks,
         wish=wish or StopWish(),
+        world=alone(torch.device("cpu")),
     )
 
 
@@ -186,10 +192,11 @@ def test_a_stopped_run_goes_on_to_the_same_weights_to_the_last_bit(tmp_path: Pat
     hooks = Hooks(report=stop, evaluate=lambda _: None, save=lambda _: None)
     every = chosen.model_copy(update={"log_every": 1})
     assert not run(stopped, every, hooks=hooks, wish=wish)
-    path = write_state(tmp_path, stopped, {})
+    state = snapshot(stopped, {})
+    path = write_state(tmp_path, state)
 
     resumed = trainee(chosen, seed=99)
-    read_state(path, resumed)
+    restore(resumed, read_state(path), path)
     assert 0 < resumed.step < 6
     assert run(resumed, chosen)
     assert_identical(weights(resumed), weights(through))
@@ -228,40 +235,102 @@ def test_a_wish_before_the_first_step() -> None:
     assert (trained.step, diary.events) == (0, [])
 
 
-@pytest.mark.parametrize(
-    ("log_every", "save_every", "told_at", "kept"),
-    [
-        (1, 100, 3, "nothing was saved before it"),
-        (5, 100, 5, "nothing was saved before it"),
-        (100, 4, 4, "nothing was saved before it"),
-        (100, 2, 4, "the checkpoint of step 2 is kept"),
-    ],
-)
-def test_a_loss_that_is_no_number_ends_it_before_it_is_saved(
-    log_every: int, save_every: int, told_at: int, kept: str
-) -> None:
-    chosen = settings(steps=10, log_every=log_every, save_every=save_every)
-    trained, diary = trainee(chosen), Diary()
+def in_parts(sizes: Sequence[int]) -> Iterator[Portion[PretrainingBatch]]:
+    """Steps of `batches`, each cut into parts of so many rows."""
+    bounds = list(itertools.accumulate(sizes, initial=0))
+    for batch in batches():
+        words, pairs = batch.masked_labels.view(4, -1), batch.next_sentence_labels.view(4, -1)
+        # Rows have different numbers of hidden words, as packed and short ones do.
+        words[1:, 1] = IGNORED
+        parts = [
+            PretrainingBatch(
+                batch.input_ids[rows],
+                batch.token_type_ids[rows],
+                batch.attention_mask[rows],
+                batch.first_positions[rows],
+                batch.masked_positions[rows],
+                words[rows].flatten(),
+                pairs[rows].flatten(),
+            )
+            for rows in (slice(*pair) for pair in itertools.pairwise(bounds))
+        ]
+        yield Portion(parts, bounds[:-1])
 
-    def diverging(model: Bert, batch: PretrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        loss, figures = objective(model, batch)
-        return (loss * float("nan") if trained.step == 2 else loss), figures
 
-    with pytest.raises(DivergenceError) as caught:
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("sizes", [(1, 3), (2, 2), (1, 1, 1, 1)])
+def test_a_step_in_parts_is_the_step_of_the_whole_batch(sizes: tuple[int, ...], recompute: bool) -> None:
+    """Words hidden, pairs and dropout are those of the whole: the first row alone has two words, the others one."""
+    chosen, diaries, trained = settings(log_every=1), (Diary(), Diary()), (trainee(settings()), trainee(settings()))
+    trained[1].model.encoder.recompute = recompute
+    for who, portions, diary in zip(trained, (in_parts((4,)), in_parts(sizes)), diaries, strict=True):
         train(
-            trained,
+            who,
             chosen,
-            batches=batches(),
-            objective=diverging,
+            portions=portions,
+            objective=objective,
             dtype=torch.float32,
             hooks=diary.hooks,
             wish=StopWish(),
+            world=alone(torch.device("cpu")),
         )
+    for whole, parts in zip(*(diary.reports for diary in diaries), strict=True):
+        assert parts.figures == pytest.approx(whole.figures, rel=1e-5)
+    for name, tensor in weights(trained[1]).items():
+        torch.testing.assert_close(tensor, weights(trained[0])[name], rtol=1e-4, atol=1e-5)
+
+
+class Poison:
+    """The objective, which gives no number at the steps named."""
+
+    def __init__(self, trained: Trainee, steps: Collection[int]) -> None:
+        self.trained, self.steps = trained, steps
+
+    def __call__(
+        self, model: Bert, batch: PretrainingBatch, totals: Mapping[str, float]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, figures = objective(model, batch, totals)
+        return (loss * float("nan") if self.trained.step in self.steps else loss), figures
+
+
+def poisoned(trained: Trainee, chosen: TrainingSettings, steps: Collection[int], diary: Diary) -> None:
+    train(
+        trained,
+        chosen,
+        portions=(Portion((batch,), (0,), f"examples of batch {number}") for number, batch in enumerate(batches())),
+        objective=Poison(trained, steps),
+        dtype=torch.float32,
+        hooks=diary.hooks,
+        wish=StopWish(),
+        world=alone(torch.device("cpu")),
+    )
+
+
+def test_a_step_without_a_number_moves_nothing_and_is_counted() -> None:
+    chosen, diary = settings(steps=6, log_every=2, warmup_fraction=0.0), Diary()
+    trained = trainee(chosen)
+    poisoned(trained, chosen, {1, 2, 3}, diary)
+    assert (trained.step, trained.skipped, trained.skipped_in_a_row) == (6, 3, 0)
+    assert [report.skipped for report in diary.reports] == [1, 2, 0]
+    assert diary.reports[1].figures == {}
+    assert all(math.isfinite(value) for report in diary.reports for value in report.figures.values())
+    # The optimizer took three steps, those that were left.
+    (optimizer,) = trained.optimizers
+    assert {float(state["step"]) for state in optimizer.state.values()} == {3.0}
+
+
+def test_after_so_many_in_a_row_it_ends_and_names_them() -> None:
+    chosen, diary = settings(steps=20, max_skipped_steps=3, warmup_fraction=0.0, save_every=5), Diary()
+    trained = trainee(chosen)
+    with pytest.raises(DivergenceError) as caught:
+        poisoned(trained, chosen, {2, 6, 7, 8}, diary)
     assert str(caught.value) == (
-        f"the loss is no longer a number at step {told_at}; {kept}. Start again with a lower learning_rate"
+        "the gradient was not finite in 3 steps in a row, the last of them step 9 "
+        "(learning rate 0.006, examples of batch 8); they were skipped. "
+        "Go on from the last checkpoint with a lower learning_rate, or look at those examples"
     )
     assert caught.value.exit_code == 1
-    assert told_at not in diary.of("save")
+    assert diary.of("save") == [5]
 
 
 def test_in_bf16_weights_and_moments_stay_in_fp32() -> None:

@@ -11,7 +11,8 @@ import torch
 from bertwright.batches.pretraining import PretrainingBatch
 from bertwright.encoder.config import EncoderConfig
 from bertwright.heads.model import PRETRAINING, Bert
-from bertwright.training.loop import Hooks, Report, Trainee
+from bertwright.training.loop import Hooks, Trainee
+from bertwright.training.meter import Report
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.settings import TrainingSettings
 

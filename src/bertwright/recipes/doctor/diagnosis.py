@@ -20,7 +20,7 @@ from bertwright.recipes.doctor.measures import Measures
 from bertwright.recipes.doctor.survey import Survey, Surveyor
 from bertwright.recipes.doctor.tally import CorpusTally
 from bertwright.recipes.prepare import PrepareSettings
-from bertwright.recipes.pretrain import load_recipe
+from bertwright.recipes.recipe import load_recipe
 from bertwright.recipes.vocabulary import ALPHABET
 from bertwright.text.documents import Document, OnError, ReadReport, handfuls, read_documents
 from bertwright.text.sentences import check_language

@@ -20,12 +20,15 @@ from bertwright.parallel import processors
 from bertwright.progress import Progress
 from bertwright.recipes.doctor.measures import Measures
 from bertwright.shards.format import token_dtype
+from bertwright.tasks.operations import operations_per_token
 from bertwright.tasks.pretrain import objective
-from bertwright.training.loop import Hooks, Report, Trainee, train
+from bertwright.training.loop import Hooks, Trainee, train, undivided
+from bertwright.training.meter import Report
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype
 from bertwright.training.settings import TrainingSettings
 from bertwright.training.signals import StopWish
+from bertwright.training.world import alone
 
 # The vocabulary that presets are told with where there is none yet: that of the paper.
 PAPER_VOCABULARY = PRESETS["bert-base"].vocab_size
@@ -92,22 +95,6 @@ def shard_bytes(measures: Measures, vocabulary_size: int) -> int:
     ids = np.dtype(token_dtype(vocabulary_size)).itemsize
     bits = measures.tokens // 8
     return measures.tokens * ids + bits + 8 * (measures.sentences_stored + measures.documents)
-
-
-def operations_per_token(config: EncoderConfig, examples: ExampleSettings) -> float:
-    """Floating-point operations of a training step for each position of a full example.
-
-    Two for each weight of a matrix product and each pair of positions in attention, thrice that with the way back.
-    After the keys and values of the last layer only hidden words and [CLS] go on.
-    """
-    hidden, feed_forward = config.hidden_size, config.intermediate_size
-    wanted = (examples.max_predictions + 1) / examples.max_length
-    keys_values = 2 * hidden * hidden
-    rest = 2 * hidden * hidden + 2 * hidden * feed_forward + 2 * hidden * examples.max_length
-    layers = config.num_hidden_layers * keys_values + (config.num_hidden_layers - 1 + wanted) * rest
-    predicted = examples.max_predictions / examples.max_length
-    head = predicted * (hidden * hidden + hidden * config.vocab_size)
-    return 6 * (layers + head)
 
 
 def estimate_timing(
@@ -227,11 +214,12 @@ def _step_seconds(
         train(
             trainee,
             settings,
-            batches=itertools.repeat(_random_batch(config, examples, size)),
+            portions=undivided(itertools.repeat(_random_batch(config, examples, size))),
             objective=objective,
             dtype=choose_dtype("auto", device),
             hooks=Hooks(report=report, evaluate=lambda _: None, save=lambda _: None),
             wish=enough,
+            world=alone(device),
         )
     return min(ends[_WARMING:] or ends)
 

@@ -11,7 +11,8 @@ from bertwright.encoder.config import PRESETS
 from bertwright.examples.settings import ExampleSettings
 from bertwright.heads.model import PRETRAINING, parameter_table
 from bertwright.recipes.doctor import estimates
-from bertwright.recipes.doctor.estimates import Speed, operations_per_token, time_preset
+from bertwright.recipes.doctor.estimates import Speed, time_preset
+from bertwright.tasks.operations import operations_per_token
 from bertwright.training.signals import StopWish
 from tests.made_text import write_corpus
 
@@ -41,7 +42,7 @@ def test_operations_are_those_that_torch_counts() -> None:
     model.initialise(0)
     batch = estimates._random_batch(config, examples, 2)
     with FlopCounterMode(display=False) as counter:
-        loss, _ = objective(model, batch)
+        loss, _ = objective(model, batch, batch.counts)
         loss.backward()
     ours = operations_per_token(config, examples) * 2 * examples.max_length
     assert ours == pytest.approx(counter.get_total_flops(), rel=0.05)
