@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
 from bertwright.examples.plan import Cursor, ExamplePlan
@@ -51,16 +52,13 @@ class Course:
         self._world = world
         # Rows that go through the model at once; None for all of a process's.
         self.micro_batch_size = recipe.machine.micro_batch_size
-        self.sizes = batch_sizes(recipe.training)
+        self.sizes = sizes_of(recipe)
         self.stretches = []
         bounds = _bounds(recipe)
         for number, (first, last) in enumerate(bounds):
             settings, seed = recipe.examples, recipe.training.seed
             if recipe.phases:
-                phase = recipe.phases[number]
-                settings = settings.model_copy(update={"max_length": phase.max_length})
-                if phase.batch_size is not None:
-                    self.sizes[first:last] = phase.batch_size
+                settings = settings.model_copy(update={"max_length": recipe.phases[number].max_length})
             # A later phase sees the text in another order, and other words of it hidden.
             plan = ExamplePlan(shards, settings, Stream(seed, "phase", number).integer() if number else seed)
             batches = PretrainingBatches(plan, vocabulary, fixed_shape=recipe.machine.compile)
@@ -110,6 +108,15 @@ class Course:
         if self.stretch(known) is not stretch:
             known, cursor = stretch.first, Cursor()
         return stretch.plan.advance(cursor, int(self._before[step] - self._before[known]))
+
+
+def sizes_of(recipe: PretrainRecipe) -> NDArray[np.int64]:
+    """The examples in each step: (steps,)."""
+    sizes = batch_sizes(recipe.training)
+    for phase, (first, last) in zip(recipe.phases, _bounds(recipe), strict=False):
+        if phase.batch_size is not None:
+            sizes[first:last] = phase.batch_size
+    return sizes
 
 
 def _bounds(recipe: PretrainRecipe) -> list[tuple[int, int]]:

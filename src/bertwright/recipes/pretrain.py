@@ -16,7 +16,7 @@ from bertwright.errors import ModelError, SettingsError, ShardError, Stopped, To
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress, Silent
-from bertwright.recipes.course import Course, Stretch
+from bertwright.recipes.course import Course, Stretch, sizes_of
 from bertwright.recipes.curves import draw_curves
 from bertwright.recipes.first_model import first_model
 from bertwright.recipes.recipe import PretrainRecipe
@@ -83,6 +83,7 @@ def pretrain(
         refuse_without_compiler(world.device)
         if recipe.machine.recompute:
             raise SettingsError("`machine.compile` and `machine.recompute` exclude each other", cure="choose one")
+    check_batch(int(sizes_of(recipe).min()), world)
     model, start = first_model(recipe, shards, init, progress)
     identity = {
         "recipe": recipe.identity,
@@ -144,7 +145,6 @@ class _Session:
         place = saved["place"] if saved else None
         vocabulary = self.shards.tokenizer.vocabulary
         self.course = Course(recipe, self.train_shards, vocabulary, self.world, place)
-        check_batch(int(self.course.sizes.min()), self.world)
         self._introduce()
         self._fit_memory()
         try:
