@@ -25,6 +25,7 @@ from bertwright.recipes.curves import draw_curves
 from bertwright.recipes.run import Run, open_run
 from bertwright.settings import Settings
 from bertwright.shards.read import Shard, ShardDirectory, open_shards
+from bertwright.tasks.frequency import FrequencyBands, FrequencyTally
 from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
 from bertwright.training.compilation import compile_encoder, refuse_without_compiler
 from bertwright.training.loop import Trainee
@@ -169,6 +170,7 @@ class _Session:
         counts = sum(np.bincount(shard.tokens, minlength=len(vocabulary)) for shard in train_shards)
         never = (vocabulary.pad_id, vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id)
         self.baseline = unigram_baseline(np.asarray(counts), self.held_out, never) if self.held_out else {}
+        self.bands = FrequencyBands(np.asarray(counts), never)
         self.scores: dict[str, float] = {}
 
     def go(self) -> Pretrained:
@@ -240,13 +242,16 @@ class _Session:
         if not self.held_out:
             return
         total = sum(len(batch.input_ids) for batch in self.held_out)
+        tally = FrequencyTally(self.bands)
         with computing_in(self.dtype, self.device):
             self.scores = held_out_scores(
                 self.trainee.model,
                 self.held_out,
                 lambda done: tell(f"measuring: {done:,} of {total:,} held-out examples"),
+                tally.add,
             )
-        self.run.record({"step": step} | {f"held_out_{name}": value for name, value in self.scores.items()})
+        figures = {f"held_out_{name}": value for name, value in self.scores.items()}
+        self.run.record({"step": step, **figures, "held_out_by_frequency": tally.figures()})
         following = f"; NSP accuracy {self.scores['nsp_accuracy']:.1%}" if "nsp_accuracy" in self.scores else ""
         self.progress.say(
             f"step {step:,}, held out: MLM loss {self.scores['mlm_loss']:.3f}, "
