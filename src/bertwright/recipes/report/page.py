@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from bertwright.recipes.report.panels import AxisName, Panel, axes_of, curve_panels, frequency_panels
+from bertwright.recipes.report.panels import (
+    FREQUENCY,
+    FREQUENCY_OVER,
+    AxisName,
+    Panel,
+    axes_of,
+    curve_panels,
+    frequency_panels,
+)
 from bertwright.recipes.report.plot import DARK, LIGHT, key
 from bertwright.recipes.report.runs import LONGEST_NAME, RunRecord
 from bertwright.recipes.report.tables import Table, differences, events, final_figures
@@ -20,6 +28,10 @@ from bertwright.version import VERSION
 # By this a report knows its own kind, which it may replace.
 GENERATOR = '<meta name="generator" content="bertwright report">'
 _AXES: dict[AxisName, str] = {"steps": "steps", "seconds": "time", "tokens": "tokens seen"}
+_BANDS = (
+    "Hidden words of the held-out text, in bands by how often a word stands in the training text. The unigram baseline "
+    "(dashed) knows only that, and always guesses the most frequent word."
+)
 _CHOSEN = "color: var(--ink); font-weight: 600; border-color: var(--axis);"
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fdfdfc; --ink: #1d2125; --soft: #5f6872; --line: #d9dde1; --grid: #e6e9ec;
@@ -37,16 +49,19 @@ p.under { color: var(--soft); margin: .2rem 0 1rem; }
 input.axis { position: fixed; opacity: 0; pointer-events: none; }
 .along { display: none; } .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr));
   gap: 1.4rem 2rem; }
+.plots.small { grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem 1.4rem; }
 figure { margin: 0; }
 figcaption { color: var(--soft); font-size: .9rem; margin-bottom: .3rem; overflow-wrap: anywhere; }
 figcaption b { color: var(--ink); font-weight: 600; }
 figure svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
+svg text.over { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; }
 svg.key { vertical-align: -.1rem; margin-right: .35rem; }
 svg .grid { stroke: var(--grid); } svg .axis { stroke: var(--axis); } svg .level { stroke: var(--level); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; } td, th { padding: .22rem 1.1rem .22rem 0; text-align: left; vertical-align: top; }
-td.figure, th.figure { text-align: right; font-variant-numeric: tabular-nums; }
+td.figure, th.figure { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th.figure { white-space: normal; max-width: 8rem; } td.figure span { color: var(--soft); font-size: .85rem; }
 tr { border-bottom: 1px solid var(--line); } th { font-weight: 600; vertical-align: bottom; }
 td { overflow-wrap: anywhere; } td.name { white-space: nowrap; }
 ul.notes { color: var(--soft); padding-left: 1.1rem; } details { margin-top: 1rem; } summary { cursor: pointer; }
@@ -72,8 +87,9 @@ def page(runs: Sequence[RunRecord]) -> str:
         _bar(runs, axes),
         "<h2>Final figures</h2>",
         _table(final_figures(runs), runs),
-        *(_section(name, curves) for name in ("Learning",)),
-        _section("Accuracy by word frequency", frequency),
+        _section("Learning", curves),
+        _section(FREQUENCY, frequency, about=_BANDS),
+        _section(FREQUENCY_OVER, frequency, about="Dashed: the unigram baseline.", kind="plots small"),
         *(_section(name, curves) for name in ("Pace", "Other figures")),
         *_events(runs),
         *_recipes(runs),
@@ -127,9 +143,10 @@ def _named(run: RunRecord, number: int) -> str:
     return f"{key(number)}{escape(printable(run.name, LONGEST_NAME))}"
 
 
-def _section(name: str, panels: Sequence[Panel]) -> str:
+def _section(name: str, panels: Sequence[Panel], *, about: str = "", kind: str = "plots") -> str:
     drawn = "".join(_figure(panel) for panel in panels if panel.section == name and (panel.drawings or panel.overall))
-    return f'<h2>{name}</h2><div class="plots">{drawn}</div>' if drawn else ""
+    told = f'<p class="under">{about}</p>' if about else ""
+    return f'<h2>{name}</h2>{told}<div class="{kind}">{drawn}</div>' if drawn else ""
 
 
 def _figure(panel: Panel) -> str:
@@ -168,7 +185,7 @@ def _notes(runs: Sequence[RunRecord], panels: Sequence[Panel]) -> list[str]:
             notes.append(f"{name}: {run.left_out:,} lines of metrics.jsonl are no reports, and were left out.")
         for figure, times in run.not_finite.items():
             what = printable(figure, LONGEST_NAME)
-            notes.append(f"{name}: {what} was infinite or no number {times:,} times; not drawn.")
+            notes.append(f"{name}: {what} was infinite or no number in {times:,} reports, and is not drawn there.")
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return ["<h2>Notes</h2>", f'<ul class="notes">{items}</ul>'] if notes else []
 
@@ -184,6 +201,11 @@ def _table(table: Table, runs: Sequence[RunRecord]) -> str:
     rows = []
     for number, row in enumerate(table.rows):
         first = _named(runs[number], number) if table.run_rows else escape(printable(row[0], 120))
-        cells = "".join(f"<td{kind}>{escape(cell)}</td>" for cell in row[1:])
+        cells = "".join(f"<td{kind}>{_cell(cell)}</td>" for cell in row[1:])
         rows.append(f'<tr><td class="name">{first}</td>{cells}</tr>')
     return f'<div class="wide"><table><tr>{"".join(head)}</tr>{"".join(rows)}</table></div>'
+
+
+def _cell(content: str) -> str:
+    first, _, second = content.partition("\n")
+    return f"{escape(first)}<br><span>{escape(second)}</span>" if second else escape(first)

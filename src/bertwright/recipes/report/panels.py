@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from bertwright.recipes.report.plot import Axis, Level, Line, Moment, bands_plot, plot
+from bertwright.recipes.report.plot import SMALL, WIDE, Axis, Level, Line, Moment, Size, grouped_plot, plot
 from bertwright.recipes.report.runs import Band, RunRecord, Series
 from bertwright.recipes.report.scales import exact, exact_percent, fitting, linear, percent, plain, time_unit
 from bertwright.recipes.report.thinning import Curve, thin
@@ -18,6 +18,8 @@ AxisName = Literal["steps", "seconds", "tokens"]
 Section = Literal["Learning", "Pace", "Other figures"]
 # Figures that are measured now and then, on text or rows that training does not see.
 MEASURED = {"held_out_": "held out", "dev_": "dev"}
+FREQUENCY, FREQUENCY_OVER = "Accuracy by word frequency", "Accuracy of each band"
+_GROUPS = "times in the training text; below them, hidden words measured"
 # Moments of one kind in one plot: more would cover each other.
 _MOST_MOMENTS = 100
 
@@ -86,7 +88,10 @@ def axes_of(runs: Sequence[RunRecord]) -> list[AxisName]:
 
 
 def curve_panels(runs: Sequence[RunRecord]) -> list[Panel]:
-    """A panel a figure: what training tells as thin lines, what was measured as lines with marks."""
+    """A panel a figure: what training tells as thin lines, what was measured as lines with marks.
+
+    The loss of pretraining is left out: it is the sum of two that are drawn.
+    """
     found = {split_name(key)[1] for run in runs for key in run.figures}
     names = [name for name in FIGURES if name in found] + sorted(found - FIGURES.keys())
     panels = []
@@ -96,8 +101,10 @@ def curve_panels(runs: Sequence[RunRecord]) -> list[Panel]:
             (number, split_name(key)[0], each)
             for number, run in enumerate(runs)
             for key, each in run.figures.items()
-            if split_name(key)[1] == name
+            if split_name(key)[1] == name and not (key == "loss" and "mlm_loss" in run.figures)
         ]
+        if not series:
+            continue
         levels = _unigram_levels(runs, name) + ([figure.level] if figure.level else [])
         told = [f"with marks: {MEASURED[prefix]}" if prefix else "thin: training" for prefix in _places(series)]
         # A figure of training alone needs no word on it.
@@ -112,9 +119,12 @@ def frequency_panels(runs: Sequence[RunRecord]) -> list[Panel]:
     if not bands:
         return []
     ordered = [bands[limits] for limits in sorted(bands)]
-    labels = [(_times(band), plain(band.words)) for band in ordered]
-    section = "Accuracy by word frequency"
-    more = "at the last evaluation; below: times in the training text, hidden words measured; dashed grey: unigram"
+    more = "at the last evaluation"
+    measured = {tuple((band.least, band.words, band.unigram_loss) for band in run.bands) for run in runs if run.bands}
+    if len(measured) > 1:
+        first = next(run.name for run in runs if run.bands)
+        more += f"; words and baseline of {first}, for the texts differ"
+    labels = [(_times(band, short=len(ordered) > 6), plain(band.words)) for band in ordered]
     panels = []
     for name in ("accuracy", "loss"):
         baseline = [band.unigram_accuracy if name == "accuracy" else band.unigram_loss for band in ordered]
@@ -127,8 +137,8 @@ def frequency_panels(runs: Sequence[RunRecord]) -> list[Panel]:
         figure = figure_of(f"mlm_{name}")
         scale = fitting(min(values), max(values), max(values), from_zero=True)
         vertical = Axis(scale, figure.title, figure.on_axis)
-        drawing = bands_plot(labels, vertical, lines, ("unigram baseline", baseline))
-        panels.append(Panel(section, figure.title, more, overall=drawing))
+        drawing = grouped_plot(labels, _GROUPS, vertical, lines, ("unigram baseline", baseline))
+        panels.append(Panel(FREQUENCY, figure.title, more, overall=drawing))
     # One scale for all bands, so that they can be compared.
     reached = [float(band.accuracy.values.max()) for run in runs for band in run.bands]
     highest = max([band.unigram_accuracy for band in ordered] + reached)
@@ -140,10 +150,12 @@ def frequency_panels(runs: Sequence[RunRecord]) -> list[Panel]:
             if (each.least, each.most) == (band.least, band.most)
         ]
         levels = [Level(band.unigram_accuracy, "unigram")]
-        title = f"{_times(band)} times in the training text" if band.most else "never in the training text"
-        words = [f"accuracy on {band.words:,} hidden words"]
+        title = f"{_times(band)} times" if band.most else "never"
+        words = [f"{band.words:,} hidden words"]
         figure = FIGURES["mlm_accuracy"]
-        panels.append(_panel(figure, title, words, runs, series, levels, section=section, highest=highest))
+        panels.append(
+            _panel(figure, title, words, runs, series, levels, section=FREQUENCY_OVER, highest=highest, size=SMALL)
+        )
     return panels
 
 
@@ -161,11 +173,14 @@ def _panel(
     *,
     section: str = "",
     highest: float | None = None,
+    size: Size = WIDE,
 ) -> Panel:
     drawings: dict[AxisName, str] = {}
     logarithmic = thinned = False
-    for name in axes_of(runs):
-        horizontal, unit = _horizontal(runs, name)
+    shown = [number for number in range(len(runs)) if any(number == each for each, _, _ in series)]
+    of_these = [runs[number] for number in shown]
+    for name in axes_of(of_these):
+        horizontal, unit = _horizontal(of_these, name, 6 if size is WIDE else 4)
         lines = []
         for number, prefix, each in series:
             places, values = each.along(name)
@@ -177,16 +192,17 @@ def _panel(
             continue
         logarithmic |= vertical.scale.logarithmic
         thinned |= any(line.curve.thinned for line in lines)
-        drawings[name] = plot(horizontal, vertical, lines, levels, _moments(runs, name, unit))
+        moments = _moments(runs, shown, name, unit) if size is WIDE else ()
+        drawings[name] = plot(horizontal, vertical, lines, levels, moments, size)
     told = "; ".join(filter(None, [*more, "logarithmic" if logarithmic else ""]))
     return Panel(section or figure.section, title, told, drawings, thinned=thinned)
 
 
-def _horizontal(runs: Sequence[RunRecord], name: AxisName) -> tuple[Axis, float]:
+def _horizontal(runs: Sequence[RunRecord], name: AxisName, ticks: int) -> tuple[Axis, float]:
     """The axis that all runs share, and what its values are divided by."""
     furthest = max(far for run in runs if math.isfinite(far := _furthest(run, name)))
     unit, title = time_unit(furthest) if name == "seconds" else (1.0, "step" if name == "steps" else "tokens seen")
-    return Axis(linear(0.0, max(furthest / unit, 1e-9), 6), title, plain), unit
+    return Axis(linear(0.0, max(furthest / unit, 1e-9), ticks), title, plain), unit
 
 
 def _furthest(run: RunRecord, name: AxisName) -> float:
@@ -223,9 +239,10 @@ def _unigram_levels(runs: Sequence[RunRecord], name: str) -> list[Level]:
     return [Level(value, "unigram baseline" if len(found) == 1 else f"unigram, {run}") for value, run in found.items()]
 
 
-def _moments(runs: Sequence[RunRecord], name: AxisName, unit: float) -> list[Moment]:
+def _moments(runs: Sequence[RunRecord], shown: Sequence[int], name: AxisName, unit: float) -> list[Moment]:
     found = []
-    for number, run in enumerate(runs):
+    for number in shown:
+        run = runs[number]
         for event in run.events:
             places = np.asarray(getattr(event, name), dtype=np.float64)
             places = places[np.isfinite(places)] / unit
@@ -235,10 +252,12 @@ def _moments(runs: Sequence[RunRecord], name: AxisName, unit: float) -> list[Mom
     return found
 
 
-def _times(band: Band) -> str:
-    """1-9, 10-99, 1k-10k: the last number of the large ones rounded up, as nobody reads 9,999."""
+def _times(band: Band, *, short: bool = False) -> str:
+    """1-9, 10-99, 1k-10k: the last number of the large ones rounded up, as nobody reads 9,999; or 1+, 10+, 1k+."""
     if not band.most:
         return "never"
+    if short:
+        return f"{_thousands(band.least)}+"
     if band.least < 1000:
         return f"{band.least}–{band.most}"
     return f"{_thousands(band.least)}–{_thousands(band.most + 1)}"

@@ -30,8 +30,9 @@ _MARKS: tuple[Callable[[float, float], str], ...] = (
     lambda x, y: f"M{x - 1.2:.1f} {y - 4:.1f}h2.4v8h-2.4z",
 )
 
-WIDTH, HEIGHT = 460, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 16, 40
+_LEVEL = 'class="level" fill="none" stroke="#7a828a" stroke-width="1.2" stroke-dasharray="4 3"'
+_RULES = {"grid": 'class="grid" stroke="#e6e9ec"', "axis": 'class="axis" stroke="#b4bbc2"', "level": _LEVEL}
 _PLAIN = 'font-family="sans-serif" font-size="11" fill="#5f6872"'
 
 
@@ -63,6 +64,31 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """A plot in pixels; `under` is the room below its horizontal axis."""
+
+    width: int = 460
+    height: int = 236
+    under: int = _BOTTOM
+
+    @property
+    def bottom(self) -> int:
+        """Where the horizontal axis lies."""
+        return self.height - self.under
+
+    def x(self, share: float) -> float:
+        """Pixels from the left, of a share of the horizontal axis."""
+        return _LEFT + (self.width - _LEFT - _RIGHT) * share
+
+    def y(self, share: float) -> float:
+        """Pixels from the top, of a share of the vertical axis."""
+        return self.bottom - (self.bottom - _TOP) * share
+
+
+WIDE, SMALL, _GROUPED = Size(), Size(300, 176), Size(460, 252, 56)
+
+
+@dataclass(frozen=True, slots=True)
 class Axis:
     """A scale, what it measures, and how its numbers are told."""
 
@@ -77,57 +103,63 @@ def plot(
     lines: Sequence[Line],
     levels: Sequence[Level] = (),
     moments: Sequence[Moment] = (),
+    size: Size = WIDE,
 ) -> str:
-    """Curves over a common axis; all that is text is escaped here."""
+    """Curves over a common axis; all that is text is escaped here. A small plot has no room for names of levels."""
 
     def x(place: float) -> float:
-        return _LEFT + (WIDTH - _LEFT - _RIGHT) * horizontal.scale.share(place)
+        return size.x(horizontal.scale.share(place))
 
     def y(value: float) -> float:
-        return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * vertical.scale.share(value)
+        return size.y(vertical.scale.share(value))
 
-    drawn = [*_grid(horizontal, vertical, x, y)]
-    drawn += [_level(level, y(level.value)) for level in levels]
-    # What was measured lies over what training tells, whichever run it is of.
+    drawn = [*_heights(vertical, size), *_places(horizontal, size)]
+    drawn += [
+        _rule(_LEFT, size.width - _RIGHT, y(level.value), y(level.value), "level", level.name) for level in levels
+    ]
+    # What was measured lies over what training tells, whichever run it is of; names lie over all.
     for line in sorted(lines, key=lambda line: line.marked):
         drawn.append(_line(line, x, y, vertical.tell, horizontal))
-    drawn += _moments(moments, x)
-    return svg(WIDTH, HEIGHT, "".join(drawn), f"{vertical.title} over {horizontal.title}")
+    for level in (level for level in levels if size is WIDE):
+        height = y(level.value) + _side(y(level.value), lines, x, y, size)
+        drawn.append(_text(size.width - _RIGHT - 2, height, level.name, "end", "over"))
+    drawn += _moments(moments, x, size.bottom)
+    return svg(size, "".join(drawn), f"{vertical.title} over {horizontal.title}")
 
 
-def bands_plot(
-    labels: Sequence[tuple[str, str]], vertical: Axis, lines: Sequence[tuple[int, str, Sequence[float | None]]],
+def grouped_plot(
+    labels: Sequence[tuple[str, str]],
+    title: str,
+    vertical: Axis,
+    lines: Sequence[tuple[int, str, Sequence[float | None]]],
     level: tuple[str, Sequence[float]],
-) -> str:  # fmt: skip
+) -> str:
     """Values of groups side by side.
 
-    labels: two lines each. lines: run, name, and a value a group, None where it has none. level: to compare.
+    labels: two lines a group. lines: run, name, and a value a group, None where it has none. level: to compare with.
     """
-    room = (WIDTH - _LEFT - _RIGHT) / len(labels)
+    size = _GROUPED
 
-    def x(place: float) -> float:
-        return _LEFT + room * (place + 0.5)
+    def x(group: float) -> float:
+        return size.x((group + 0.5) / len(labels))
 
     def y(value: float) -> float:
-        return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * vertical.scale.share(value)
+        return size.y(vertical.scale.share(value))
 
-    nothing = Axis(Scale(0, 1, ()), "", str)
-    drawn = [*_grid(nothing, vertical, x, y)]
+    drawn = _heights(vertical, size)
     for number, (label, under) in enumerate(labels):
-        drawn.append(_text(x(number), HEIGHT - _BOTTOM + 15, label, "middle"))
-        drawn.append(_text(x(number), HEIGHT - _BOTTOM + 29, under, "middle"))
+        drawn.append(_text(x(number), size.bottom + 15, label, "middle"))
+        drawn.append(_text(x(number), size.bottom + 29, under, "middle"))
+    drawn.append(_text(size.x(0.5), size.height - 5, title, "middle"))
     name, values = level
     points = " ".join(f"{x(number):.1f},{y(value):.1f}" for number, value in enumerate(values))
-    drawn.append(
-        f'<g><title>{escape(name)}</title><polyline class="level" fill="none" stroke="#7a828a" stroke-width="1.2" '
-        f'stroke-dasharray="4 3" points="{points}"/></g>'
-    )
+    drawn.append(f'<g><title>{escape(name)}</title><polyline {_LEVEL} points="{points}"/></g>')
     for run, run_name, measured in lines:
-        places = np.array([number for number, value in enumerate(measured) if value is not None], dtype=np.float64)
+        groups = np.array([number for number, value in enumerate(measured) if value is not None], dtype=np.float64)
         known = np.array([value for value in measured if value is not None], dtype=np.float64)
-        line = Line(run, run_name, Curve(places, known, known, known, len(known)), marked=True)
+        line = Line(run, run_name, Curve(groups, known, known, known, len(known)), marked=True)
         drawn.append(_line(line, x, y, vertical.tell, None))
-    return svg(WIDTH, HEIGHT, "".join(drawn), f"{vertical.title} by word frequency")
+    return svg(size, "".join(drawn), f"{vertical.title} of {title}")
 
 
 def key(run: int) -> str:
@@ -137,24 +169,43 @@ def key(run: int) -> str:
     return f'<svg class="key" {size} aria-hidden="true">{line}{_mark(run, 22, 7)}</svg>'
 
 
-def svg(width: int, height: int, content: str, title: str) -> str:
+def svg(size: Size, content: str, title: str) -> str:
     """A picture with a name for those who cannot see it."""
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" {_PLAIN}>{content}</svg>'
+    box = f"0 0 {size.width} {size.height}"
+    return f'<svg viewBox="{box}" role="img" aria-label="{escape(title)}" {_PLAIN}>{content}</svg>'
 
 
-def _grid(horizontal: Axis, vertical: Axis, x: Callable[[float], float], y: Callable[[float], float]) -> list[str]:
+def _heights(axis: Axis, size: Size) -> list[str]:
     drawn = []
-    bottom = HEIGHT - _BOTTOM
-    for tick in vertical.scale.ticks:
-        drawn.append(_rule(_LEFT, WIDTH - _RIGHT, y(tick), y(tick), "grid"))
-        drawn.append(_text(_LEFT - 7, y(tick) + 3.8, vertical.tell(tick), "end"))
-    for tick in horizontal.scale.ticks:
-        drawn.append(_rule(x(tick), x(tick), bottom, bottom + 4, "axis"))
-        drawn.append(_text(x(tick), bottom + 16, horizontal.tell(tick), "middle"))
-    drawn.append(_rule(_LEFT, WIDTH - _RIGHT, bottom, bottom, "axis"))
-    if horizontal.title:
-        drawn.append(_text((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 6, horizontal.title, "middle"))
-    return drawn
+    for tick in axis.scale.ticks:
+        height = size.y(axis.scale.share(tick))
+        drawn.append(_rule(_LEFT, size.width - _RIGHT, height, height, "grid"))
+        drawn.append(_text(_LEFT - 7, height + 3.8, axis.tell(tick), "end"))
+    return [*drawn, _rule(_LEFT, size.width - _RIGHT, size.bottom, size.bottom, "axis")]
+
+
+def _places(axis: Axis, size: Size) -> list[str]:
+    drawn = []
+    for tick in axis.scale.ticks:
+        place = size.x(axis.scale.share(tick))
+        drawn.append(_rule(place, place, size.bottom, size.bottom + 4, "axis"))
+        drawn.append(_text(place, size.bottom + 16, axis.tell(tick), "middle"))
+    return [*drawn, _text(size.x(0.5), size.height - 6, axis.title, "middle")]
+
+
+def _side(
+    height: float, lines: Sequence[Line], x: Callable[[float], float], y: Callable[[float], float], size: Size
+) -> float:
+    """Where the name of a level stands, above its line or below: where fewer points of curves are."""
+    if height + 16 > size.bottom:
+        return -4
+    above = below = 0
+    for line in lines:
+        for place, value in zip(line.curve.places.tolist(), line.curve.means.tolist(), strict=True):
+            if x(place) > size.x(0.75):
+                above += height - 16 < y(value) <= height
+                below += height <= y(value) < height + 16
+    return -4 if above <= below else 12
 
 
 def _line(
@@ -191,24 +242,16 @@ def _line(
     return f"<g>{''.join(drawn)}</g>"
 
 
-def _level(level: Level, y: float) -> str:
-    return (
-        f'<g><title>{escape(level.name)}</title><line class="level" stroke="#7a828a" stroke-width="1.2" '
-        f'stroke-dasharray="4 3" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f"{_text(WIDTH - _RIGHT - 2, y - 4, level.name, 'end')}</g>"
-    )
-
-
-def _moments(moments: Sequence[Moment], x: Callable[[float], float]) -> list[str]:
+def _moments(moments: Sequence[Moment], x: Callable[[float], float], bottom: int) -> list[str]:
     """Triangles above the curves; of those that would cover each other, one."""
     drawn: dict[tuple[int, int], str] = {}
     for moment in moments:
         place = x(moment.place)
+        triangle = f'<path {_fill(moment.run)} d="M{place - 4:.1f} 3h8l-4 7z"/>'
+        rule = f'x1="{place:.1f}" x2="{place:.1f}" y1="10" y2="{bottom}" stroke-width=".8" stroke-opacity=".25"'
         drawn.setdefault(
             (moment.run, round(place / 4)),
-            f"<g><title>{escape(moment.what)}</title><path {_fill(moment.run)} "
-            f'd="M{place - 4:.1f} 3h8l-4 7z"/><line {_stroke(moment.run, dashed=False)} stroke-opacity=".3" '
-            f'x1="{place:.1f}" x2="{place:.1f}" y1="10" y2="{HEIGHT - _BOTTOM}"/></g>',
+            f"<g><title>{escape(moment.what)}</title>{triangle}<line {_stroke(moment.run, dashed=False)} {rule}/></g>",
         )
     return list(drawn.values())
 
@@ -228,10 +271,12 @@ def _fill(run: int) -> str:
     return f'class="f{colour}" fill="{LIGHT[colour]}"'
 
 
-def _rule(x1: float, x2: float, y1: float, y2: float, kind: str) -> str:
-    colour = "#e6e9ec" if kind == "grid" else "#b4bbc2"
-    return f'<line class="{kind}" stroke="{colour}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"/>'
+def _rule(x1: float, x2: float, y1: float, y2: float, kind: str, name: str = "") -> str:
+    told = f"<title>{escape(name)}</title>" if name else ""
+    place = f'x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"'
+    return f"<line {_RULES[kind]} {place}>{told}</line>" if told else f"<line {_RULES[kind]} {place}/>"
 
 
-def _text(x: float, y: float, content: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(content)}</text>'
+def _text(x: float, y: float, content: str, anchor: str, kind: str = "") -> str:
+    named = f' class="{kind}"' if kind else ""
+    return f'<text{named} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(content)}</text>'

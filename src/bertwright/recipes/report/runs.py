@@ -139,7 +139,7 @@ def _read(folder: Path, name: str, progress: Progress) -> RunRecord:
     return RunRecord(
         name=name,
         identity=identity,
-        figures={key: columns.series() for key, columns in reader.figures.items()},
+        figures=reader.figures(),
         bands=reader.bands(),
         events=tuple(reader.events.values()),
         reports=reader.rows,
@@ -159,32 +159,30 @@ def _lines(path: Path) -> Iterator[bytes]:
                 yield line
 
 
-class _Columns:
+class _Column:
     """A figure while it is read: numbers side by side, for millions of rows as objects would not fit in memory."""
 
     def __init__(self) -> None:
-        self.columns = tuple(array("d") for _ in range(4))
+        self.rows = array("L")
+        self.values = array("d")
 
-    def add(self, *values: float) -> None:
-        for column, value in zip(self.columns, values, strict=True):
-            column.append(value)
-
-    def series(self) -> Series:
-        return Series(*(np.array(column, dtype=np.float64) for column in self.columns))
+    def add(self, row: int, value: float) -> None:
+        self.rows.append(row)
+        self.values.append(value)
 
 
 class _Reader:
     """Takes the lines of metrics.jsonl one after the other."""
 
     def __init__(self) -> None:
-        self.figures: dict[str, _Columns] = {}
+        self.columns: dict[str, _Column] = {}
         self.events: dict[str, Event] = {}
         self.not_finite: Counter[str] = Counter()
         self.rows = self.left_out = 0
-        self.last_step = 0.0
-        # Evaluations and events tell no time of their own: theirs is that of the report before.
-        self.seconds = self.tokens = math.nan
-        self._bands: dict[tuple[int, int], tuple[_Columns, _Columns, dict[str, Any]]] = {}
+        # Where each row stands. Evaluations and events tell no time of their own: theirs is that of the report before.
+        self._places = tuple(array("d") for _ in range(3))
+        self.last_step, self.seconds, self.tokens = 0.0, math.nan, math.nan
+        self._bands: dict[tuple[int, int], tuple[_Column, _Column, dict[str, Any]]] = {}
 
     def take(self, line: bytes) -> None:
         """Take one line; one that is no report is counted."""
@@ -197,10 +195,12 @@ class _Reader:
             self.left_out += bool(line.strip())
             return
         assert isinstance(row, dict)
-        self.rows += 1
         self.last_step = max(self.last_step, step)
-        self.seconds = _or(_number(row.get("seconds")), self.seconds)
-        self.tokens = _or(_number(row.get("tokens_seen")), self.tokens)
+        self.seconds = _or(row.get("seconds"), self.seconds)
+        self.tokens = _or(row.get("tokens_seen"), self.tokens)
+        number, self.rows = self.rows, self.rows + 1
+        for column, place in zip(self._places, (step, self.seconds, self.tokens), strict=True):
+            column.append(place)
         if isinstance(row.get("event"), str):
             # Its numbers tell of that moment only, and are no points of a curve.
             self._take_event(step, row)
@@ -210,12 +210,14 @@ class _Reader:
             if value is None:
                 continue
             if math.isfinite(value):
-                self.figures.setdefault(key, _Columns()).add(step, self.seconds, self.tokens, value)
+                if key not in self.columns:
+                    self.columns[key] = _Column()
+                self.columns[key].add(number, value)
             else:
                 self.not_finite[key] += 1
         bands = row.get(_BY_FREQUENCY)
         for band in bands if isinstance(bands, list) else ():
-            self._take_band(step, band)
+            self._take_band(number, band)
 
     def _take_event(self, step: float, row: dict[str, Any]) -> None:
         more = [f"{key} {_short(told)}" for key, told in row.items() if key not in _NO_FIGURES]
@@ -227,7 +229,7 @@ class _Reader:
         event.seconds.append(self.seconds)
         event.tokens.append(self.tokens)
 
-    def _take_band(self, step: float, band: object) -> None:
+    def _take_band(self, number: int, band: object) -> None:
         if not isinstance(band, dict):
             return
         names = ("from", "to", "words", "accuracy", "loss", "unigram_accuracy", "unigram_loss")
@@ -235,9 +237,18 @@ class _Reader:
         if any(value is None or not math.isfinite(value) for value in values):
             return
         least, most, _, accuracy, loss, *_ = (value for value in values if value is not None)
-        accuracies, losses, _ = self._bands.setdefault((int(least), int(most)), (_Columns(), _Columns(), band))
-        accuracies.add(step, self.seconds, self.tokens, accuracy)
-        losses.add(step, self.seconds, self.tokens, loss)
+        accuracies, losses, _ = self._bands.setdefault((int(least), int(most)), (_Column(), _Column(), band))
+        accuracies.add(number, accuracy)
+        losses.add(number, loss)
+
+    def figures(self) -> dict[str, Series]:
+        """Each figure that any row has."""
+        return {key: self._series(column) for key, column in self.columns.items()}
+
+    def _series(self, column: _Column) -> Series:
+        rows = np.array(column.rows, dtype=np.int64)
+        steps, seconds, tokens = (np.frombuffer(place, dtype=np.float64)[rows] for place in self._places)
+        return Series(steps, seconds, tokens, np.array(column.values, dtype=np.float64))
 
     def bands(self) -> tuple[Band, ...]:
         """The bands met, rarest words first; their words are the same at every evaluation."""
@@ -247,8 +258,8 @@ class _Reader:
                 words=int(first["words"]),
                 unigram_accuracy=float(first["unigram_accuracy"]),
                 unigram_loss=float(first["unigram_loss"]),
-                accuracy=accuracies.series(),
-                loss=losses.series(),
+                accuracy=self._series(accuracies),
+                loss=self._series(losses),
             )
             for limits, (accuracies, losses, first) in sorted(self._bands.items())
         )
@@ -256,7 +267,9 @@ class _Reader:
 
 def _number(value: object) -> float | None:
     """A number of JSON as a float; infinite where it is too large for one, None where it is something else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if type(value) is float:
+        return value
+    if type(value) is not int:  # and no bool
         return None
     try:
         return float(value)
@@ -264,8 +277,9 @@ def _number(value: object) -> float | None:
         return math.inf
 
 
-def _or(value: float | None, other: float) -> float:
-    return other if value is None or not math.isfinite(value) else value
+def _or(value: object, other: float) -> float:
+    number = _number(value)
+    return other if number is None or not math.isfinite(number) else number
 
 
 def _short(value: object) -> str:

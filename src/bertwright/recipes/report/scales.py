@@ -56,8 +56,10 @@ def fitting(lowest: float, highest: float, median: float, *, from_zero: bool) ->
     """
     if lowest > 0 and highest > _SPIKY * median:
         return logarithmic(lowest / 1.1, highest * 1.1)
+    if from_zero and lowest >= 0:
+        return linear(0.0, highest * 1.05)
     air = (highest - lowest) * 0.05
-    return linear(0.0 if from_zero and lowest >= 0 else lowest - air, highest + air)
+    return linear(lowest - air, highest + air)
 
 
 def plain(value: float) -> str:

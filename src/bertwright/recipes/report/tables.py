@@ -18,11 +18,15 @@ from bertwright.text.characters import printable
 NOTHING = "–"
 _MOST_EVENTS = 50
 _LONGEST_VALUE = 60
+_SHORT = {"days": "days", "hours": "h", "minutes": "min", "seconds": "s"}
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as text. `run_rows` and `run_columns` say whether rows, or columns after the first, are runs in order."""
+    """Cells as text, of two lines where there is a newline.
+
+    `run_rows` and `run_columns` say whether the rows, or the columns after the first, are the runs in order.
+    """
 
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
@@ -33,13 +37,12 @@ class Table:
 def final_figures(runs: Sequence[RunRecord]) -> Table:
     """A row a run: how far it is, and the last value of each figure; of measured ones the best, where that is another.
 
-    Training's own value is told only where nothing was measured, for it is of fewer words and changes with each batch.
+    Training's own values are told only where nothing was measured: they are of fewer words and differ with each batch.
     """
     found = {split_name(key) for run in runs for key in run.figures}
-    columns: list[tuple[str, str]] = []
-    for name in [name for name in FIGURES if figure_of(name).section == "Learning"]:
-        measured = [prefix for prefix in MEASURED if (prefix, name) in found]
-        columns += [(prefix, name) for prefix in (measured or ([""] if ("", name) in found else []))]
+    names = [name for name, figure in FIGURES.items() if figure.section == "Learning"]
+    columns = [(prefix, name) for name in names for prefix in MEASURED if (prefix, name) in found]
+    columns = columns or [("", name) for name in names if ("", name) in found]
     header = ["run", "step", "time", *(_column(prefix, name) for prefix, name in columns), "tokens/s, median"]
     rows = []
     for run in runs:
@@ -73,9 +76,9 @@ def differences(runs: Sequence[RunRecord]) -> tuple[Table, Table]:
     for key in keys:
         values = [settings.get(key, NOTHING) for settings in flat]
         if len(set(values)) > 1:
-            different.append((key, *values))
+            different.append((key, *map(_shown, values)))
         else:
-            common.append((key, values[0]))
+            common.append((key, _shown(values[0])))
     names = tuple(run.name for run in runs)
     return Table(("setting", *names), different, run_columns=True), Table(("setting", "value"), common)
 
@@ -89,8 +92,13 @@ def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
             found += _flat(value, f"{name}." if name else "")
         else:
             told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            found.append((name, "none" if value is None else printable(told, _LONGEST_VALUE)))
+            found.append((name, "none" if value is None else told))
     return found
+
+
+def _shown(value: str) -> str:
+    # Only now: two long values may differ in what is cut off.
+    return printable(value, _LONGEST_VALUE)
 
 
 def _column(prefix: str, name: str) -> str:
@@ -108,7 +116,7 @@ def _time(seconds: float) -> str:
     if not math.isfinite(seconds):
         return NOTHING
     size, unit = time_unit(seconds)
-    return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / size:.3g} {_SHORT[unit]}"
 
 
 def _last(series: Series | None, prefix: str, name: str) -> str:
@@ -121,4 +129,4 @@ def _last(series: Series | None, prefix: str, name: str) -> str:
         return last
     place = int(values.argmin() if "loss" in name else values.argmax())
     best = tell(float(values[place]))
-    return last if best == last else f"{last} (best {best} at {exact(float(series.steps[place]))})"
+    return last if best == last else f"{last}\nbest {best} at {exact(float(series.steps[place]))}"
