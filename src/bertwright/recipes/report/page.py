@@ -73,8 +73,7 @@ footer { color: var(--soft); margin-top: 3rem; font-size: .85rem; }
 def page(runs: Sequence[RunRecord]) -> str:
     """The whole page."""
     axes = axes_of(runs)
-    names = ", ".join(printable(run.name, LONGEST_NAME) for run in runs)
-    title = escape(printable(names, 120))
+    title = escape(printable(", ".join(run.name for run in runs), 120))
     curves, frequency = curve_panels(runs), frequency_panels(runs)
     parts = [
         "<!doctype html>",
@@ -140,7 +139,7 @@ def _bar(runs: Sequence[RunRecord], axes: Sequence[AxisName]) -> str:
 
 
 def _named(run: RunRecord, number: int) -> str:
-    return f"{key(number)}{escape(printable(run.name, LONGEST_NAME))}"
+    return f"{key(number)}{escape(run.name)}"
 
 
 def _section(name: str, panels: Sequence[Panel], *, about: str = "", kind: str = "plots") -> str:
@@ -180,12 +179,11 @@ def _notes(runs: Sequence[RunRecord], panels: Sequence[Panel]) -> list[str]:
             "band goes from the lowest to the highest value of each."
         )
     for run in runs:
-        name = printable(run.name, LONGEST_NAME)
         if run.left_out:
-            notes.append(f"{name}: {run.left_out:,} lines of metrics.jsonl are no reports, and were left out.")
+            notes.append(f"{run.name}: {run.left_out:,} lines of metrics.jsonl are no reports, and were left out.")
         for figure, times in run.not_finite.items():
             what = printable(figure, LONGEST_NAME)
-            notes.append(f"{name}: {what} was infinite or no number in {times:,} reports, and is not drawn there.")
+            notes.append(f"{run.name}: {what} was infinite or no number in {times:,} reports, and is not drawn there.")
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return ["<h2>Notes</h2>", f'<ul class="notes">{items}</ul>'] if notes else []
 

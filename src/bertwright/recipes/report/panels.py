@@ -10,9 +10,19 @@ from typing import Literal
 import numpy as np
 
 from bertwright.recipes.report.plot import SMALL, WIDE, Axis, Level, Line, Moment, Size, grouped_plot, plot
-from bertwright.recipes.report.runs import Band, RunRecord, Series
-from bertwright.recipes.report.scales import exact, exact_percent, fitting, linear, percent, plain, time_unit
+from bertwright.recipes.report.runs import LONGEST_NAME, Band, RunRecord, Series
+from bertwright.recipes.report.scales import (
+    exact,
+    exact_percent,
+    fitting,
+    linear,
+    percent,
+    plain,
+    scientific,
+    time_unit,
+)
 from bertwright.recipes.report.thinning import Curve, thin
+from bertwright.text.characters import printable
 
 AxisName = Literal["steps", "seconds", "tokens"]
 Section = Literal["Learning", "Pace", "Other figures"]
@@ -51,7 +61,7 @@ FIGURES: dict[str, Figure] = {
     "accuracy": _share("accuracy"),
     "macro_f1": _share("macro F1"),
     "mcc": _share("Matthews correlation"),
-    "learning_rate": Figure("learning rate", "Pace", from_zero=True),
+    "learning_rate": Figure("learning rate", "Pace", on_axis=scientific, from_zero=True),
     "gradient_norm": Figure("gradient norm before clipping", "Pace"),
     "tokens_per_second": Figure("throughput", "Pace", "tokens/s", from_zero=True),
     "share_of_peak": _share("share of the device's peak", section="Pace", from_zero=True),
@@ -78,7 +88,7 @@ def split_name(key: str) -> tuple[str, str]:
 
 def figure_of(name: str) -> Figure:
     """How a figure is drawn, by its plain name."""
-    return FIGURES.get(name) or Figure(name.replace("_", " "), "Other figures")
+    return FIGURES.get(name) or Figure(printable(name.replace("_", " "), LONGEST_NAME), "Other figures")
 
 
 def axes_of(runs: Sequence[RunRecord]) -> list[AxisName]:

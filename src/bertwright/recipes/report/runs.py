@@ -25,6 +25,7 @@ _CURE = "give an --out of pretrain or finetune"
 _NO_FIGURES = frozenset({"step", "seconds", "tokens_seen", "event"})
 _BY_FREQUENCY = "held_out_by_frequency"
 _MOST_KINDS = 1000
+_LONGEST_EVENT = 200
 _TELL_EVERY = 10_000
 
 Values = NDArray[np.float64]
@@ -100,15 +101,24 @@ def read_runs(paths: Sequence[Path], progress: Progress) -> list[RunRecord]:
     for number, folder in enumerate(resolved):
         if folder in resolved[:number]:
             raise ModelError("is given twice", where=paths[number], cure="give each run once")
-    names = [folder.parent.name if folder.name == "run" else folder.name for folder in resolved]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in paths]
-    found = [_read(folder, name, progress) for folder, name in zip(folders, names, strict=True)]
+    names = _names([folder.parent if folder.name == "run" else folder for folder in resolved])
+    # A name may hold anything that a file's name may: from here on it can be shown anywhere.
+    shown = [printable(name, LONGEST_NAME) for name in names]
+    found = [_read(folder, name, progress) for folder, name in zip(folders, shown, strict=True)]
     for run in found:
         if run.left_out:
-            name = printable(run.name, LONGEST_NAME)
-            progress.say(f"{name}: {run.left_out:,} lines of its metrics.jsonl are no reports; left out")
+            progress.say(f"{run.name}: {run.left_out:,} lines of its metrics.jsonl are no reports; left out")
     return found
+
+
+def _names(outs: Sequence[Path]) -> list[str]:
+    """Each directory's name, with as many of the folders above it as tell all of them apart."""
+    names = [out.name for out in outs]
+    depth = 1
+    while len(set(names)) < len(names):
+        depth += 1
+        names = ["/".join(out.parts[-depth:]) for out in outs]
+    return names
 
 
 def _folder(path: Path) -> Path:
@@ -126,7 +136,7 @@ def _read(folder: Path, name: str, progress: Progress) -> RunRecord:
     if not path.is_file():
         raise ModelError("the run has reported nothing yet", where=folder, cure="wait for its first report")
     reader = _Reader()
-    with storage_faults(path), progress.task(f"reading {printable(name, LONGEST_NAME)}", None, "reports") as task:
+    with storage_faults(path), progress.task(f"reading {name}", None, "reports") as task:
         for line in _lines(path):
             reader.take(line)
             if reader.rows % _TELL_EVERY == 0:
@@ -221,7 +231,7 @@ class _Reader:
 
     def _take_event(self, step: float, row: dict[str, Any]) -> None:
         more = [f"{key} {_short(told)}" for key, told in row.items() if key not in _NO_FIGURES]
-        what = ", ".join([row["event"], *more])
+        what = printable(", ".join([row["event"], *more]), _LONGEST_EVENT)
         if what not in self.events and len(self.events) >= _MOST_KINDS:
             what = "others"
         event = self.events.setdefault(what, Event(what))

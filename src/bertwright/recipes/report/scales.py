@@ -63,14 +63,20 @@ def fitting(lowest: float, highest: float, median: float, *, from_zero: bool) ->
 
 
 def plain(value: float) -> str:
-    """A number in few characters, as on an axis: 0.25, 1,500, 20k, 3M, 1e-5."""
+    """A number in few characters, as on an axis: 0.25, 1,500, 20k, 3M."""
     size = abs(value)
     for unit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if size >= unit:
-            return f"{value / (1e3 if letter == 'k' else unit):.3g}{letter}"
-    if size >= 1000:
-        return f"{value:,.0f}"
-    return _without_padding(f"{value:.0e}") if 0 < size < 1e-3 and _is_short(value) else f"{value:.4g}"
+            return f"{value / (1e3 if letter == 'k' else unit):.4g}{letter}"
+    return f"{value:,.0f}" if size >= 1000 else f"{value:.4g}"
+
+
+def scientific(value: float) -> str:
+    """A number as learning rates are written: 2e-3, 1.5e-4."""
+    if value == 0:
+        return "0"
+    digits, _, power = f"{value:.1e}".partition("e")
+    return f"{digits.removesuffix('.0')}e{int(power)}"
 
 
 def percent(value: float) -> str:
@@ -94,13 +100,3 @@ def time_unit(seconds: float) -> tuple[float, str]:
         if seconds >= 2 * size:
             return size, name
     return 1.0, "seconds"
-
-
-def _is_short(value: float) -> bool:
-    return math.isclose(value, float(f"{value:.0e}"), rel_tol=1e-9)
-
-
-def _without_padding(told: str) -> str:
-    """1e-05 as 1e-5."""
-    digits, _, power = told.partition("e")
-    return f"{digits}e{int(power)}"

@@ -61,7 +61,7 @@ def events(runs: Sequence[RunRecord]) -> Table:
         told = sorted(run.events, key=lambda event: event.steps[0])
         for event in told[:_MOST_EVENTS]:
             steps = f"{event.steps[0]:,.0f}", f"{max(event.steps):,.0f}" if len(event.steps) > 1 else ""
-            rows.append((run.name, printable(event.what, 200), f"{len(event.steps):,}", *steps))
+            rows.append((run.name, event.what, f"{len(event.steps):,}", *steps))
         if len(told) > _MOST_EVENTS:
             rows.append((run.name, f"and {len(told) - _MOST_EVENTS:,} kinds more", "", "", ""))
     return Table(("run", "what", "times", "at step", "last at"), rows)
