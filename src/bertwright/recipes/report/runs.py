@@ -115,7 +115,7 @@ def _names(outs: Sequence[Path]) -> list[str]:
     """Each directory's name, with as many of the folders above it as tell all of them apart."""
     names = [out.name for out in outs]
     depth = 1
-    while len(set(names)) < len(names):
+    while len(set(names)) < len(names) and depth < max(len(out.parts) for out in outs):
         depth += 1
         names = ["/".join(out.parts[-depth:]) for out in outs]
     return names

@@ -131,6 +131,13 @@ def test_very_many_events_make_no_long_page(tmp_path: Path) -> None:
     assert len(report(tmp_path / "page.html", write_run(tmp_path / "a", rows))) < 100_000
 
 
+def test_marks_that_would_cover_each_other_are_one(tmp_path: Path) -> None:
+    happened = [{"step": step, "event": f"skipped {step}"} for step in (1, 2, 900)]
+    page = report(tmp_path / "page.html", write_run(tmp_path / "a", [{"step": 1000, "loss": 1.0}, *happened]))
+    assert re.findall(r"<g><title>a: (skipped \d+)", panel(page, "loss")) == ["skipped 1", "skipped 900"]
+    assert "<td>skipped 2</td>" in page
+
+
 def test_what_is_not_drawn_is_told(tmp_path: Path) -> None:
     rows = ["nothing", {"step": 1, "loss": 1.0, "gradient_norm": float("inf")}]
     page = report(tmp_path / "page.html", write_run(tmp_path / "a", rows))
