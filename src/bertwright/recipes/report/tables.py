@@ -18,6 +18,7 @@ from bertwright.text.characters import printable
 NOTHING = "–"
 _MOST_EVENTS = 50
 _LONGEST_VALUE = 60
+_DEEPEST = 8
 _SHORT = {"days": "days", "hours": "h", "minutes": "min", "seconds": "s"}
 
 
@@ -88,7 +89,7 @@ def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
     for key, value in values.items():
         # `recipe` and `settings` are what --set speaks of; it does not name them.
         name = before if not before and key in ("recipe", "settings") and isinstance(value, dict) else f"{before}{key}"
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name.count(".") < _DEEPEST:
             found += _flat(value, f"{name}." if name else "")
         else:
             told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

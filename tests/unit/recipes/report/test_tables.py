@@ -54,6 +54,14 @@ def test_long_values_differ_where_they_are_cut(tmp_path: Path) -> None:
     assert different.rows == [("init", "x" * 59 + "…", "x" * 59 + "…")]
 
 
+def test_settings_nested_without_end(tmp_path: Path) -> None:
+    nested: dict[str, object] = {"x": 1}
+    for _ in range(900):
+        nested = {"x": nested}
+    _, common = differences(read(write_run(tmp_path / "a", [{"step": 1, "loss": 1.0}], identity={"x": nested})))
+    assert [(key, value[:10]) for key, value in common.rows] == [("x.x.x.x.x.x.x.x.x", '{"x": {"x"')]
+
+
 def test_events_by_their_first_step(tmp_path: Path) -> None:
     skipped = [{"step": step, "event": "skipped"} for step in (1200, 1300, 1400)]
     rows = [{"step": 1, "loss": 1.0}, *skipped, {"step": 1250, "event": "plateau"}]
