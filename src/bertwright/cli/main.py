@@ -21,6 +21,7 @@ from bertwright.cli import (
     prepare,
     pretrain,
     quickstart,
+    report,
     tokenize,
     vocab,
     vocab_extend,
@@ -65,6 +66,7 @@ app.command("prepare")(prepare.run)
 app.command("masks")(masks.run)
 app.command("pretrain")(pretrain.run)
 app.command("finetune")(finetune.run)
+app.command("report")(report.run)
 app.command("evaluate")(evaluate.run)
 app.command("predict")(predict.run)
 app.command("fill")(fill.run)

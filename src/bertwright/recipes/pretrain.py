@@ -22,6 +22,7 @@ from bertwright.recipes.first_model import first_model
 from bertwright.recipes.recipe import PretrainRecipe
 from bertwright.recipes.run import Run, open_run
 from bertwright.shards.read import Shard, ShardDirectory, open_shards
+from bertwright.tasks.frequency import FrequencyBands, FrequencyTally
 from bertwright.tasks.operations import operations_per_token
 from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
 from bertwright.training.compilation import compile_encoder, refuse_without_compiler
@@ -132,6 +133,7 @@ class _Session:
         counts = sum(np.bincount(shard.tokens, minlength=len(vocabulary)) for shard in train_shards)
         never = (vocabulary.pad_id, vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id)
         self.baseline = unigram_baseline(np.asarray(counts), self.held_out, never) if self.held_out else {}
+        self.bands = FrequencyBands(np.asarray(counts), never)
         self.scores: dict[str, float] = {}
         # The lowest held-out loss so far, and the step that the scores are of.
         self.best, self.scored = float("inf"), -1
@@ -259,14 +261,17 @@ class _Session:
         if not self.held_out:
             return
         total = sum(len(batch.input_ids) for batch in self.held_out)
+        tally = FrequencyTally(self.bands)
         with computing_in(self.dtype, self.world.device):
             self.scores = held_out_scores(
                 self.trainee.model,
                 self.held_out,
                 lambda done: tell(f"measuring: {done:,} of {total:,} held-out examples"),
+                tally.add,
             )
         self.scored = step
-        self.run.record({"step": step} | {f"held_out_{name}": value for name, value in self.scores.items()})
+        figures = {f"held_out_{name}": value for name, value in self.scores.items()}
+        self.run.record({"step": step, **figures, "held_out_by_frequency": tally.figures()})
         following = f"; NSP accuracy {self.scores['nsp_accuracy']:.1%}" if "nsp_accuracy" in self.scores else ""
         self.progress.say(
             f"step {step:,}, held out: MLM loss {self.scores['mlm_loss']:.3f}, "

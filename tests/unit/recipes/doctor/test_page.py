@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -10,34 +9,9 @@ import pytest
 from bertwright.cli.main import main
 from bertwright.recipes.doctor.summary import about
 from tests.made_text import prose
+from tests.unit.recipes.tags import Tags
 
 HOSTILE = "<script>alert('x')</script> & \"more\" \x1b[31m of it on each page."
-
-
-class Tags(HTMLParser):
-    """Which tags stand in a page, and whether all are closed in order."""
-
-    EMPTY = frozenset({"meta", "br", "rect", "line"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-        self.open: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002  # as HTMLParser calls it
-        self.seen.append(tag)
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: object) -> None:  # noqa: ARG002  # as HTMLParser calls it
-        self.seen.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +26,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_page_is_whole_and_stands_alone(html: str) -> None:
-    tags = Tags()
-    tags.feed(html)
+    tags = Tags(html)
     assert not tags.open
     assert html.startswith("<!doctype html>")
     assert tags.seen.count("svg") >= 5
@@ -62,8 +35,7 @@ def test_the_page_is_whole_and_stands_alone(html: str) -> None:
 
 
 def test_what_the_corpus_says_is_text_and_nothing_else(html: str) -> None:
-    tags = Tags()
-    tags.feed(html)
+    tags = Tags(html)
     assert "script" not in tags.seen
     assert "b" in tags.seen  # ours
     assert "<script>alert('x')</script>" in tags.text
