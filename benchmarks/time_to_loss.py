@@ -14,7 +14,7 @@ start-up are taken out on both sides, and the start-up is told beside. Losses ar
 function of the peer's on one file: one half of its rows is as bertwright makes examples, the other as run_mlm.py does.
 
 --out keeps everything: settings, reports of all runs, curves.csv and curves.png, result.json. The same command goes on
-with what is there.
+with what is there. (One long file: a script here has no neighbours to import, and this one is a story in order.)
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -105,7 +105,7 @@ def step_seconds(clock: Sequence[Sequence[float]]) -> float:
     return (end - begin) / (last - first)
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     print(f"time_to_loss: {message}", file=sys.stderr)
     raise SystemExit(2)
 
@@ -245,13 +245,15 @@ class Bench:
             found |= json.loads(done.stdout)
         return found
 
-    def ours(self, name: str, *, steps: int, batch: int, factor: float, save_every: int = 0) -> Json:
+    def ours(
+        self, name: str, *, steps: int, batch: int, factor: float, save_every: int = 0, measured: bool = True
+    ) -> Json:
         """A run of ours; `factor` times the recipe's rates. Nothing but the end is measured without `save_every`."""
         folder = self.out / name
         settings = {"recipe": self.recipe.model_dump(), "steps": steps, "batch": batch, "factor": factor}
         settings |= {"save_every": save_every, "data": self.data}
         run = once(folder, settings, lambda: self._train_ours(folder, steps, batch, factor, save_every))
-        return self._measured(folder, run)
+        return self._measured(folder, run) if measured else run
 
     def _train_ours(self, folder: Path, steps: int, batch: int, factor: float, save_every: int) -> Json:
         training = self.recipe.training
@@ -305,7 +307,16 @@ class Bench:
         }
 
     def peer(
-        self, name: str, how: Json, *, steps: int, batch: int, rate: float, malloc: bool, save_every: int = 0
+        self,
+        name: str,
+        how: Json,
+        *,
+        steps: int,
+        batch: int,
+        rate: float,
+        malloc: bool,
+        save_every: int = 0,
+        measured: bool = True,
     ) -> Json:
         """A run of the peer; `how` holds its attention and dataloader workers."""
         training = self.recipe.training
@@ -331,7 +342,7 @@ class Bench:
             }
 
         run = once(folder, settings | {"malloc": malloc, "versions": self.versions, "data": self.data}, make)
-        return self._measured(folder, run)
+        return self._measured(folder, run) if measured else run
 
     def _measured(self, folder: Path, run: Json) -> Json:
         """The run with its curve: loss on both halves together, and on each, at every step whose weights were kept."""
@@ -389,7 +400,7 @@ def compare(bench: Bench, arguments: argparse.Namespace) -> tuple[Json, dict[str
     choice |= {"peer batch": batches[0], "peer rate": rates[middle]}
 
     # Seconds an example takes.
-    run = bench.ours("probe ours", steps=OUR_PROBE_STEPS, batch=batches[0], factor=factors[middle])
+    run = bench.ours("probe ours", steps=OUR_PROBE_STEPS, batch=batches[0], factor=factors[middle], measured=False)
     our_pace = step_seconds(run["clock"]) / batches[0]
     hows: dict[str, Json] = {}
     paces: dict[str, float] = {}
@@ -404,6 +415,7 @@ def compare(bench: Bench, arguments: argparse.Namespace) -> tuple[Json, dict[str
                 batch=batches[0],
                 rate=rates[middle],
                 malloc=malloc,
+                measured=False,
             )
             tried.append((step_seconds(run["clock"]) / batches[0], how))
         paces[variant], hows[variant] = min(tried, key=lambda each: each[0])
@@ -431,8 +443,11 @@ def compare(bench: Bench, arguments: argparse.Namespace) -> tuple[Json, dict[str
             trials["peer"].append((run["curve"][-1]["loss"], batch, rates[number]))
         _, choice["our batch"], choice["our factor"] = min(trials["our"])
         _, choice["peer batch"], choice["peer rate"] = min(trials["peer"])
-        choice["trials"] = {who: [dict(zip(("loss", "batch", "rate"), t, strict=True)) for t in ts]
-                            for who, ts in trials.items()}  # fmt: skip
+        names = ("loss", "batch", "rate")
+        choice["trials"] = {who: [dict(zip(names, t, strict=True)) for t in ts] for who, ts in trials.items()}
+        for who, tried_rates in (("our factor", factors), ("peer rate", rates)):
+            if choice[who] in (min(tried_rates), max(tried_rates)):
+                say(f"tuning: the best {who} is {choice[who]:g}, at the edge of those tried; try further ones")
 
     runs: dict[str, Json] = {}
     seconds = 60 * arguments.minutes
@@ -554,6 +569,7 @@ def main() -> None:
         print(json.dumps(result, indent=2))
         return
     print(machine)
+    print(", ".join(f"{name} {value}" for name, value in choice.items() if name != "trials"))
     for name, run in runs.items():
         last = run["curve"][-1]
         print(
