@@ -150,9 +150,10 @@ class Bench:
     def prepare(self) -> None:
         """Vocabulary, shards, the peer's blocks and the held-out rows."""
         settings = {"corpus": str(self.corpus), "size": self._vocabulary, "held_out": self._held_out}
-        self.prepared = once(self.out / "corpus", settings | {"rows": self.rows}, self._prepare)
+        settings |= {"rows": self.rows, "length": self.recipe.examples.max_length}
+        self.prepared = once(self.out / "corpus", settings, self._prepare)
         shards = open_shards(self.out / "corpus" / "shards")
-        self.data = shards.manifest.identity
+        self.data = settings | {"shards": shards.manifest.identity}
         vocabulary = shards.tokenizer.vocabulary
         self.config = self.recipe.model.config(len(vocabulary), vocabulary.pad_id).model_dump()
         self.bf16 = choose_dtype(self.recipe.training.precision, torch.device("cpu")) == torch.bfloat16
@@ -169,7 +170,7 @@ class Bench:
         ):
             start = time.perf_counter()
             command = [sys.executable, "-m", "bertwright", verb, str(self.corpus), *options]
-            code = subprocess.run(command, check=False).returncode
+            code = subprocess.run(command, stdout=sys.stderr, check=False).returncode
             if code:
                 raise SystemExit(code)
             seconds[verb] = time.perf_counter() - start
@@ -236,6 +237,8 @@ class Bench:
     def _versions(self) -> dict[str, str]:
         """What the peer's Python has; says what is missing before hours are spent."""
         code = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
+        if shutil.which(self.peer_python) is None:
+            fail(f"{self.peer_python}: is no program; name a Python with --peer-python")
         found: dict[str, str] = {}
         for name in NEEDED:
             command = [self.peer_python, "-c", code, name]
