@@ -422,18 +422,18 @@ def compare(bench: Bench, arguments: argparse.Namespace) -> tuple[Json, dict[str
             )
             tried.append((step_seconds(run["clock"]) / batches[0], how))
         paces[variant], hows[variant] = min(tried, key=lambda each: each[0])
-        choice[f"peer {variant}"] = hows[variant] | {"seconds_a_step": paces[variant] * batches[0]}
-    choice["our seconds_a_step"] = our_pace * batches[0]
+        choice[f"peer {variant}"] = hows[variant]
 
     if arguments.tune:
         # The peer is tuned where it is fast: in the same minutes it sees more, and its rates are the same in both.
         fast = list(VARIANTS)[-1]
         seconds = 60 * arguments.tune_minutes
-        trials: dict[str, list[tuple[float, int, float]]] = {"our": [], "peer": []}
+        trials: dict[str, list[tuple[float, int, float, float]]] = {"our": [], "peer": []}
         for batch, number in itertools.product(batches, range(len(rates))):
             steps = max(10, int(seconds / our_pace / batch))
             run = bench.ours(f"tune ours, batch {batch}, {number}", steps=steps, batch=batch, factor=factors[number])
-            trials["our"].append((run["curve"][-1]["loss"], batch, factors[number]))
+            pace = step_seconds(run["clock"]) / batch
+            trials["our"].append((run["curve"][-1]["loss"], batch, factors[number], pace))
             steps = max(10, int(seconds / paces[fast] / batch))
             run = bench.peer(
                 f"tune peer, batch {batch}, {number}",
@@ -443,10 +443,12 @@ def compare(bench: Bench, arguments: argparse.Namespace) -> tuple[Json, dict[str
                 rate=rates[number],
                 malloc=True,
             )
-            trials["peer"].append((run["curve"][-1]["loss"], batch, rates[number]))
-        _, choice["our batch"], choice["our factor"] = min(trials["our"])
-        _, choice["peer batch"], choice["peer rate"] = min(trials["peer"])
-        names = ("loss", "batch", "rate")
+            pace = step_seconds(run["clock"]) / batch
+            trials["peer"].append((run["curve"][-1]["loss"], batch, rates[number], pace))
+        # A trial is longer than a probe, so its speed is the truer one.
+        _, choice["our batch"], choice["our factor"], our_pace = min(trials["our"])
+        _, choice["peer batch"], choice["peer rate"], paces[fast] = min(trials["peer"])
+        names = ("loss", "batch", "rate", "seconds_an_example")
         choice["trials"] = {who: [dict(zip(names, t, strict=True)) for t in ts] for who, ts in trials.items()}
         for who, tried_rates in (("our factor", factors), ("peer rate", rates)):
             if choice[who] in (min(tried_rates), max(tried_rates)):
@@ -474,6 +476,13 @@ def compare(bench: Bench, arguments: argparse.Namespace) -> tuple[Json, dict[str
             factor=choice["our factor"],
             save_every=bench.save_every(pace),
         )
+    asked = [seconds] * len(VARIANTS) + [share * seconds for share in bench.shares]
+    for (name, run), wanted in zip(runs.items(), asked, strict=True):
+        spent = run["curve"][-1]["seconds"]
+        if not 0.85 < spent / wanted < 1.15:
+            say(
+                f"{name}: {spent:,.0f} s of training instead of {wanted:,.0f}; a quiet machine keeps the speed it shows"
+            )
     return choice, runs
 
 
