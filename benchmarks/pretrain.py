@@ -1,7 +1,7 @@
 """Pretraining steps of transformers and of bertwright, in turn, on the same batches.
 
     python benchmarks/pretrain.py                    L4 H256, vocabulary 30,522, 128 tokens, batch 32
-    python benchmarks/pretrain.py --shape base       L12 H768
+    python benchmarks/pretrain.py --shape base       L12 H768; several shapes one after the other: --shape mini base
     python benchmarks/pretrain.py --device cuda --shape gpu-base
     python benchmarks/pretrain.py --json
 
@@ -9,6 +9,10 @@ Peer: transformers' BertForPreTraining with bf16 autocast, fused AdamW and clipp
 it comes and once with the allocator setting that bertwright makes for itself, so that both what a user meets and what
 the model code alone is worth can be read. Every contender runs in a process of its own, in turn, for several rounds;
 the figure is the median over all steps of all rounds, the ratio that of medians.
+
+Each process also measures how fast the machine multiplies large matrices just then, before and after its steps. The
+share of that rate counts the products that a step needs (the vocabulary at hidden words only, the last layer only where
+it is looked at), for the peer as for us: what it computes beyond them is no use to anyone.
 """
 
 from __future__ import annotations
@@ -27,21 +31,26 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatch
 from bertwright.encoder.config import EncoderConfig
+from bertwright.examples.settings import ExampleSettings
 from bertwright.heads.model import PRETRAINING, Bert
+from bertwright.tasks.operations import operations_per_token
 from bertwright.tasks.pretrain import objective
 from bertwright.training.compilation import compile_encoder
-from bertwright.training.loop import Hooks, Report, Trainee, train
+from bertwright.training.loop import Hooks, Trainee, train, undivided
 from bertwright.training.memory import keep_big_blocks
+from bertwright.training.meter import Report
 from bertwright.training.optimizers import build_optimizers
+from bertwright.training.peak import matmul_rate
 from bertwright.training.precision import choose_dtype
 from bertwright.training.settings import TrainingSettings
 from bertwright.training.signals import StopWish
+from bertwright.training.world import alone
 
 LENGTH, WARMUP = 128, 3
 
@@ -74,7 +83,7 @@ SHAPES = {
 }
 CONTENDERS = {
     "ours": "bertwright",
-    "ours+compile": "bertwright, training.compile = true",
+    "ours+compile": "bertwright, machine.compile = true",
     "sdpa": "transformers, sdpa attention, as it comes",
     "eager": "transformers, eager attention, as it comes",
     "sdpa+malloc": "transformers, sdpa attention, our allocator setting",
@@ -122,11 +131,12 @@ def time_ours(shape: Shape, batch: PretrainingBatch, device: torch.device, *, co
     train(
         Trainee(model, build_optimizers(model, settings)),
         settings,
-        batches=iter([batch] * settings.steps),
+        portions=undivided([batch] * settings.steps),
         objective=objective,
         dtype=choose_dtype("auto", device),
         hooks=Hooks(report=report, evaluate=nothing, save=nothing),
         wish=StopWish(),
+        world=alone(device),
     )
     return [later - earlier for earlier, later in itertools.pairwise(moments)][WARMUP : settings.steps]
 
@@ -179,68 +189,105 @@ def child(shape: Shape, contender: str, device: torch.device) -> None:
     torch.manual_seed(0)
     batch = make_batch(shape)
     who, _, how = contender.partition("+")
+    dtype = choose_dtype("auto", device)
+    rates = [matmul_rate(dtype, device)]
     seconds = (
         time_ours(shape, batch, device, compiled=how == "compile")
         if who == "ours"
         else time_peer(shape, batch, device, who, malloc=how == "malloc")
     )
-    print(json.dumps(seconds))
+    rates.append(matmul_rate(dtype, device))
+    print(json.dumps({"seconds": seconds, "matmul_rates": rates}))
+
+
+@dataclass
+class Measured:
+    """What all rounds of one contender gave: seconds a step, and products of matrices a second around them."""
+
+    seconds: list[float] = field(default_factory=list)
+    matmul_rates: list[float] = field(default_factory=list)
+
+    def tokens_per_second(self, shape: Shape) -> float:
+        return shape.batch * LENGTH / statistics.median(self.seconds)
+
+    def share(self, shape: Shape) -> float:
+        operations = operations_per_token(shape.config(), ExampleSettings(max_length=LENGTH))
+        return self.tokens_per_second(shape) * operations / statistics.median(self.matmul_rates)
+
+
+def measure(name: str, device: str, rounds: int) -> dict[str, Measured]:
+    """All contenders at one shape, in turn."""
+    # The allocator is the CPU's affair, and on a CPU compiling pays nothing (docs/benchmarks.md).
+    left_out = "+malloc" if device == "cuda" else "+compile"
+    found = {contender: Measured() for contender in CONTENDERS if not contender.endswith(left_out)}
+    for number in range(rounds):
+        for contender, measured in found.items():
+            command = [sys.executable, __file__, "--shape", name, "--device", device, "--child", contender]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            told = json.loads(done.stdout.splitlines()[-1])
+            measured.seconds += told["seconds"]
+            measured.matmul_rates += told["matmul_rates"]
+            print(f"{name}, round {number + 1} of {rounds}: {contender}", file=sys.stderr)
+    return found
+
+
+def rows_of(name: str, found: dict[str, Measured]) -> list[dict[str, object]]:
+    shape = SHAPES[name]
+    ours = max((m for who, m in found.items() if who.startswith("ours")), key=lambda m: m.tokens_per_second(shape))
+    peers = {"as it comes": ["sdpa", "eager"], "with our allocator setting": ["sdpa+malloc", "eager+malloc"]}
+    rows = []
+    for how, names in peers.items():
+        rates = [found[who].tokens_per_second(shape) for who in names if who in found]
+        if rates:
+            rows.append(
+                {
+                    "name": f"pretraining step, {name}, s{LENGTH}, batch {shape.batch}, peer {how}",
+                    "peer": round(max(rates)),
+                    "ours": round(ours.tokens_per_second(shape)),
+                    "unit": "tokens/s",
+                    "ratio": round(ours.tokens_per_second(shape) / max(rates), 2),
+                    "share_of_matmul_rate": round(ours.share(shape), 3),
+                }
+            )
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=SHAPES, default="mini")
+    parser.add_argument("--shape", choices=SHAPES, nargs="+", default=["mini"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    shape = SHAPES[arguments.shape]
     if arguments.child:
-        child(shape, arguments.child, torch.device(arguments.device))
+        child(SHAPES[arguments.shape[0]], arguments.child, torch.device(arguments.device))
         return
-    # The allocator is the CPU's affair, and on a CPU compiling pays nothing (docs/benchmarks.md).
-    left_out = "+malloc" if arguments.device == "cuda" else "+compile"
-    contenders = [name for name in CONTENDERS if not name.endswith(left_out)]
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(arguments.rounds):
-        for name in contenders:
-            command = [sys.executable, __file__, "--shape", arguments.shape, "--device", arguments.device]
-            command += ["--child", name]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            seconds[name] += json.loads(done.stdout.splitlines()[-1])
-            print(f"round {number + 1} of {arguments.rounds}: {name}", file=sys.stderr)
-    rates = {name: shape.batch * LENGTH / statistics.median(values) for name, values in seconds.items()}
-    ours = max(rate for name, rate in rates.items() if name.startswith("ours"))
-    best = {"as it comes": max(rates["sdpa"], rates["eager"])}
-    if arguments.device == "cpu":
-        best["with our allocator setting"] = max(rates["sdpa+malloc"], rates["eager+malloc"])
-    rows = [
-        {
-            "name": f"pretraining step, {arguments.shape}, s{LENGTH}, batch {shape.batch}, peer {how}",
-            "peer": round(peer),
-            "ours": round(ours),
-            "unit": "tokens/s",
-            "ratio": round(ours / peer, 2),
-        }
-        for how, peer in best.items()
-    ]
     where = (
         torch.cuda.get_device_name()
         if arguments.device == "cuda"
         else f"{platform.machine()}, {torch.get_num_threads()} threads"
     )
     machine = f"{where}, torch {torch.__version__}"
+    rows = []
+    if not arguments.json:
+        print(machine)
+    for name in arguments.shape:
+        found, shape = measure(name, arguments.device, arguments.rounds), SHAPES[name]
+        rows += rows_of(name, found)
+        if arguments.json:
+            continue
+        for contender, measured in found.items():
+            spread = f"{min(measured.seconds) * 1e3:.0f}-{max(measured.seconds) * 1e3:.0f} ms a step"
+            rate = f"{statistics.median(measured.matmul_rates) / 1e12:.3g} TFLOP/s"
+            print(
+                f"{measured.tokens_per_second(shape):>9,.0f} tokens/s  {measured.share(shape):>4.0%} of {rate}  "
+                f"{CONTENDERS[contender]} ({spread})"
+            )
+        for row in rows_of(name, found):
+            print(f"{row['ratio']:>8.2f}x  {row['name']}")
     if arguments.json:
-        print(json.dumps({"machine": machine, "shape": asdict(shape), "rows": rows}, indent=2))
-        return
-    print(machine)
-    for name in contenders:
-        what, values = CONTENDERS[name], seconds[name]
-        spread = f"{min(values) * 1e3:.0f}-{max(values) * 1e3:.0f} ms a step"
-        print(f"{rates[name]:>9,.0f} tokens/s   {what} ({spread})")
-    for row in rows:
-        print(f"{row['ratio']:>8.2f}x  {row['name']}")
+        print(json.dumps({"machine": machine, "rows": rows}, indent=2))
 
 
 if __name__ == "__main__":

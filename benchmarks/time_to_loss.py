@@ -54,7 +54,7 @@ from bertwright.examples.masking import IGNORED
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
 from bertwright.files import read_json, to_json
-from bertwright.recipes.pretrain import load_recipe
+from bertwright.recipes.recipe import load_recipe
 from bertwright.shards.read import ShardDirectory, open_shards
 from bertwright.shards.write import belongs_to_held_out
 from bertwright.text.documents import read_documents
