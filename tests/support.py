@@ -47,10 +47,12 @@ def shard_of(documents: Documents, name: str = "train-00000", within: Collection
     tokens = np.array([token for sentence in sentences for token in sentence], dtype=np.uint32)
     return Shard(
         name,
-        tokens,
-        np.packbits(~np.isin(tokens, list(within)), bitorder="little"),
-        np.cumsum([0, *map(len, sentences)]),
-        np.cumsum([0, *map(len, documents)]),
+        {
+            "tokens": tokens,
+            "words": np.packbits(~np.isin(tokens, list(within)), bitorder="little"),
+            "sentences": np.cumsum([0, *map(len, sentences)]),
+            "documents": np.cumsum([0, *map(len, documents)]),
+        },
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.resources
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
 import torch
 from pydantic import Field, model_validator
 
@@ -17,13 +17,14 @@ from bertwright.checkpoints.model_directory import read_model, with_parts, write
 from bertwright.checkpoints.weights import weights_hash
 from bertwright.encoder.config import PRESETS, EncoderConfig, check_heads
 from bertwright.errors import ModelError, SettingsError, ShardError, Stopped
-from bertwright.examples.plan import Cursor, ExamplePlan
+from bertwright.examples.plan import SHARDS_PER_WINDOW, Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
 from bertwright.heads.model import PRETRAINING, WORDS_ALONE, Bert
 from bertwright.progress import Progress
 from bertwright.recipes.curves import draw_curves
 from bertwright.recipes.run import Run, open_run
 from bertwright.settings import Settings
+from bertwright.shards.cache import ShardCache
 from bertwright.shards.read import Shard, ShardDirectory, open_shards
 from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
 from bertwright.training.compilation import compile_encoder, refuse_without_compiler
@@ -104,26 +105,31 @@ class Pretrained:
 
 def pretrain(  # three files and how to treat them
     recipe: PretrainRecipe,
-    data: Path,
+    data: Path | str,
     out: Path,
     *,
     init: Path | None = None,
+    cache: ShardCache | None = None,
     resume: bool = False,
     overwrite: bool = False,
     device: torch.device | None = None,
     progress: Progress,
 ) -> Pretrained:
-    """Pretrain on a shard directory; `out` becomes a model directory. Raises Stopped after saving, or UserFault."""
+    """Pretrain on a shard directory; `out` becomes a model directory. Raises Stopped after saving, or UserFault.
+
+    Shards at an address come through `cache`.
+    """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if init is not None and init.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
-    shards = open_shards(data)
+    shards = open_shards(data, cache, progress.say)
+    shards.refuse_small_cache(2 * SHARDS_PER_WINDOW)  # a batch may stand across two windows
     dtype = choose_dtype(recipe.training.precision, device)
     # Opened and measured before anything is written: what is wrong with the data leaves no run behind.
     with progress.task("checking shards", len(shards.manifest.of("train")), "shards") as task:
         train_shards = shards.shards("train", task.update)
     pairs = recipe.examples.segments != "none"
-    if pairs and not any(len(shard.tokens) > len(shard.documents) - 1 for shard in train_shards):
+    if pairs and not any(entry.tokens > entry.documents for entry in shards.manifest.of("train")):
         what = "none of the documents holds two tokens to make a pair of segments of"
         raise ShardError(what, where=data, cure="prepare a corpus of sentences")
     if recipe.training.compile:
@@ -150,7 +156,7 @@ class _Session:
         run: Run,
         recipe: PretrainRecipe,
         shards: ShardDirectory,
-        train_shards: list[Shard],
+        train_shards: Sequence[Shard],
         model: Bert,
         dtype: torch.dtype,
         start: str,
@@ -162,13 +168,14 @@ class _Session:
         if recipe.training.compile:
             compile_encoder(model)
         vocabulary = shards.tokenizer.vocabulary
-        self.plan = ExamplePlan(train_shards, recipe.examples, recipe.training.seed)
+        coming = functools.partial(shards.fetch_ahead, "train")
+        self.plan = ExamplePlan(train_shards, recipe.examples, recipe.training.seed, coming)
         self.batches = PretrainingBatches(self.plan, vocabulary, fixed_shape=recipe.training.compile)
         self.first, self.first_step = Cursor(), 0
         self.held_out = list(self._held_out_batches())
-        counts = sum(np.bincount(shard.tokens, minlength=len(vocabulary)) for shard in train_shards)
+        counts = shards.unigrams(train_shards)
         never = (vocabulary.pad_id, vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id)
-        self.baseline = unigram_baseline(np.asarray(counts), self.held_out, never) if self.held_out else {}
+        self.baseline = unigram_baseline(counts, self.held_out, never) if self.held_out else {}
         self.scores: dict[str, float] = {}
 
     def go(self) -> Pretrained:

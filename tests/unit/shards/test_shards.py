@@ -14,7 +14,7 @@ from bertwright.shards.format import ARRAYS, read_manifest, token_dtype
 from bertwright.shards.read import Shard, open_shards
 from bertwright.shards.write import ShardWriter, belongs_to_held_out
 from bertwright.text.duplicates import text_digest
-from tests.support import PETS, flat, letters, numbered, shard_of, write_shards
+from tests.support import PETS, flat, letters, numbered, write_shards
 
 # Two documents: (the cat sat)(the dog ran) and (home)(the cat ran home).
 PET_IDS = [[[5, 6, 8], [5, 7, 9]], [[10], [5, 6, 9, 10]]]
@@ -51,8 +51,7 @@ def test_where_words_begin_lies_in_bits(tmp_path: Path) -> None:
     writer.close()
     bits = np.load(tmp_path / "train-00000.words.npy")
     assert bits.tolist() == [0b11001101, 0b01101110, 0b00110110]
-    shard = shard_of([[[5] * 11]])
-    shard = Shard(shard.name, np.zeros(22, np.uint16), bits, shard.sentences, shard.documents)
+    shard = Shard("train-00000", {"words": bits})
     for first in range(22):
         for count in range(22 - first):
             assert shard.word_starts(first, count).tolist() == (begins * 2)[first : first + count]
