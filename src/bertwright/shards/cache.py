@@ -130,7 +130,8 @@ class ShardCache:
                     cure = "it was changed or damaged; upload the shards again"
                     raise ShardError("the checksum differs from the manifest's", where=wanted.place, cure=cure)
                 file.flush()
-                partial.rename(path)
+                with self._alone():  # whoever counts meanwhile would see it under neither name
+                    partial.rename(path)
             finally:
                 # The lock is still held, so what bears this name is ours; after the rename nothing does.
                 if _stands_at(file, partial):

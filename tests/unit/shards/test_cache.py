@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 import bertwright.shards.cache as under_test
 from bertwright.errors import SettingsError, ShardError, StorageError, UserFault
 from bertwright.shards.cache import ShardCache, Wanted, default_directory, size_of, told_size
+from tests.support import lying
 
 # Every file holds 9 numbers: 128 bytes of header and 72 of numbers.
 BYTES = 200
@@ -350,3 +353,23 @@ def test_a_kill_while_fetching_leaves_nothing_that_is_taken_for_whole(tmp_path: 
     assert [name[:9] for name in names(cache)] == ["." + source(1).sha256[:8]]
     assert cache.open(source(1)).tolist() == [1] * 9
     assert held(cache) == [1]
+
+
+def test_the_limit_holds_at_any_instant(tmp_path: Path, source: Source) -> None:
+    # To these locks a thread is as good as a process.
+    cache = ShardCache(tmp_path / "cache", 6 * BYTES)
+    cache.open(source(0))
+
+    def work(seed: int) -> bool:
+        numbers = np.random.default_rng(seed).integers(9, size=100).tolist()
+        return all(cache.open(source(number)).tolist() == [number] * 9 for number in numbers)
+
+    most = 0
+    with ThreadPoolExecutor(5) as pool:
+        running = [pool.submit(work, seed) for seed in range(5)]
+        while not all(each.done() for each in running):
+            with cache._alone():
+                most = max(most, lying(cache.directory))
+            time.sleep(0)
+    assert all(each.result() for each in running)
+    assert 0 < most <= cache.limit

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +20,7 @@ from bertwright.shards.cache import ShardCache
 from bertwright.shards.format import ARRAYS, array_bytes, array_path
 from bertwright.shards.read import ShardDirectory, open_shards
 from bertwright.shards.store import Store
-from tests.support import letters, numbered, write_shards
+from tests.support import letters, lying, numbered, write_shards
 
 ADDRESS = "flaky://bucket/shards"
 VOCABULARY = letters(600)
@@ -80,15 +78,6 @@ def needed(opened: ShardDirectory, shards: int) -> int:
 
 def remote(local: Path, limit: int = 1 << 20, told: list[str] | None = None) -> ShardDirectory:
     return open_shards(ADDRESS, ShardCache(local.parent / "cache", limit), None if told is None else told.append)
-
-
-def lying(folder: Path) -> int:
-    """Bytes in a folder whose files come and go."""
-    total = 0
-    for entry in os.scandir(folder):
-        with contextlib.suppress(FileNotFoundError):
-            total += entry.stat().st_size
-    return total
 
 
 def stored(path: str) -> bytearray:

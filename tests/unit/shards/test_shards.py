@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bertwright.errors import ShardError
 from bertwright.shards.format import ARRAYS, read_manifest, token_dtype
-from bertwright.shards.read import Shard, open_shards
+from bertwright.shards.read import Shard, ShardDirectory, open_shards
 from bertwright.shards.write import ShardWriter, belongs_to_held_out
 from bertwright.text.duplicates import text_digest
 from tests.support import PETS, flat, letters, numbered, write_shards
@@ -55,6 +55,32 @@ def test_where_words_begin_lies_in_bits(tmp_path: Path) -> None:
     for first in range(22):
         for count in range(22 - first):
             assert shard.word_starts(first, count).tolist() == (begins * 2)[first : first + count]
+
+
+def test_how_often_pieces_stand_in_the_train_shards(tmp_path: Path) -> None:
+    # As prepare does it: counted while writing, and again from the shards where a killed run is gone on with.
+    first = ShardWriter(tmp_path, "train", len(PETS), tokens_per_shard=6)
+    first.add(*flat(PET_IDS[0]))
+    first.add(*flat(PET_IDS[1]))
+    first.add(*flat([[5, 5]]))
+    assert first.add(*flat([[11, 11]]))
+    writer = ShardWriter(tmp_path, "train", len(PETS), tokens_per_shard=6)
+    writer.restore(first.entries, first.pending())
+    writer.close()
+    checksum = writer.write_unigrams()
+    #                [PAD] [UNK] [CLS] [SEP] [MASK] the cat dog sat ran home ##s
+    expected = [0, 0, 0, 0, 0, 5, 2, 1, 1, 2, 2, 2]
+    assert np.load(tmp_path / "train-unigrams.npy").tolist() == expected
+
+    manifest = write_shards(tmp_path / "old", [*PET_IDS, [[5, 5]], [[11, 11]]], PETS)
+    opened = open_shards(tmp_path / "old")
+    assert manifest.unigrams_sha256 is None
+    assert opened.unigrams(opened.shards("train")).tolist() == expected
+    new = ShardDirectory(tmp_path, manifest.model_copy(update={"unigrams_sha256": checksum}), opened.tokenizer)
+    assert new.unigrams([]).tolist() == expected
+    np.save(tmp_path / "train-unigrams.npy", np.zeros(12, np.int64))
+    with pytest.raises(ShardError, match=r"train-unigrams\.npy: the checksum differs from the manifest's"):
+        new.unigrams([])
 
 
 def test_the_same_documents_give_the_same_bytes(tmp_path: Path) -> None:
