@@ -74,6 +74,8 @@ class PlacedPairs:
 class _Window:
     """The sequences of a few shards: those of each, the lengths of all, and the rows that they stand in."""
 
+    # Held here, because what is fetched for a shard stays at hand as long as the shard is held.
+    shards: list[Shard]
     drawn: list[SegmentPairs]
     lengths: NDArray[np.int64]
     rows: Rows
@@ -90,8 +92,16 @@ class _Epoch:
 class ExamplePlan:
     """The examples of all epochs, addressed by number. An example is a row of a batch: a sequence, or a few packed."""
 
-    def __init__(self, shards: Sequence[Shard], settings: ExampleSettings, seed: int) -> None:
+    def __init__(
+        self,
+        shards: Sequence[Shard],
+        settings: ExampleSettings,
+        seed: int,
+        coming: Callable[[Sequence[int], Sequence[str]], None] | None = None,
+    ) -> None:
+        """`coming` is told, when a window is begun, the shards of the next one and the arrays needed of them."""
         self.shards = shards
+        self._coming = coming
         self.settings = settings
         self.seed = seed
         self._epochs: dict[int, _Epoch] = {}
@@ -147,9 +157,10 @@ class ExamplePlan:
         for position, pairs in enumerate(found.drawn):
             mine = np.flatnonzero((members >= bounds[position]) & (members < bounds[position + 1]))
             if len(mine):
-                shard = self.shards[self._shards_of(cursor.epoch, window)[position]]
                 taken = pairs.take(members[mine] - bounds[position])
-                placed.append(PlacedPairs(shard, taken, row[mine], slot[mine], start[mine], number[mine]))
+                placed.append(
+                    PlacedPairs(found.shards[position], taken, row[mine], slot[mine], start[mine], number[mine])
+                )
         return placed
 
     @property
@@ -173,14 +184,18 @@ class ExamplePlan:
         order = Stream(self.seed, "shards", self.drawn_epoch(epoch)).permutation(len(self.shards))
         return order[window * SHARDS_PER_WINDOW : (window + 1) * SHARDS_PER_WINDOW].tolist()
 
-    def _draw(self, epoch: int, window: int) -> list[SegmentPairs]:
-        """The sequences of each shard of a window."""
+    def _draw(self, epoch: int, window: int) -> tuple[list[SegmentPairs], int]:
+        """The sequences of each shard of a window, and the tokens of its text."""
         drawn: list[SegmentPairs] = []
+        tokens = 0
         for number in self._shards_of(epoch, window):
             first = sum(map(len, drawn))
+            # One at a time, and its sentences and documents alone: an epoch is counted without its tokens.
+            shard = self.shards[number]
+            tokens += int(shard.sentences[-1])
             drawn.append(
                 draw_pairs(
-                    self.shards[number],
+                    shard,
                     self.settings,
                     seed=self.seed,
                     epoch=self.drawn_epoch(epoch),
@@ -189,23 +204,33 @@ class ExamplePlan:
                     first=first,
                 )
             )
-        return drawn
+        return drawn, tokens
 
     def _window(self, epoch: int, window: int) -> _Window:
         key = (epoch, window)
         if key not in self._windows:
-            drawn = self._draw(epoch, window)
+            # A batch may stand across two windows; more than that is never needed at once.
+            while len(self._windows) > 1:
+                self._windows.popitem(last=False)
+            drawn, _ = self._draw(epoch, window)
             lengths = np.concatenate([self._lengths(pairs) for pairs in drawn])
             stream = Stream(self.seed, "order", self.drawn_epoch(epoch), window)
             if self.settings.packed:
                 rows = packed_rows(lengths, self.settings.max_length, self.settings.max_sequences, stream)
             else:
                 rows = single_rows(len(lengths), stream)
-            self._windows[key] = _Window(drawn, lengths, rows)
-            # A batch may stand across two windows; more than that is never needed at once.
-            while len(self._windows) > 2:
-                self._windows.popitem(last=False)
+            # Taken anew: drawing needs other arrays than building batches, and those are let go.
+            shards = [self.shards[number] for number in self._shards_of(epoch, window)]
+            self._windows[key] = _Window(shards, drawn, lengths, rows)
+            if self._coming is not None:
+                self._tell_coming(self._coming, epoch, window + 1)
         return self._windows[key]
+
+    def _tell_coming(self, coming: Callable[[Sequence[int], Sequence[str]], None], epoch: int, window: int) -> None:
+        if window == self.windows:
+            epoch, window = epoch + 1, 0
+        words = ("words",) if self.settings.masked_unit != "token" else ()
+        coming(self._shards_of(epoch, window), ("sentences", "documents", "tokens", *words))
 
     def _epoch(self, epoch: int, on_progress: Callable[[int], None] | None = None) -> _Epoch:
         if epoch not in self._epochs:
@@ -224,13 +249,12 @@ class ExamplePlan:
 
     def _report(self, epoch: int, window: int) -> EpochReport:
         """Draw a window to count it."""
-        drawn = self._draw(epoch, window)
+        drawn, total = self._draw(epoch, window)
         lengths = np.concatenate([self._lengths(pairs) for pairs in drawn])
         covered = sum(int((pairs.a_length + pairs.truncated).sum()) for pairs in drawn)
         # A false B comes from another document, where it is counted.
         own = [pairs.b_length[pairs.a_document == pairs.b_document] for pairs in drawn]
         covered += sum(int(some.sum()) for some in own)
-        total = sum(len(self.shards[number].tokens) for number in self._shards_of(epoch, window))
         rows = len(lengths)
         if self.settings.packed:
             rows = row_count(lengths, self.settings.max_length, self.settings.max_sequences)

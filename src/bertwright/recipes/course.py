@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -46,9 +46,11 @@ class Course:
         shards: Sequence[Shard],
         vocabulary: Vocabulary,
         world: World,
+        *,
         place: dict[str, Any] | None = None,
+        coming: Callable[[Sequence[int], Sequence[str]], None] | None = None,
     ) -> None:
-        """place: as `place` gave it, where the run goes on; else it begins."""
+        """place: as `place` gave it, where the run goes on; else it begins. coming: as of ExamplePlan."""
         self._world = world
         # Rows that go through the model at once; None for all of a process's.
         self.micro_batch_size = recipe.machine.micro_batch_size
@@ -60,7 +62,8 @@ class Course:
             if recipe.phases:
                 settings = settings.model_copy(update={"max_length": recipe.phases[number].max_length})
             # A later phase sees the text in another order, and other words of it hidden.
-            plan = ExamplePlan(shards, settings, Stream(seed, "phase", number).integer() if number else seed)
+            own_seed = Stream(seed, "phase", number).integer() if number else seed
+            plan = ExamplePlan(shards, settings, own_seed, coming)
             batches = PretrainingBatches(plan, vocabulary, fixed_shape=recipe.machine.compile)
             self.stretches.append(Stretch(first, last, plan, batches))
         self._before = np.concatenate([[0], np.cumsum(self.sizes)])

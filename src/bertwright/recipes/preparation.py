@@ -148,7 +148,7 @@ class Preparation:
         self.aside.close()
 
     def manifest(self, vocabulary_sha256: str, language: str, segmenter: str) -> Manifest:
-        """What the finished directory says of itself."""
+        """What the finished directory says of itself; writes how often each piece stands in it."""
         names = (*COUNTED, *_DROPPED, "empty_documents", "skipped")
         return Manifest(
             vocabulary_sha256=vocabulary_sha256,
@@ -163,6 +163,7 @@ class Preparation:
                 "train_documents": self.train.documents,
                 "held_out_documents": self.aside.documents,
             },
+            unigrams_sha256=self.train.write_unigrams(),
             shards=self.train.entries + self.aside.entries,
         )
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
 from bertwright.checkpoints.model_directory import write_model
 from bertwright.errors import ModelError, SettingsError, ShardError, Stopped, ToldElsewhere
-from bertwright.examples.plan import Cursor, ExamplePlan
+from bertwright.examples.plan import SHARDS_PER_WINDOW, Cursor, ExamplePlan
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress, Silent
 from bertwright.recipes.course import Course, Stretch, sizes_of
@@ -21,6 +21,7 @@ from bertwright.recipes.curves import draw_curves
 from bertwright.recipes.first_model import first_model
 from bertwright.recipes.recipe import PretrainRecipe
 from bertwright.recipes.run import Run, open_run
+from bertwright.shards.cache import ShardCache
 from bertwright.shards.read import Shard, ShardDirectory, open_shards
 from bertwright.tasks.frequency import FrequencyBands, FrequencyTally
 from bertwright.tasks.operations import operations_per_token
@@ -53,10 +54,11 @@ class Pretrained:
 
 def pretrain(
     recipe: PretrainRecipe,
-    data: Path,
+    data: Path | str,
     out: Path,
     *,
     init: Path | None = None,
+    cache: ShardCache | None = None,
     resume: bool = False,
     overwrite: bool = False,
     world: World | None = None,
@@ -65,19 +67,20 @@ def pretrain(
     """Pretrain on a shard directory; `out` becomes a model directory.
 
     `world` is this process's place among those that train together, each of which calls this. Raises Stopped after
-    saving, or UserFault.
+    saving, or UserFault. Shards at an address come through `cache`.
     """
     world = world or alone()
     progress = progress if world.is_first else Silent()
     if init is not None and init.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
-    shards = open_shards(data)
+    shards = open_shards(data, cache, progress.say)
+    shards.refuse_small_cache(2 * SHARDS_PER_WINDOW)  # a batch may stand across two windows
     dtype = choose_dtype(recipe.training.precision, world.device)
     # Opened and measured before anything is written: what is wrong with the data leaves no run behind.
     with progress.task("checking shards", len(shards.manifest.of("train")), "shards") as task:
         train_shards = shards.shards("train", task.update)
     pairs = recipe.examples.segments != "none"
-    if pairs and not any(len(shard.tokens) > len(shard.documents) - 1 for shard in train_shards):
+    if pairs and not any(entry.tokens > entry.documents for entry in shards.manifest.of("train")):
         what = "none of the documents holds two tokens to make a pair of segments of"
         raise ShardError(what, where=data, cure="prepare a corpus of sentences")
     if recipe.machine.compile:
@@ -115,7 +118,7 @@ class _Session:
         run: Run,
         recipe: PretrainRecipe,
         shards: ShardDirectory,
-        train_shards: list[Shard],
+        train_shards: Sequence[Shard],
         model: Bert,
         dtype: torch.dtype,
         start: str,
@@ -130,10 +133,10 @@ class _Session:
         self.trainee = Trainee(model, build_optimizers(model, recipe.training))
         vocabulary = shards.tokenizer.vocabulary
         self.held_out = list(self._held_out_batches())
-        counts = sum(np.bincount(shard.tokens, minlength=len(vocabulary)) for shard in train_shards)
+        counts = shards.unigrams(train_shards)
         never = (vocabulary.pad_id, vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id)
-        self.baseline = unigram_baseline(np.asarray(counts), self.held_out, never) if self.held_out else {}
-        self.bands = FrequencyBands(np.asarray(counts), never)
+        self.baseline = unigram_baseline(counts, self.held_out, never) if self.held_out else {}
+        self.bands = FrequencyBands(counts, never)
         self.scores: dict[str, float] = {}
         # The lowest held-out loss so far, and the step that the scores are of.
         self.best, self.scored = float("inf"), -1
@@ -146,7 +149,8 @@ class _Session:
             self.best = float("inf") if saved["best"] is None else saved["best"]
         place = saved["place"] if saved else None
         vocabulary = self.shards.tokenizer.vocabulary
-        self.course = Course(recipe, self.train_shards, vocabulary, self.world, place)
+        coming = functools.partial(self.shards.fetch_ahead, "train")
+        self.course = Course(recipe, self.train_shards, vocabulary, self.world, place=place, coming=coming)
         self._introduce()
         self._fit_memory()
         try:

@@ -6,6 +6,7 @@
     train-00000.words.npy         (tokens / 8,)   uint8              one bit a token, lowest first: a word begins
     train-00000.sentences.npy     (sentences + 1,) int64             token offset of each sentence, and of the end
     train-00000.documents.npy     (documents + 1,) int64             sentence offset of each document, and of the end
+    train-unigrams.npy            (vocabulary,)  int64               how often each piece stands in the train shards
     held_out-00000.*              the same for the documents kept aside to measure on
 
 Plain `.npy`, so that a shard is mapped into memory and never read as a whole. Every shard holds two documents or more:
@@ -28,6 +29,7 @@ FORMAT = "bertwright-shards-2"
 # The names of all that stands at the top of a shard directory.
 SHARD_FILES = ("manifest.json", "tokenizer", "train-*.npy", "held_out-*.npy")
 ARRAYS = ("tokens", "words", "sentences", "documents")
+UNIGRAMS = "train-unigrams.npy"
 Split = Literal["train", "held_out"]
 
 # A sentence longer than this is broken: what has no sentence end for so long is a list or a table, and a break costs
@@ -57,6 +59,8 @@ class Manifest(Settings):
     segmenter: str = "none"
     held_out_fraction: float
     counts: dict[str, int]
+    # Of UNIGRAMS, which directories made before it was there lack.
+    unigrams_sha256: str | None = None
     shards: list[ShardEntry]
 
     @property
@@ -75,9 +79,28 @@ def token_dtype(vocabulary_size: int) -> type[np.uint16 | np.uint32]:
     return np.uint16 if vocabulary_size <= 1 << 16 else np.uint32
 
 
+def array_name(shard: str, array: str) -> str:
+    """The file that holds one array of a shard."""
+    return f"{shard}.{array}.npy"
+
+
 def array_path(directory: Path, shard: str, array: str) -> Path:
     """Where one array of a shard lies."""
-    return directory / f"{shard}.{array}.npy"
+    return directory / array_name(shard, array)
+
+
+def array_bytes(entry: ShardEntry, array: str, vocabulary_size: int) -> int:
+    """The length of the file that holds one array of a shard."""
+    if array == "tokens":
+        return npy_bytes(entry.tokens, token_dtype(vocabulary_size))
+    if array == "words":
+        return npy_bytes(-(-entry.tokens // 8), np.uint8)
+    return npy_bytes((entry.sentences if array == "sentences" else entry.documents) + 1, np.int64)
+
+
+def npy_bytes(length: int, dtype: type[np.integer]) -> int:
+    """The length of a `.npy` file of (length,) numbers; for one dimension its header is always as long."""
+    return 128 + length * np.dtype(dtype).itemsize
 
 
 def read_manifest(directory: Path) -> Manifest:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertwright.files import sha256, sync_file
-from bertwright.shards.format import ARRAYS, ShardEntry, Split, array_path, token_dtype
+from bertwright.shards.format import ARRAYS, UNIGRAMS, ShardEntry, Split, array_path, token_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +77,8 @@ class ShardWriter:
         self._buffer = _Buffer()
         self.entries: list[ShardEntry] = []
         self.documents = 0
+        # (vocabulary,) how often each piece stands in the shards written.
+        self.unigrams = np.zeros(vocabulary_size, dtype=np.int64)
 
     def add(
         self, tokens: NDArray[np.unsignedinteger], word_starts: NDArray[np.bool_], sentences: NDArray[np.int32]
@@ -125,6 +127,8 @@ class ShardWriter:
     def restore(self, entries: Sequence[ShardEntry], pending: dict[str, NDArray[np.integer]]) -> None:
         """Go on where another writer was when it told its `entries` and `pending`."""
         self.entries = list(entries)
+        for entry in entries:
+            self._count(np.load(array_path(self._directory, entry.name, "tokens"), mmap_mode="r", allow_pickle=False))
         buffers: list[_Buffer | None] = []
         for name in _BUFFERS:
             buffer = _Buffer() if f"{name}.tokens" in pending else None
@@ -137,11 +141,22 @@ class ShardWriter:
         held = sum(len(buffer.document_lengths) for buffer in buffers if buffer is not None)
         self.documents = sum(entry.documents for entry in self.entries) + held
 
+    def write_unigrams(self) -> str:
+        """Write how often each piece stands in the shards, and return the checksum of the file."""
+        path = self._directory / UNIGRAMS
+        np.save(path, self.unigrams, allow_pickle=False)
+        sync_file(path)
+        return sha256(path)
+
+    def _count(self, tokens: NDArray[np.integer]) -> None:
+        self.unigrams += np.bincount(tokens, minlength=len(self.unigrams))
+
     def _write(self, buffer: _Buffer) -> None:
         name = f"{self._split}-{len(self.entries):05d}"
         arrays = buffer.arrays(self._dtype)
         lengths = {"sentences": arrays["sentences"], "documents": arrays["documents"]}
         arrays |= {array: _offsets(values) for array, values in lengths.items()}
+        self._count(arrays["tokens"])
         checksums = {}
         for array in ARRAYS:
             path = array_path(self._directory, name, array)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from bertwright.errors import ShardError
 from bertwright.shards.format import ARRAYS, read_manifest, token_dtype
-from bertwright.shards.read import Shard, open_shards
+from bertwright.shards.read import Shard, ShardDirectory, open_shards
 from bertwright.shards.write import ShardWriter, belongs_to_held_out
 from bertwright.text.duplicates import text_digest
-from tests.support import PETS, flat, letters, numbered, shard_of, write_shards
+from tests.support import PETS, flat, letters, numbered, write_shards
 
 # Two documents: (the cat sat)(the dog ran) and (home)(the cat ran home).
 PET_IDS = [[[5, 6, 8], [5, 7, 9]], [[10], [5, 6, 9, 10]]]
@@ -51,11 +51,36 @@ def test_where_words_begin_lies_in_bits(tmp_path: Path) -> None:
     writer.close()
     bits = np.load(tmp_path / "train-00000.words.npy")
     assert bits.tolist() == [0b11001101, 0b01101110, 0b00110110]
-    shard = shard_of([[[5] * 11]])
-    shard = Shard(shard.name, np.zeros(22, np.uint16), bits, shard.sentences, shard.documents)
+    shard = Shard("train-00000", {"words": bits})
     for first in range(22):
         for count in range(22 - first):
             assert shard.word_starts(first, count).tolist() == (begins * 2)[first : first + count]
+
+
+def test_how_often_pieces_stand_in_the_train_shards(tmp_path: Path) -> None:
+    # As prepare does it: counted while writing, and again from the shards where a killed run is gone on with.
+    first = ShardWriter(tmp_path, "train", len(PETS), tokens_per_shard=6)
+    first.add(*flat(PET_IDS[0]))
+    first.add(*flat(PET_IDS[1]))
+    first.add(*flat([[5, 5]]))
+    assert first.add(*flat([[11, 11]]))
+    writer = ShardWriter(tmp_path, "train", len(PETS), tokens_per_shard=6)
+    writer.restore(first.entries, first.pending())
+    writer.close()
+    checksum = writer.write_unigrams()
+    #                [PAD] [UNK] [CLS] [SEP] [MASK] the cat dog sat ran home ##s
+    expected = [0, 0, 0, 0, 0, 5, 2, 1, 1, 2, 2, 2]
+    assert np.load(tmp_path / "train-unigrams.npy").tolist() == expected
+
+    manifest = write_shards(tmp_path / "old", [*PET_IDS, [[5, 5]], [[11, 11]]], PETS)
+    opened = open_shards(tmp_path / "old")
+    assert manifest.unigrams_sha256 is None
+    assert opened.unigrams(opened.shards("train")).tolist() == expected
+    new = ShardDirectory(tmp_path, manifest.model_copy(update={"unigrams_sha256": checksum}), opened.tokenizer)
+    assert new.unigrams([]).tolist() == expected
+    np.save(tmp_path / "train-unigrams.npy", np.zeros(12, np.int64))
+    with pytest.raises(ShardError, match=r"train-unigrams\.npy: the checksum differs from the manifest's"):
+        new.unigrams([])
 
 
 def test_the_same_documents_give_the_same_bytes(tmp_path: Path) -> None:

@@ -78,4 +78,6 @@ def _shard(documents: list[NDArray[np.int32]]) -> Shard:
         lengths.append(stored)
     sentences = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     tokens = np.broadcast_to(np.uint16(0), (int(sentences[-1]),))
-    return Shard("sample", tokens, np.empty(0, np.uint8), sentences, np.cumsum([0, *counts]))
+    words = np.empty(0, np.uint8)
+    offsets = {"sentences": sentences, "documents": np.cumsum([0, *counts])}
+    return Shard("sample", {"tokens": tokens, "words": words, **offsets})
