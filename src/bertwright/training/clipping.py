@@ -26,5 +26,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], longest: float) -> Tensor
     else:
         norm = get_total_norm(gradients)
     found = whole(norm)
-    clip_grads_with_norm_(moving, longest, found)
+    # Shorter ones stay as they are: to multiply all of them by 1 is a pass over memory. No number is not shorter.
+    if not found <= longest:
+        clip_grads_with_norm_(moving, longest, found)
     return found
