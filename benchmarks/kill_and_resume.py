@@ -149,7 +149,7 @@ class Life:
         # Children of a launcher have sessions of their own: a process group does not hold them, their environment does.
         self._mark = uuid.uuid4().hex
         with talk.open("w", encoding="utf-8") as file:
-            self.process = subprocess.Popen(command, stderr=file, env=os.environ | {MARK: self._mark})
+            self.process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | {MARK: self._mark})
         self.begun = time.monotonic()
 
     def _inode(self) -> int | None:
@@ -390,7 +390,7 @@ def made_shards(out: Path) -> Path:
         vocab = ["vocab", str(out / "corpus.jsonl"), "--size", "8000", "--out", str(out / "vocab"), "--overwrite"]
         prepare = ["prepare", str(out / "corpus.jsonl"), "--vocab", str(out / "vocab"), "--out", str(shards)]
         for command in (vocab, [*prepare, "--held-out", "0.08", "--overwrite"]):
-            subprocess.run([*bertwright, *command], check=True)
+            subprocess.run([*bertwright, *command], check=True, stdout=sys.stderr)
     return shards
 
 
