@@ -5,8 +5,8 @@
     python benchmarks/kill_and_resume.py --kills 10 --seed 3 --out DIR --json
 
 A small model (L2 H128, dropout, packed rows, a growing batch, two phases, AdamW and Muon, held-out text measured) runs
-once undisturbed through the real command line. The same command then runs again, killed and started again with --resume,
-until it ends. Instants are drawn from --seed before the run:
+once undisturbed through the real command line. The same command then runs again, is killed and started again with
+--resume until it ends. Instants are drawn from --seed before the run:
 
 - four in ten aim into the writing of a checkpoint: the partial directory is waited for, then a share of the time that
   writing takes;
@@ -28,6 +28,7 @@ if __name__ == "__main__":
     sys.path.pop(0)
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -42,7 +43,6 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -121,14 +121,16 @@ class Pace:
 def draw_instants(kills: int, seed: int, steps: int, save_every: int, processes: int) -> list[Instant]:
     """In the order in which the run comes to them."""
     draw = random.Random(seed)
-    aims: list[Aim] = ["starting"] * round(0.1 * kills) + ["writing"] * math.ceil(0.4 * kills)
-    aims = (aims + ["anywhere"] * kills)[:kills]
+    starting, writing = round(0.1 * kills), math.ceil(0.4 * kills)
+    shares: dict[Aim, int] = {"starting": starting, "writing": writing, "anywhere": kills - starting - writing}
+    aims = [aim for aim, count in shares.items() for _ in range(count)]
     draw.shuffle(aims)
     if kills >= 5:
         aims[0], aims[-1] = "anywhere", "finishing"
     parts = len(aims) - aims.count("starting") - aims.count("finishing")
     # A write that came and went unseen is followed by others: two intervals are left for them.
-    room, taken, found = max(1, steps - 2 * save_every), 0, []
+    room, taken = max(1, steps - 2 * save_every), 0
+    found: list[Instant] = []
     for number, aim in enumerate(aims):
         step = (taken + draw.random()) * room / parts
         if number == 0 and aim == "anywhere":
@@ -179,7 +181,7 @@ class Life:
 
     def _numbers(self, pattern: re.Pattern[str]) -> list[int]:
         try:
-            names = os.listdir(self.checkpoints)
+            names = [entry.name for entry in self.checkpoints.iterdir()]
         except FileNotFoundError:
             return []
         return sorted(int(match[1]) for match in map(pattern.fullmatch, names) if match)
@@ -207,21 +209,24 @@ class Life:
 
     def kill(self, rank: int | None) -> bool:
         """Kill one rank, or all processes at once; returns whether there was such a rank."""
-        members = self.members()
-        chosen = [pid for pid, their_rank in members.items() if their_rank == rank]
-        if rank is not None and chosen:
-            os.kill(chosen[0], signal.SIGKILL)
-            self.process.wait(PATIENCE_SECONDS)
-            return True
-        while members:
+        chosen = [pid for pid, their_rank in self.members().items() if their_rank == rank]
+        alone = rank is not None and bool(chosen)
+        if alone:
+            _kill(chosen[0])
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(PATIENCE_SECONDS)
+        # After one alone there is nobody left here; or the log tells how long the others did not notice.
+        while members := self.members():
             for pid in members:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            members = self.members()
+                _kill(pid)
+            time.sleep(POLL_SECONDS)
         self.process.wait()
-        return False
+        return alone
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def wait_for(life: Life, instant: Instant, pace: Pace) -> bool:
@@ -399,20 +404,22 @@ def say(line: str) -> None:
 
 
 def show(log: list[dict[str, Any]], steps: int) -> None:
-    def count(holds: Callable[[dict[str, Any]], bool]) -> int:
-        return sum(1 for kill in log if holds(kill))
-
     whom = Counter(kill["killed"] for kill in log)
     print(f"{len(log)} kills ({', '.join(f'{who} {number}' for who, number in sorted(whom.items()))})")
     hits = Counter(kill["hit"] for kill in log)
-    print(f"  {hits['starting']} while starting, {hits['training']} in training, {hits['finishing']} after the last step")
+    print(
+        f"  {hits['starting']} while starting, {hits['training']} in training, {hits['finishing']} after the last step"
+    )
     tenths = Counter(min(9, 10 * kill["reached"] // steps) for kill in log if kill["reached"] is not None)
     bounds = [f"{part * steps // 10}-{(part + 1) * steps // 10}: {tenths[part]}" for part in range(10)]
     print(f"  by steps reached: {', '.join(bounds)}")
-    for what in ("writing", "removing"):
-        print(f"  {count(lambda kill, what=what: kill['checkpoint_under_way'] == what)} while {what} a checkpoint")
-    print(f"  {count(lambda kill: kill['goes_on_from'] is None)} before the first checkpoint was whole", end="")
-    print(f", {count(lambda kill: not kill['had_run_json'])} before run.json")
+    under_way = Counter(kill["checkpoint_under_way"] for kill in log)
+    print(
+        f"  {under_way['writing']} while a checkpoint was being written, {under_way['removing']} while one was removed"
+    )
+    nothing = sum(kill["goes_on_from"] is None for kill in log)
+    unwritten = sum(not kill["had_run_json"] for kill in log)
+    print(f"  {nothing} before the first checkpoint was whole, {unwritten} of them before run.json")
     alone = [kill["seconds_to_leave"] for kill in log if kill["killed"] != "all"]
     if alone:
         print(f"  where one of the processes was killed, the others left within {max(alone):.1f} s")

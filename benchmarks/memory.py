@@ -4,12 +4,12 @@
     python benchmarks/memory.py --steps 2000 --out DIR
 
 A small model (L2 H128, dropout, packed rows) trains through the real command line, with held-out text measured and a
-checkpoint written every 250 steps; the corpus goes round several times. At every report (every 25 steps) /proc says what
-the process holds: its resident memory, and the part of it that is its own (the rest is files mapped into memory, shards
-and libraries, which the system takes back when it likes). Told are both at some steps, each the median of the eleven
-samples around it, and the slope of a straight line through the last 80% of the steps, by least squares. --out keeps
-the run, samples.csv and memory.png (extra `report`). The text is the documentation of the installed packages; --data
-takes shards instead. Needs Linux (/proc).
+checkpoint written every 250 steps; the corpus goes round several times. At every report (every 25 steps) /proc says
+what the process holds: its resident memory, and the part of it that is its own (the rest is files mapped into memory,
+shards and libraries, which the system takes back when it likes). Told are both at some steps, each the median of the
+eleven samples around it, and the slope of a straight line through the last 80% of the steps, by least squares. --out
+keeps the run, samples.csv and memory.png (extra `report`). The text is the documentation of the installed packages;
+--data takes shards instead. Needs Linux (/proc).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -169,7 +170,7 @@ def main() -> None:
 
 def report(samples: NDArray[np.int64], last: int, seconds: float, picture: Path, *, as_json: bool) -> None:
     steps = samples[:, 0]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for column, name in enumerate(KINDS.values(), start=1):
         held = samples[:, column]
         rows.append({

@@ -1,18 +1,18 @@
 """What checkpoints cost: the time that training loses to them, and how soon a run is saved and gone after SIGTERM.
 
-    python benchmarks/saving.py                                 L4 H256: a checkpoint every 100 steps and every 10, and none
+    python benchmarks/saving.py                                  L4 H256: a checkpoint every 100 steps, every 10, none
     python benchmarks/saving.py --shape base --every 20 --rounds 2
     python benchmarks/saving.py --part sigterm --shape mini base
 
-The same run, through the real command line, with checkpoints and without, in turn, for several rounds. Two figures: what
-the run itself says ("checkpoints took x% of the time": how long training stood still for them), and the true difference
-of the time of a step, for a checkpoint is written by a thread, which takes processor time from training. A run's time of a
-step is that of 2 x the longest interval, divided by its steps, from step 20 on; told is the median over rounds, and the
-range. What a checkpoint costs in seconds follows, and from it the share at other intervals.
+The same run, through the real command line, with checkpoints and without, in turn, for several rounds. Two figures:
+what the run itself says ("checkpoints took x% of the time": how long training stood still for them), and the true
+difference of the time of a step, for a checkpoint is written by a thread, which takes processor time from training. A
+run's time of a step is the mean over twice the longest interval, from step 20 on; told is the median of the rounds, and
+their range, and what a checkpoint costs in seconds, from which the share at other intervals follows.
 
-For SIGTERM a run is told to stop at a random instant of a step, and again while a checkpoint is being written, which must
-be finished first. Told are the seconds until the state of the last step is whole, and until the process is gone; the
-longest of the rounds. The text is the documentation of the installed packages; --data takes shards instead.
+For SIGTERM a run is told to stop at a random instant of a step, and again while a checkpoint is being written, which
+must be finished first. Told are the seconds until the state of the last step is whole, and until the process is gone;
+the longest of the rounds. The text is the documentation of the installed packages; --data takes shards instead.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Bench:
             begun = time.monotonic()
             process.send_signal(signal.SIGTERM)
             seen: dict[Path, float] = {}
-            code = None
+            code, now = None, begun
             while code is None:
                 # Asked before the states are looked at, so that none is missed.
                 code, now = process.poll(), time.monotonic()

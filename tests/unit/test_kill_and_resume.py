@@ -25,7 +25,7 @@ def test_instants_come_in_order_and_follow_from_the_seed() -> None:
     assert instants == draw_instants(50, 0, 1000, 20, 2) != draw_instants(50, 1, 1000, 20, 2)
     aims = Counter(instant.aim for instant in instants)
     assert aims.total() == 50
-    assert aims["writing"] >= 19  # 20 of 50, one of which may have made room for the first or the last
+    assert aims["writing"] >= 18  # 20 of 50, two of which may have made room for the first and the last
     assert aims["finishing"] == 1
     assert aims["starting"] >= 3
     assert instants[0].aim == "anywhere"
