@@ -91,7 +91,7 @@ batch_size = 8
 MARK = "BERTWRIGHT_KILL_AND_RESUME"
 # What says how fast the machine was, not what was computed.
 RATES = ("tokens_per_second", "share_of_peak", "seconds")
-POLL_SECONDS, PATIENCE_SECONDS = 0.001, 600
+POLL_SECONDS, LOOK_SECONDS, PATIENCE_SECONDS = 0.001, 1, 600
 _STATE = re.compile(r"step-(\d+)")
 _PARTIAL = re.compile(rf"\.step-(\d+){re.escape(PARTIAL)}")
 
@@ -152,7 +152,14 @@ class Life:
         self._mark = uuid.uuid4().hex
         with talk.open("w", encoding="utf-8") as file:
             self.process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | {MARK: self._mark})
-        self.begun = time.monotonic()
+        self.begun = self._looked = time.monotonic()
+        # Processes found the last time that one looked: looking at the moment of a kill would come too late.
+        self._members: dict[int, int | None] = {}
+
+    def look(self) -> None:
+        """Find out which processes there are, unless that was done a moment ago."""
+        if not self._members or time.monotonic() - self._looked > LOOK_SECONDS:
+            self._members, self._looked = self.members(), time.monotonic()
 
     def _inode(self) -> int | None:
         try:
@@ -209,16 +216,18 @@ class Life:
 
     def kill(self, rank: int | None) -> bool:
         """Kill one rank, or all processes at once; returns whether there was such a rank."""
-        chosen = [pid for pid, their_rank in self.members().items() if their_rank == rank]
+        chosen = [pid for pid, their_rank in self._members.items() if their_rank == rank]
         alone = rank is not None and bool(chosen)
         if alone:
             _kill(chosen[0])
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(PATIENCE_SECONDS)
-        # After one alone there is nobody left here; or the log tells how long the others did not notice.
-        while members := self.members():
+        members = {} if alone else self._members
+        # After one alone nobody is left to be found here, or else the log tells how long the others did not notice.
+        while members or (members := self.members()):
             for pid in members:
                 _kill(pid)
+            members = {}
             time.sleep(POLL_SECONDS)
         self.process.wait()
         return alone
@@ -244,6 +253,7 @@ def wait_for(life: Life, instant: Instant, pace: Pace) -> bool:
         return instant.share * (pace.end if instant.aim == "finishing" else pace.step)
 
     while life.process.poll() is None:
+        life.look()
         left = has_come()
         if left is not None:
             time.sleep(left)
