@@ -310,8 +310,8 @@ class Bench:
         assert last is not None
         step = (last - first) / max(1, self.steps - 1)
         # What comes too late misses, so the shorter writes count, and half of the end: machines differ by the minute.
-        writing = statistics.quantiles(writes, n=4)[0] if len(writes) > 1 else 0.01
-        return Pace(first - life.begun, step, writing, (end - last) / 2)
+        short = statistics.quantiles(writes, n=4)[0] if len(writes) > 1 else 0.01
+        return Pace(first - life.begun, step, short, (end - last) / 2)
 
     def killed(self, instants: list[Instant], pace: Pace) -> list[dict[str, Any]]:
         """Kill at each instant in turn, then let the run end; returns the log."""
@@ -425,9 +425,9 @@ def show(log: list[dict[str, Any]], steps: int) -> None:
     bounds = [f"{part * steps // 10}-{(part + 1) * steps // 10}: {tenths[part]}" for part in range(10)]
     print(f"  by steps reached: {', '.join(bounds)}")
     under_way = Counter(kill["checkpoint_under_way"] for kill in log)
-    print(
-        f"  {under_way['writing']} while a checkpoint was being written, {under_way['removing']} while one was removed"
-    )
+    aimed = sum(kill["aim"] == "writing" for kill in log)
+    print(f"  {under_way['writing']} while a checkpoint was being written ({aimed} aimed there)", end="")
+    print(f", {under_way['removing']} while one was removed")
     nothing = sum(kill["goes_on_from"] is None for kill in log)
     unwritten = sum(not kill["had_run_json"] for kill in log)
     print(f"  {nothing} before the first checkpoint was whole, {unwritten} of them before run.json")
