@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,3 +143,48 @@ def test_fine_tuning_goes_on_too(shards: Path, tmp_path: Path) -> None:
     assert process.returncode == 128 + signal.SIGTERM
     subprocess.run([*arguments, "--out", str(disturbed), "--resume"], check=True, capture_output=True)
     assert weights(straight) == weights(disturbed)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
+    shards: Path, straight: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "model"
+    process = subprocess.Popen(command(shards, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(out / "run/run.json", 1, process)
+    process.kill()
+    process.communicate()
+    # Had it come further than its first lines, what it left is that of a run that had not.
+    for state in (out / "run/checkpoints").iterdir():
+        shutil.rmtree(state)
+    arguments = ["pretrain", "quickstart", "--data", str(shards), "--out", str(out), *SETTINGS]
+    assert main([*arguments, "--resume"]) == 0
+    assert "no checkpoint had been written yet: beginning again with step 0 of 60\n" in capsys.readouterr().err
+    assert weights(out) == straight
+
+
+def test_a_run_that_was_killed_before_it_was_written_down_is_simply_started_again(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "model"
+    arguments = ["pretrain", "quickstart", "--data", str(shards), "--out", str(out), *SETTINGS]
+    arguments += ["--set", "training.steps=1"]
+    (out / "run/checkpoints").mkdir(parents=True)
+    (out / "run/.run.json.bertwright-partial").write_text('{"recipe"')
+    assert main([*arguments, "--resume"]) == 2
+    told = f"bertwright: {out}: holds no run to go on with; start it without --resume"
+    assert capsys.readouterr().err.splitlines()[-1] == told
+    assert main(arguments) == 0
+    assert (out / "config.json").exists()
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "run/thesis.txt", "run/checkpoints/thesis.txt"])
+def test_a_folder_that_only_looks_like_one_is_not_touched(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    out = tmp_path / "model"
+    (out / "run/checkpoints").mkdir(parents=True)
+    (out / name).write_text("mine")
+    assert main(["pretrain", "quickstart", "--data", str(shards), "--out", str(out), *SETTINGS]) == 2
+    told = f"bertwright: {out}: exists and is not empty; choose another name, or give --overwrite"
+    assert capsys.readouterr().err.splitlines()[-1] == told
+    assert (out / name).read_text() == "mine"

@@ -28,7 +28,7 @@ from bertwright.checkpoints.snapshot import restore, snapshot
 from bertwright.checkpoints.training_state import newest_state, read_state, state_path
 from bertwright.checkpoints.writer import StateWriter
 from bertwright.errors import ModelError, Stopped, ToldElsewhere
-from bertwright.files import hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
+from bertwright.files import PARTIAL, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress
 from bertwright.training.loop import BatchT, Hooks, Portion, Trainee, train
@@ -58,6 +58,8 @@ class Run:
         self._begun = time.perf_counter()
         # Of this sitting: what the checkpoints held training up.
         self._saving_seconds = 0.0
+        # Whether it goes on with what is there.
+        self.resumed = False
 
     @property
     def seconds(self) -> float:
@@ -91,6 +93,8 @@ class Run:
         step = self.world.of_first(self._newest_step)
         if step is None:
             self._forget_after(0)
+            if self.resumed:
+                self.progress.say(f"no checkpoint had been written yet: beginning again with step 0 of {steps:,}")
             return {}
         state = read_state(state_path(self.checkpoints, step))
         restore(trainee, state, self.checkpoints)
@@ -228,6 +232,7 @@ def open_run(
     where `out` holds something else.
     """
     run = Run(out, machine or MachineSettings(), world, progress)
+    run.resumed = resume
 
     def claim() -> None:
         if resume:
@@ -264,6 +269,9 @@ def _begin_anew(run: Run, identity: dict[str, Any], held: ExitStack, *, overwrit
         raise ModelError(f"holds {finished}", where=run.out, cure="go on with --resume, or begin anew with --overwrite")
     # Beside a run anything may lie, and stays: only the run is begun anew. Where there is no run, only a model is.
     replaceable: Sequence[str] = ("*",) if path.exists() else MODEL_FILES
+    if _is_only_begun(run):
+        replaceable = (*replaceable, run.folder.name)
+        overwrite = overwrite or not any(entry != run.folder for entry in run.out.iterdir())
     refuse_existing(run.out, overwrite=replaceable if overwrite else ())
     run.folder.mkdir(parents=True, exist_ok=True)
     held.enter_context(hold(run.folder))
@@ -272,6 +280,15 @@ def _begin_anew(run: Run, identity: dict[str, Any], held: ExitStack, *, overwrit
     run.metrics_path.unlink(missing_ok=True)
     run.checkpoints.mkdir()
     write_atomic(path, to_json(identity))
+
+
+def _is_only_begun(run: Run) -> bool:
+    """Whether `run/` is what a kill left before run.json was written: nothing that anyone could go on with."""
+    if not run.folder.is_dir():
+        return False
+    names = {entry.name for entry in run.folder.iterdir()}
+    ours = {run.checkpoints.name, beside(run.folder / "run.json", PARTIAL).name}
+    return names <= ours and not (run.checkpoints.is_dir() and any(run.checkpoints.iterdir()))
 
 
 def _differences(key: str, known: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
