@@ -69,7 +69,7 @@ class SelfAttention(nn.Module):
         scores = (query * (1 / math.sqrt(query.shape[-1]))) @ key.transpose(-1, -2)
         if bias is not None:
             scores = scores + bias.to(scores.dtype)
-        # Autocast would have the scores copied to fp32 and the shares back; the kernel itself counts in fp32 either way.
+        # Autocast would copy the scores to fp32 and the shares back; the kernel itself counts in fp32 either way.
         with torch.autocast("cpu", enabled=False):
             shares = torch.softmax(scores, dim=-1)
         return self.dropout(shares, asking, key.shape[2]) @ value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
 from bertwright.checkpoints.model_directory import write_model
-from bertwright.errors import ModelError, SettingsError, ShardError, Stopped, ToldElsewhere
+from bertwright.errors import ModelError, SettingsError, ShardError, Stopped
 from bertwright.examples.plan import SHARDS_PER_WINDOW, Cursor, ExamplePlan
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress, Silent
@@ -171,8 +172,10 @@ class _Session:
                 ),
                 share_of_peak=self._share_of_peak(),
             )
-        except (Stopped, ToldElsewhere):
-            self._draw()
+        except Stopped as stopped:
+            # After Ctrl-C someone is there to look; who sends SIGTERM wants the machine back.
+            if stopped.signal_number == signal.SIGINT:
+                self._draw()
             raise
         self._draw()
         self._write_model()
