@@ -83,3 +83,13 @@ def test_outside_the_main_thread_no_wish_comes() -> None:
     thread.start()
     thread.join()
     assert found[0].signal_number is None
+
+
+def test_a_launcher_may_say_it_twice() -> None:
+    """A scheduler signals every process of a job, and torchrun passes on what it heard: that is one wish."""
+    before = handlers()
+    with stop_wishes(launched=True) as wish:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        assert wish.signal_number == signal.SIGTERM
+    assert handlers() == before
