@@ -202,5 +202,5 @@ def test_every_command_of_the_guide_is_understood() -> None:
     commands = re.findall(r"^ {4,}(?:.* )?bertwright ((?:pretrain|finetune) .*)", text, flags=re.MULTILINE)
     assert len(commands) == 10
     for command in commands:
-        line = command.split("'", 1)[0].replace("$resume", "--resume").replace("$SET", "").split(" & ")[0].removesuffix("&")
+        line = re.sub(r"\$SET| &$|'$", "", command).replace("$resume", "--resume")
         check_bertwright(shlex.split(line, comments=True))
