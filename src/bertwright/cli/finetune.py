@@ -27,6 +27,7 @@ def run(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever --out holds.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write the figures for TensorBoard too.")] = False,
 ) -> None:
     """Fine-tune a model on labelled rows; accuracy, macro F1 and MCC on dev, best kept.
 
@@ -52,6 +53,7 @@ def run(
         settings=settings,
         resume=resume,
         overwrite=overwrite,
+        tensorboard=tensorboard,
         from_scratch=from_scratch,
         progress=talk,
     )

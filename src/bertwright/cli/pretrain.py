@@ -18,6 +18,7 @@ def run(
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting, as in training.steps=1000.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever --out holds.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write the figures for TensorBoard too.")] = False,
     cache_dir: Annotated[Path | None, typer.Option(help="Where shards from an address are kept a while.")] = None,
     cache_size: Annotated[str, typer.Option(help="Disk that they may take there.")] = "50GB",
 ) -> None:
@@ -48,6 +49,7 @@ def run(
             cache=cache,
             resume=resume,
             overwrite=overwrite,
+            tensorboard=tensorboard,
             world=world,
             progress=talk,
         )

@@ -19,6 +19,7 @@ from bertwright.heads.model import Bert, Parts
 from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress
 from bertwright.recipes.run import Run, open_run
+from bertwright.recipes.tensorboard import refuse_without_tensorboard
 from bertwright.settings import Settings
 from bertwright.tasks.classify import (
     Features,
@@ -102,15 +103,19 @@ def finetune(
     resume: bool = False,
     overwrite: bool = False,
     from_scratch: bool = False,
+    tensorboard: bool = False,
     device: torch.device | None = None,
     progress: Progress,
 ) -> Finetuned:
     """Fine-tune a model directory on labelled files; `out` becomes a model directory.
 
     `from_scratch` keeps the shape and the vocabulary but draws all weights anew, to see what pretraining was worth.
+    `tensorboard` writes event files too.
     Raises Stopped after saving, or UserFault.
     """
     world = alone(device)
+    if tensorboard:
+        refuse_without_tensorboard()
     if task not in FIELDS:
         raise SettingsError(f"`--task` must be {' or '.join(FIELDS)}, but is {task!r}")
     if source.resolve() == out.resolve():
@@ -146,7 +151,15 @@ def finetune(
         "dev": sha256(dev_file),
         "precision": str(choose_dtype(settings.precision, world.device)).removeprefix("torch."),
     }
-    with open_run(out, identity, world=world, resume=resume, overwrite=overwrite, progress=progress) as run:
+    with open_run(
+        out,
+        identity,
+        world=world,
+        resume=resume,
+        overwrite=overwrite,
+        tensorboard=tensorboard,
+        progress=progress,
+    ) as run:
         session = _Session(
             run,
             task=task,

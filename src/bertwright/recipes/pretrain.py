@@ -22,6 +22,7 @@ from bertwright.recipes.curves import draw_curves
 from bertwright.recipes.first_model import first_model
 from bertwright.recipes.recipe import PretrainRecipe
 from bertwright.recipes.run import Run, open_run
+from bertwright.recipes.tensorboard import refuse_without_tensorboard
 from bertwright.shards.cache import ShardCache
 from bertwright.shards.read import Shard, ShardDirectory, open_shards
 from bertwright.tasks.frequency import FrequencyBands, FrequencyTally
@@ -62,18 +63,21 @@ def pretrain(
     cache: ShardCache | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    tensorboard: bool = False,
     world: World | None = None,
     progress: Progress,
 ) -> Pretrained:
     """Pretrain on a shard directory; `out` becomes a model directory.
 
     `world` is this process's place among those that train together, each of which calls this. Raises Stopped after
-    saving, or UserFault. Shards at an address come through `cache`.
+    saving, or UserFault. Shards at an address come through `cache`. `tensorboard` writes event files too.
     """
     world = world or alone()
     progress = progress if world.is_first else Silent()
     if init is not None and init.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
+    if tensorboard:
+        world.of_first(refuse_without_tensorboard)
     shards = open_shards(data, cache, progress.say)
     shards.refuse_small_cache(2 * SHARDS_PER_WINDOW)  # a batch may stand across two windows
     dtype = choose_dtype(recipe.training.precision, world.device)
@@ -105,6 +109,7 @@ def pretrain(
         world=world,
         resume=resume,
         overwrite=overwrite,
+        tensorboard=tensorboard,
         progress=progress,
     ) as run:
         session = _Session(run, recipe, shards, train_shards, model.to(world.device), dtype, start, progress)

@@ -4,6 +4,7 @@ OUT/run/run.json          what the run is: recipe, data, start
 OUT/run/metrics.jsonl     one object a report
 OUT/run/checkpoints/      the newest training state
 OUT/run/curves.png        drawn from metrics.jsonl
+OUT/run/tensorboard/       the same figures as event files, with --tensorboard
 OUT/...                   the model directory, once there is a model
 """
 
@@ -31,6 +32,7 @@ from bertwright.errors import ModelError, Stopped, ToldElsewhere
 from bertwright.files import PARTIAL, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress
+from bertwright.recipes.tensorboard import Board
 from bertwright.training.loop import BatchT, Hooks, Portion, Trainee, train
 from bertwright.training.meter import Report
 from bertwright.training.settings import MachineSettings, TrainingSettings
@@ -45,15 +47,20 @@ _TOLD = 8
 class Run:
     """One training run on disk, as one of its processes sees it; made by `open_run`. Only the first process writes."""
 
-    def __init__(self, out: Path, machine: MachineSettings, world: World, progress: Progress) -> None:
+    def __init__(
+        self, out: Path, machine: MachineSettings, world: World, progress: Progress, *, tensorboard: bool
+    ) -> None:
         self.out = out
         self.world = world
         self.progress = progress
         self.folder = out / "run"
         self.checkpoints = self.folder / "checkpoints"
         self.metrics_path = self.folder / "metrics.jsonl"
+        self.events_folder = self.folder / "tensorboard"
         self._machine = machine
         self._writer: StateWriter | None = None
+        self._tensorboard = tensorboard
+        self._board: Board | None = None
         self._earlier_seconds = 0.0
         self._begun = time.perf_counter()
         # Of this sitting: what the checkpoints held training up.
@@ -92,7 +99,7 @@ class Run:
         # The first process alone clears up what a kill left; then each reads the state that it named.
         step = self.world.of_first(self._newest_step)
         if step is None:
-            self._forget_after(0)
+            self._continue_figures(0)
             if self.resumed:
                 self.progress.say(f"no checkpoint had been written yet: beginning again with step 0 of {steps:,}")
             return {}
@@ -101,7 +108,7 @@ class Run:
         values = state.values
         trainee.skipped, trainee.skipped_in_a_row = values.get("skipped", 0), values.get("skipped_in_a_row", 0)
         self._earlier_seconds = float(values.get("seconds", 0))
-        self._forget_after(trainee.step)
+        self._continue_figures(trainee.step)
         self.progress.say(f"going on from step {trainee.step:,} of {steps:,}")
         self.record({"step": trainee.step, "event": f"went on, {self.world.size} processes"})
         return values
@@ -127,7 +134,9 @@ class Run:
         how far it is; `watch` looks at the masked-word loss; `share_of_peak` maps a step and its tokens a second to the
         share of the machine's speed. The rest is as in `bertwright.training.loop.train`. Raises Stopped after saving.
         """
-        with self.progress.task(title, settings.steps, "steps") as bar, stop_wishes() as wish:
+        # Several processes are torchrun's, and it passes signals on.
+        wishes = stop_wishes(launched=self.world.size > 1)
+        with self.progress.task(title, settings.steps, "steps") as bar, wishes as wish:
             bar.update(trainee.step)
 
             def report(found: Report) -> None:
@@ -189,11 +198,14 @@ class Run:
             self.record({"step": step, "event": sentence})
 
     def record(self, values: dict[str, Any]) -> None:
-        """Add an object to metrics.jsonl."""
+        """Add an object to metrics.jsonl, and to TensorBoard where that is wanted."""
         if not self.world.is_first:
             return
         with storage_faults(self.metrics_path), self.metrics_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
+        if self._board is not None:
+            with storage_faults(self.events_folder):
+                self._board.add(values)
 
     def metrics(self) -> list[dict[str, Any]]:
         """All objects of metrics.jsonl; a last line cut by a kill is left out."""
@@ -206,12 +218,20 @@ class Run:
                         found.append(values)
         return found
 
-    def _forget_after(self, step: int) -> None:
+    def _continue_figures(self, step: int) -> None:
         """Drop what was reported after the state that the run goes on from: those steps are done again."""
         if not self.world.is_first:
             return
         kept = [values for values in self.metrics() if values["step"] <= step]
         write_atomic(self.metrics_path, "".join(json.dumps(values) + "\n" for values in kept).encode())
+        if self._tensorboard:
+            with storage_faults(self.events_folder):
+                self._board = Board(self.events_folder, kept, self.seconds)
+
+    def close(self) -> None:
+        """Finish what stays open while the run goes on."""
+        if self._board is not None:
+            self._board.close()
 
 
 @contextmanager
@@ -223,6 +243,7 @@ def open_run(
     world: World,
     resume: bool,
     overwrite: bool,
+    tensorboard: bool = False,
     progress: Progress,
 ) -> Iterator[Run]:
     """Open the run at `out` and keep other processes out of it until the block ends.
@@ -231,7 +252,7 @@ def open_run(
     Each process of the run calls this, and the first does it. Raises ModelError, naming what differs, or UserFault
     where `out` holds something else.
     """
-    run = Run(out, machine or MachineSettings(), world, progress)
+    run = Run(out, machine or MachineSettings(), world, progress, tensorboard=tensorboard)
     run.resumed = resume
 
     def claim() -> None:
@@ -244,6 +265,7 @@ def open_run(
     with ExitStack() as held:
         held.enter_context(storage_faults(out))
         world.of_first(claim)
+        held.callback(run.close)
         yield run
 
 
@@ -277,6 +299,7 @@ def _begin_anew(run: Run, identity: dict[str, Any], held: ExitStack, *, overwrit
     held.enter_context(hold(run.folder))
     (run.out / CONFIG).unlink(missing_ok=True)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
+    shutil.rmtree(run.events_folder, ignore_errors=True)
     run.metrics_path.unlink(missing_ok=True)
     run.checkpoints.mkdir()
     write_atomic(path, to_json(identity))

@@ -21,10 +21,12 @@ class StopWish:
 
 
 @contextmanager
-def stop_wishes() -> Iterator[StopWish]:
+def stop_wishes(*, launched: bool = False) -> Iterator[StopWish]:
     """Turn the first SIGINT or SIGTERM into a wish; a second one ends the process as it always did.
 
-    Only the main thread may set handlers; elsewhere the wish just never comes.
+    launched: a launcher started this process and passes signals on. A scheduler that signals every process of a job
+    reaches this one twice then, which is no second wish; what ends the process is the launcher's SIGKILL. Only the main
+    thread may set handlers; elsewhere the wish just never comes.
     """
     wish = StopWish()
     if threading.current_thread() is not threading.main_thread():
@@ -34,9 +36,11 @@ def stop_wishes() -> Iterator[StopWish]:
 
     def hear(number: int, frame: FrameType | None) -> None:
         del frame
-        wish.signal_number = number
-        for each in _SIGNALS:
-            signal.signal(each, before[each])
+        if wish.signal_number is None:
+            wish.signal_number = number
+        if not launched:
+            for each in _SIGNALS:
+                signal.signal(each, before[each])
 
     for number in _SIGNALS:
         signal.signal(number, hear)

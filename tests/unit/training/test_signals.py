@@ -83,3 +83,18 @@ def test_outside_the_main_thread_no_wish_comes() -> None:
     thread.start()
     thread.join()
     assert found[0].signal_number is None
+
+
+def test_a_launcher_may_say_it_twice() -> None:
+    """A scheduler signals every process of a job, and torchrun passes on what it heard: that is one wish."""
+    code = """
+import os, signal
+from bertwright.training.signals import stop_wishes
+with stop_wishes(launched=True) as wish:
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+        os.kill(os.getpid(), number)
+    print(wish.signal_number, flush=True)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (-signal.SIGTERM, "15\n"), result.stderr
