@@ -36,10 +36,11 @@ def events(model: Path) -> list[tuple[int, str]]:
     return [(row["step"], row["event"]) for row in metrics(model) if "event" in row]
 
 
-def wait_for(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
-    """Until a file has so many lines; no longer than a minute."""
+def wait_for(path: Path, lines: int, process: subprocess.Popen[str], *, after: str = "") -> None:
+    """Until a file has so many lines, counted from the one with `after` in it; no longer than a minute."""
     for _ in range(600):
-        if path.exists() and len(path.read_text().splitlines()) >= lines:
+        text = path.read_text() if path.exists() else ""
+        if after in text and text[text.find(after) :].count("\n") >= lines:
             return
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,21 @@ SETTINGS = [
     "training.evaluate_every=6",
     "training.save_every=4",
 ]
+PLAIN = ["-m", "bertwright"]
 NEWEST = "step-00000012"
+# The command line with a disk that takes two seconds for a checkpoint.
+SLOW = """
+import sys, time
+import bertwright.checkpoints.writer as under_test
+from bertwright.cli.main import main
+
+def slowly(*state, original=under_test.write_state, **how):
+    time.sleep(2)
+    return original(*state, **how)
+
+under_test.write_state = slowly
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -211,13 +226,13 @@ def test_the_machine_may_change_on_the_way_and_the_training_may_not(
     assert states(killed) == [NEWEST]
 
 
-def two_processes(shards: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+def two_processes(program: Sequence[str], shards: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
     # Sixty steps last long enough for a signal to hit one of them.
-    command += ["-m", "bertwright", *arguments(shards, out, "training.steps=60"), *more]
+    command += [*program, *arguments(shards, out, "training.steps=60"), *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
 
@@ -244,11 +259,12 @@ def process_of(launcher: subprocess.Popen[str], rank: int) -> int:
 @pytest.mark.slow
 def test_two_processes_of_which_one_is_killed_and_then_one_is_told_to_stop(shards: Path, tmp_path: Path) -> None:
     """Either ends the whole run with one line, and going on twice ends in the weights of a run left in peace."""
-    straight, out = tmp_path / "straight", tmp_path / "model"
-    process = two_processes(shards, straight)
+    straight, out, slow = tmp_path / "straight", tmp_path / "model", tmp_path / "slow.py"
+    slow.write_text(SLOW)
+    process = two_processes(PLAIN, shards, straight)
     assert ended(process) == (0, [])
 
-    process = two_processes(shards, out)
+    process = two_processes(PLAIN, shards, out)
     wait_for(out / "run/metrics.jsonl", 5, process)
     os.kill(process_of(process, 1), signal.SIGKILL)
     code, lines = ended(process)
@@ -257,9 +273,10 @@ def test_two_processes_of_which_one_is_killed_and_then_one_is_told_to_stop(shard
     assert lines[0].startswith("bertwright: process 0 of 2: another process of the run is gone (")
     assert lines[0].endswith("); go on with --resume")
 
-    process = two_processes(shards, out, "--resume")
-    wait_for(out / "run/metrics.jsonl", 15, process)
-    os.kill(process_of(process, 1), signal.SIGTERM)
+    # The one that writes the checkpoints is told, and takes its time: the other, done at once, waits for it.
+    process = two_processes([str(slow)], shards, out, "--resume")
+    wait_for(out / "run/metrics.jsonl", 2, process, after="went on")
+    os.kill(process_of(process, 0), signal.SIGTERM)
     code, lines = ended(process)
     assert code == 1  # torchrun's own, whatever the processes end with
     assert len(lines) == 1
@@ -268,7 +285,7 @@ def test_two_processes_of_which_one_is_killed_and_then_one_is_told_to_stop(shard
     stopped = int(lines[0].split()[4])
     assert states(out)[-1] == f"step-{stopped:08d}"
 
-    process = two_processes(shards, out, "--resume")
+    process = two_processes(PLAIN, shards, out, "--resume")
     assert ended(process) == (0, [])
     assert (stopped, "went on, 2 processes") in events(out)
     assert weights(out) == weights(straight)
