@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from bertwright.cli.main import main
-from tests.made_text import write_corpus, write_rows
+from tests.made_text import write_rows
+from tests.small_runs import prepare_shards, wait_for, weights
 
 # Dropout is on, so that its random numbers are part of what must come out the same.
 SETTINGS = [
@@ -33,12 +32,7 @@ SETTINGS = [
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("stopping")
-    corpus = write_corpus(home / "corpus.jsonl", 60)
-    assert main(["vocab", str(corpus), "--size", "120", "--out", str(home / "vocab")]) == 0
-    arguments = ["--vocab", str(home / "vocab"), "--out", str(home / "shards"), "--held-out", "0.1"]
-    assert main(["prepare", str(corpus), *arguments]) == 0
-    return home / "shards"
+    return prepare_shards(tmp_path_factory.mktemp("stopping"))
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +41,6 @@ def straight(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("straight") / "model"
     assert main(["pretrain", "quickstart", "--data", str(shards), "--out", str(out), *SETTINGS]) == 0
     return weights(out)
-
-
-def weights(model: Path) -> str:
-    return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
 
 
 def command(shards: Path, out: Path) -> list[str]:
@@ -66,16 +56,6 @@ def command(shards: Path, out: Path) -> list[str]:
         str(out),
         *SETTINGS,
     ]
-
-
-def wait_for(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
-    """Until a file has so many lines; no longer than a minute."""
-    for _ in range(600):
-        if path.exists() and len(path.read_text().splitlines()) >= lines:
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
-    pytest.fail(f"{path} was not written")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

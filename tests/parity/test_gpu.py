@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from bertwright.checkpoints.model_directory import write_model
+from bertwright.encoder import encoder, varlen
 from bertwright.encoder.config import EncoderConfig
 from bertwright.heads.model import PRETRAINING, Bert
 from bertwright.objectives import masked_word_loss, next_sentence_loss, plain_masked_word_loss
@@ -123,3 +125,74 @@ def test_a_step_moves_the_weights_as_on_the_cpu() -> None:
         # Adam's first step is the sign of the gradient: where that is all but 0, rounding decides.
         different = ((gpu.detach().cpu() - cpu.detach()).abs() > 1e-4).float().mean()
         assert different < 0.02
+
+
+# Rows of 64 places with sequences of 40 and 20, of 64, of 16 four times, and of 4 at most often.
+PACKED = torch.zeros(4, 64, dtype=torch.long)
+PACKED[0, :40], PACKED[0, 40:60] = 1, 2
+PACKED[1] = 1
+PACKED[2] = torch.arange(64) // 16 + 1
+PACKED[3] = torch.arange(64) // 4 + 1
+
+
+def packed_ids(seed: int) -> torch.Tensor:
+    return torch.randint(5, 300, PACKED.shape, generator=torch.Generator().manual_seed(seed)).to("cuda")
+
+
+def encoded(made: Bert, inputs: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    numbers = PACKED.to("cuda")
+    with computing_in(dtype, torch.device("cuda")):
+        hidden: torch.Tensor = made.encoder(inputs, None, numbers, packed=True).hidden
+    return hidden[numbers > 0].float()
+
+
+needs_kernel = pytest.mark.skipif(not varlen._HAS_KERNEL, reason="torch has no varlen kernel before 2.10")
+
+
+@needs_kernel
+def test_packed_sequences_by_the_varlen_kernel_are_near_those_under_a_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bf16 both round; the kernel may be no further from fp32 than the plain path is, but for a little."""
+
+    def run(dtype: torch.dtype, *, apart: bool) -> list[torch.Tensor]:
+        calls = 0
+
+        def counted(*parts: object) -> torch.Tensor:
+            nonlocal calls
+            calls += 1
+            return kernel(*parts)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(varlen, "varlen_attn", counted)
+            if not apart:
+                patch.setattr(encoder, "attends_apart_on", lambda device: device.type == "none")
+            made = model().to("cuda")
+            hidden = encoded(made, packed_ids(1), dtype)
+            # A weighted sum: the plain one of a normed vector is the same whatever the vector is.
+            (hidden * torch.linspace(-1, 1, hidden.shape[1], device="cuda")).sum().backward()
+        assert calls == (CONFIG.num_hidden_layers if apart else 0)
+        gradients = [parameter.grad for parameter in made.encoder.parameters() if parameter.grad is not None]
+        return [hidden.detach(), *gradients]
+
+    kernel: Callable[..., torch.Tensor] = vars(varlen)["varlen_attn"]
+    exact = run(torch.float32, apart=False)
+    masked, apart = run(torch.bfloat16, apart=False), run(torch.bfloat16, apart=True)
+    assert len(exact) == len(masked) == len(apart)
+    for wanted, plain, found in zip(exact, masked, apart, strict=True):
+        scale = wanted.norm() + 1e-3  # the bias of the keys has a gradient of 0
+        plain_error, error = (plain - wanted).norm() / scale, (found - wanted).norm() / scale
+        assert error < 1.5 * plain_error + 0.005
+        assert error < 0.1
+
+
+@needs_kernel
+def test_a_changed_sequence_changes_no_other_to_the_last_bit() -> None:
+    made, one = model().to("cuda").eval(), packed_ids(1)
+    other = one.clone()
+    changed = torch.zeros_like(PACKED, dtype=torch.bool)
+    changed[0, 40:60] = changed[3, 12:16] = True
+    other[changed.to("cuda")] = packed_ids(2)[changed.to("cuda")]
+    with torch.inference_mode():
+        before, after = (encoded(made, inputs, torch.bfloat16) for inputs in (one, other))
+    inside = changed[PACKED > 0].to("cuda")
+    assert torch.equal(before[~inside], after[~inside])
+    assert not torch.isclose(before[inside], after[inside]).all(dim=-1).any()

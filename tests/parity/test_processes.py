@@ -14,8 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bertwright.cli.main import main
-from tests.made_text import write_corpus
+from tests.small_runs import prepare_shards
 
 pytestmark = pytest.mark.slow
 
@@ -64,11 +63,7 @@ class Kit:
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     home = tmp_path_factory.mktemp("processes")
-    corpus = write_corpus(home / "corpus.jsonl", 60)
-    assert main(["vocab", str(corpus), "--size", "120", "--out", str(home / "vocab")]) == 0
-    arguments = ["--vocab", str(home / "vocab"), "--out", str(home / "shards"), "--held-out", "0.1"]
-    assert main(["prepare", str(corpus), *arguments]) == 0
-    return Kit(home / "shards", home)
+    return Kit(prepare_shards(home), home)
 
 
 @pytest.fixture(scope="module")

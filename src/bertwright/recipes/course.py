@@ -56,7 +56,7 @@ class Course:
         self.micro_batch_size = recipe.machine.micro_batch_size
         self.sizes = sizes_of(recipe)
         self.stretches = []
-        bounds = _bounds(recipe)
+        bounds = recipe.phase_bounds
         for number, (first, last) in enumerate(bounds):
             settings, seed = recipe.examples, recipe.training.seed
             if recipe.phases:
@@ -116,16 +116,7 @@ class Course:
 def sizes_of(recipe: PretrainRecipe) -> NDArray[np.int64]:
     """The examples in each step: (steps,)."""
     sizes = batch_sizes(recipe.training)
-    for phase, (first, last) in zip(recipe.phases, _bounds(recipe), strict=False):
+    for phase, (first, last) in zip(recipe.phases, recipe.phase_bounds, strict=False):
         if phase.batch_size is not None:
             sizes[first:last] = phase.batch_size
     return sizes
-
-
-def _bounds(recipe: PretrainRecipe) -> list[tuple[int, int]]:
-    """First and last (exclusive) step of each phase."""
-    if not recipe.phases:
-        return [(0, recipe.training.steps)]
-    ends = np.cumsum([phase.share for phase in recipe.phases])
-    steps = [0, *(round(float(end) * recipe.training.steps) for end in ends)]
-    return list(pairwise(steps))

@@ -13,7 +13,7 @@ import torch
 
 from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
 from bertwright.checkpoints.model_directory import write_model
-from bertwright.errors import ModelError, SettingsError, ShardError, Stopped
+from bertwright.errors import DiskFull, ModelError, SettingsError, ShardError, Stopped
 from bertwright.examples.plan import SHARDS_PER_WINDOW, Cursor, ExamplePlan
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress, Silent
@@ -182,8 +182,9 @@ class _Session:
             if stopped.signal_number == signal.SIGINT:
                 self._draw()
             raise
-        self._draw()
+        # The model first: on a disk that is all but full, the picture is not to take its room.
         self._write_model()
+        self._draw()
         return Pretrained(self.run.out, self.scores, self.baseline, self.run.seconds)
 
     def _held_out_batches(self) -> Iterator[PretrainingBatch]:
@@ -301,7 +302,12 @@ class _Session:
         if not self.world.is_first:
             return
         path = self.run.folder / "curves.png"
-        if draw_curves(self.run.metrics(), path, self.baseline):
+        try:
+            drawn = draw_curves(self.run.metrics(), path, self.baseline)
+        except DiskFull:
+            self.progress.say(f"{path}: the disk is full, so the curves were not drawn")
+            return
+        if drawn:
             self.progress.say(f"curves: {path}")
         else:
             self.progress.say("curves were not drawn: install matplotlib with pip install 'bertwright[report]'")
@@ -323,7 +329,11 @@ class _Session:
             "metrics": self.scores,
             "baseline": self.baseline,
         }
-        write_model(self.run.out, model, self.shards.tokenizer, record=record)
+        try:
+            write_model(self.run.out, model, self.shards.tokenizer, record=record)
+        except DiskFull:
+            what = "the disk is full, so the model was not written; free some space and go on with --resume"
+            raise DiskFull(f"{self.run.out}: {what}") from None
 
 
 def _headline(figures: dict[str, float]) -> str:

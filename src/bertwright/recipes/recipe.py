@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import itertools
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -73,6 +74,21 @@ class PretrainRecipe(Settings):
         if self.phases and abs(total - 1) > 1e-6:
             raise ValueError(f"the `share`s of the phases add up to {total:g}, not to 1")
         return self
+
+    @model_validator(mode="after")
+    def _phases_have_steps(self) -> Self:
+        for number, (first, last) in enumerate(self.phase_bounds, start=1):
+            if first == last:
+                share, steps = self.phases[number - 1].share, self.training.steps
+                raise ValueError(f"phase {number} has a `share` of {share:g}, less than one of {steps:,} steps")
+        return self
+
+    @property
+    def phase_bounds(self) -> list[tuple[int, int]]:
+        """First and last (exclusive) step of each phase; where there are none, all steps are one."""
+        steps = self.training.steps
+        ends = list(itertools.accumulate(phase.share for phase in self.phases))[:-1]
+        return list(itertools.pairwise([0, *(round(end * steps) for end in ends), steps]))
 
     @property
     def longest(self) -> int:

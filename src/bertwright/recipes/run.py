@@ -26,9 +26,9 @@ from torch import Tensor
 from bertwright.batches.loading import ahead
 from bertwright.checkpoints.model_directory import CONFIG, MODEL_FILES
 from bertwright.checkpoints.snapshot import restore, snapshot
-from bertwright.checkpoints.training_state import newest_state, read_state, state_path
+from bertwright.checkpoints.training_state import newest_state, newest_step, read_state, state_path
 from bertwright.checkpoints.writer import StateWriter
-from bertwright.errors import ModelError, Stopped, ToldElsewhere
+from bertwright.errors import DiskFull, DivergenceError, ModelError, Stopped, ToldElsewhere
 from bertwright.files import PARTIAL, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress
@@ -61,6 +61,8 @@ class Run:
         self._writer: StateWriter | None = None
         self._tensorboard = tensorboard
         self._board: Board | None = None
+        # Lines of metrics.jsonl that found no room on the disk yet.
+        self._unwritten: list[str] = []
         self._earlier_seconds = 0.0
         self._begun = time.perf_counter()
         # Of this sitting: what the checkpoints held training up.
@@ -81,8 +83,8 @@ class Run:
         begun = time.perf_counter()
         skipped = {"skipped": trainee.skipped, "skipped_in_a_row": trainee.skipped_in_a_row}
         state = snapshot(trainee, {"seconds": self.seconds, **skipped, **extra}, keep=self.world.is_first)
-        if self.world.is_first:
-            self._states.write(state, best=better)
+        # A full disk is told once, and not by the others as a process that is gone.
+        self.world.of_first(lambda: self._states.write(state, best=better))
         self._saving_seconds += time.perf_counter() - begun
 
     @property
@@ -110,7 +112,8 @@ class Run:
         self._earlier_seconds = float(values.get("seconds", 0))
         self._continue_figures(trainee.step)
         self.progress.say(f"going on from step {trainee.step:,} of {steps:,}")
-        self.record({"step": trainee.step, "event": f"went on, {self.world.size} processes"})
+        among = "one process" if self.world.size == 1 else f"{self.world.size} processes"
+        self.record({"step": trainee.step, "event": f"went on, {among}"})
         return values
 
     def train(
@@ -170,15 +173,27 @@ class Run:
                     wish=wish,
                     world=self.world,
                 )
+            except DivergenceError:
+                steps = f"{trainee.skipped_in_a_row} steps in a row"
+                self.record({"step": trainee.step, "event": f"ended: the gradient was not finite in {steps}"})
+                raise
             finally:
                 # Whatever ends the run, the checkpoint under way is still finished.
                 before = time.perf_counter()
-                self._close_states()
+                try:
+                    self._close_states()
+                finally:
+                    self._close_metrics()
                 self._saving_seconds += time.perf_counter() - before
         if not finished:
-            message = f"stopped at step {trainee.step:,} of {settings.steps:,} and saved; go on with --resume"
             number = wish.signal_number or signal.SIGTERM
-            raise Stopped(message, number) if self.world.is_first else ToldElsewhere(128 + number)
+            if not self.world.is_first:
+                raise ToldElsewhere(128 + number)
+            saved = newest_step(self.checkpoints)
+            # Where the disk is full and the run is to go on all the same, not all may be there.
+            kept = " and saved" if saved == trainee.step else f", of which the first {saved:,} are saved"
+            message = f"stopped at step {trainee.step:,} of {settings.steps:,}{kept}; go on with --resume"
+            raise Stopped(message, number)
         elapsed = time.perf_counter() - begun
         self.progress.say(f"checkpoints took {self._saving_seconds / elapsed:.1%} of the time")
 
@@ -198,14 +213,44 @@ class Run:
             self.record({"step": step, "event": sentence})
 
     def record(self, values: dict[str, Any]) -> None:
-        """Add an object to metrics.jsonl, and to TensorBoard where that is wanted."""
+        """Add an object to metrics.jsonl, and to TensorBoard where that is wanted.
+
+        On a full disk it waits for the next one, so that no run ends by it.
+        """
         if not self.world.is_first:
             return
-        with storage_faults(self.metrics_path), self.metrics_path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        self._unwritten.append(json.dumps(values) + "\n")
+        with contextlib.suppress(DiskFull):
+            self._write_metrics()
         if self._board is not None:
-            with storage_faults(self.events_folder):
+            # What finds no room here is in metrics.jsonl, and comes with the next start.
+            with contextlib.suppress(DiskFull), storage_faults(self.events_folder):
                 self._board.add(values)
+
+    def _write_metrics(self) -> None:
+        content = "".join(self._unwritten).encode()
+        with storage_faults(self.metrics_path), self.metrics_path.open("ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                while content:
+                    content = content[file.write(content) :]
+            except OSError:
+                # Half a line would take the next one with it.
+                file.truncate(before)
+                raise
+        self._unwritten.clear()
+
+    def _close_metrics(self) -> None:
+        """Try the last time to write what waits."""
+        if not self._unwritten:
+            return
+        try:
+            self._write_metrics()
+        except DiskFull:
+            self.progress.say(
+                f"{self.metrics_path}: the disk is full, and its last {len(self._unwritten)} lines are lost"
+            )
+            self._unwritten.clear()
 
     def metrics(self) -> list[dict[str, Any]]:
         """All objects of metrics.jsonl; a last line cut by a kill is left out."""

@@ -23,4 +23,4 @@ def refuse_without_compiler(device: torch.device) -> None:
     """Raise SettingsError where torch.compile would find no compiler to work with."""
     if device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++", "c++"))):
         cure = "install g++, or set it to false"
-        raise SettingsError("`training.compile` is true, but there is no C++ compiler here", cure=cure)
+        raise SettingsError("`machine.compile` is true, but there is no C++ compiler here", cure=cure)

@@ -246,5 +246,5 @@ def _give_up(trainee: Trainee, rate: float, portion: Portion[BatchT], world: Wor
     raise DivergenceError(
         f"the gradient was not finite in {trainee.skipped_in_a_row} steps in a row, the last of them step "
         f"{trainee.step:,} (learning rate {rate:.3g}{examples}); they were skipped. "
-        "Go on from the last checkpoint with a lower learning_rate, or look at those examples"
+        "Begin anew with a lower learning_rate or a longer warm-up, or look at those examples"
     )

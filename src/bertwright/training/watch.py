@@ -22,12 +22,14 @@ class Watch:
         self._unigram = unigram_loss
         self._warmup = warmup_steps
         self._losses: deque[float] = deque(maxlen=_WINDOW)
+        self._steps: deque[int] = deque(maxlen=_WINDOW)
         self._lowest = math.inf
         self._said: set[str] = set()
 
     def look(self, step: int, loss: float) -> str | None:
         """What there is to say after `step`."""
         self._losses.append(loss)
+        self._steps.append(step)
         if len(self._losses) < _WINDOW:
             return None
         mean = sum(self._losses) / _WINDOW
@@ -36,10 +38,11 @@ class Watch:
             return self._once(
                 "rise",
                 f"the masked-word loss has risen from {self._lowest:.2f} to {mean:.2f}: the run is diverging. "
-                "Go on from an earlier checkpoint with a lower learning_rate, or a longer warm-up",
+                "Begin anew with a lower learning_rate, or a longer warm-up",
             )
         flat = max(self._losses) - min(self._losses) < 2 * _NEAR
-        if step < self._warmup + _WINDOW or not flat:
+        # At the low rates of the warm-up a loss may stand.
+        if self._steps[0] <= self._warmup or not flat:
             return None
         if abs(mean - self._uniform) < _NEAR:
             return self._once(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PATIENCE = timedelta(minutes=30)  # the first process may be counting a large corpus meanwhile
+# Under this name the first process notes that it is done.
+_ENDED = "bertwright-ended"
 T = TypeVar("T")
 
 
@@ -121,6 +123,11 @@ def open_world(device: torch.device | None = None) -> Iterator[World]:
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
         yield World(device, rank, size, in_node)
+    except ToldElsewhere:
+        # torchrun ends all processes as soon as one has failed, and the first may still be writing a checkpoint.
+        with suppress(RuntimeError):
+            _store().wait([_ENDED], _PATIENCE)
+        raise
     except (RuntimeError, ValueError) as fault:
         # torch tells a lost connection by RuntimeError, and so it does much else, which is ours to see whole.
         if not _is_of_the_network(fault):
@@ -129,7 +136,15 @@ def open_world(device: torch.device | None = None) -> Iterator[World]:
         raise OperationalFault(f"process {rank} of {size}: {what}") from None
     finally:
         if dist.is_initialized():
+            if rank == 0:
+                with suppress(RuntimeError):
+                    _store().set(_ENDED, "")
             dist.destroy_process_group()
+
+
+def _store() -> dist.distributed_c10d.Store:
+    """Where processes leave each other notes, beside what they compute together."""
+    return dist.distributed_c10d._get_default_store()  # noqa: SLF001  # torch has no public name for it
 
 
 def _is_of_the_network(fault: Exception) -> bool:

@@ -327,7 +327,7 @@ def test_after_so_many_in_a_row_it_ends_and_names_them() -> None:
     assert str(caught.value) == (
         "the gradient was not finite in 3 steps in a row, the last of them step 9 "
         "(learning rate 0.006, examples of batch 8); they were skipped. "
-        "Go on from the last checkpoint with a lower learning_rate, or look at those examples"
+        "Begin anew with a lower learning_rate or a longer warm-up, or look at those examples"
     )
     assert caught.value.exit_code == 1
     assert diary.of("save") == [5]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bertwright.heads.model import Bert, Parts
+from bertwright.heads.model import PRETRAINING, WORDS_ALONE, Bert, Parts
 from bertwright.training.muon import Muon, orthogonalised
 from bertwright.training.optimizers import adamw, build_optimizers
 from tests.unit.training.tiny import CONFIG, settings
@@ -107,3 +107,27 @@ def test_a_step_of_muon_written_out() -> None:
             wanted[rows] = wanted[rows] * (1 - 0.1 * 0.2) - 0.1 * 2 * direction  # the root of 8 / 2
         torch.testing.assert_close(weight.detach(), wanted, rtol=0, atol=2e-3)
         torch.testing.assert_close(weight.grad, gradient)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam-2018", "lamb", "muon"])
+@pytest.mark.parametrize("parts", [PRETRAINING, WORDS_ALONE, MODEL_PARTS])
+def test_every_parameter_belongs_to_one_group(name: str, parts: Parts) -> None:
+    model = Bert(CONFIG, parts)
+    groups = [group for each in build_optimizers(model, settings(optimizer=name)) for group in each.param_groups]
+    owned = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(owned) == sorted(id(parameter) for parameter in model.parameters())
+    # What has one dimension decays nowhere, the rest everywhere.
+    for group in groups:
+        for parameter in group["params"]:
+            assert group["weight_decay"] == (0.01 if parameter.dim() > 1 else 0.0)
+
+
+def test_lamb_adapts_matrices_and_knows_query_key_and_value_apart() -> None:
+    model = Bert(CONFIG, MODEL_PARTS)
+    (lamb,) = build_optimizers(model, settings(optimizer="lamb"))
+    kind = {
+        parameter: (group["blocks"], group["adapted"]) for group in lamb.param_groups for parameter in group["params"]
+    }
+    for name, parameter in model.named_parameters():
+        wanted = (3, True) if name.endswith("query_key_value.weight") else (1, parameter.dim() > 1)
+        assert kind[parameter] == wanted, name

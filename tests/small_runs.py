@@ -1,0 +1,47 @@
+"""What tests of pretraining through the command line share: shards, waiting, and what came out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertwright.cli.main import main
+from tests.made_text import write_corpus
+
+
+def prepare_shards(home: Path) -> Path:
+    """Sixty documents, a tenth of them held out."""
+    corpus = write_corpus(home / "corpus.jsonl", 60)
+    assert main(["vocab", str(corpus), "--size", "120", "--out", str(home / "vocab")]) == 0
+    arguments = ["--vocab", str(home / "vocab"), "--out", str(home / "shards"), "--held-out", "0.1"]
+    assert main(["prepare", str(corpus), *arguments]) == 0
+    return home / "shards"
+
+
+def weights(model: Path) -> str:
+    return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
+
+
+def metrics(model: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (model / "run/metrics.jsonl").read_text().splitlines()]
+
+
+def events(model: Path) -> list[tuple[int, str]]:
+    return [(row["step"], row["event"]) for row in metrics(model) if "event" in row]
+
+
+def wait_for(path: Path, lines: int, process: subprocess.Popen[str], *, after: str = "") -> None:
+    """Until a file has so many lines, counted from the one with `after` in it; no longer than a minute."""
+    for _ in range(600):
+        text = path.read_text() if path.exists() else ""
+        if after in text and text[text.find(after) :].count("\n") >= lines:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    pytest.fail(f"{path} was not written")
