@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertwright.checkpoints.training_state import TrainingState
 from bertwright.errors import ModelError
-from bertwright.training.sharded import like, put, whole
+from bertwright.training.sharded import like, put, reshard, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ def snapshot(trainee: Trainee, values: dict[str, Any], *, keep: bool = True) -> 
 
     Where processes hold shares of the weights, each of them calls this; those that do not `keep` it get no tensors.
     """
+    reshard(trainee.model)
     parameters = dict(trainee.model.named_parameters())
     moments = {
         f"{name}/{moment}": tensor
@@ -52,6 +53,10 @@ def restore(trainee: Trainee, state: TrainingState, path: Path) -> None:
         raise ModelError(
             "the weights do not fit this recipe's model", where=path, cure="resume with the run's own recipe"
         )
+    moved = {name for name, _, _ in split.values()}
+    if moved and (missing := parameters.keys() - moved):
+        what = f"the optimizer's moments of `{min(missing)}` are missing, and of {len(missing) - 1} others"
+        raise ModelError(what, where=path, cure="begin anew with --overwrite")
     for name, parameter in parameters.items():
         put(parameter, state.weights[name])
     for key, tensor in state.optimizer.items():

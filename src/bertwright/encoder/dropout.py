@@ -97,12 +97,15 @@ class Dropout(nn.Module):
 class _MaskedDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, mask: Tensor, scale: float) -> Tensor:
-        ctx.mask, ctx.scale = mask, scale
+        # Saved as torch saves: where activations are computed again, so is the mask.
+        ctx.save_for_backward(mask)
+        ctx.scale = scale
         return _keep(hidden, mask).mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return _keep(gradient, ctx.mask).mul_(ctx.scale), None, None
+        (mask,) = ctx.saved_tensors
+        return _keep(gradient, mask).mul_(ctx.scale), None, None
 
 
 def _keep_mask(shape: torch.Size, dropped: int, positions: Tensor | None, length: int) -> Tensor:

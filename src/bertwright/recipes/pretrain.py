@@ -40,8 +40,9 @@ from bertwright.training.world import World, alone, check_batch
 from bertwright.version import VERSION
 
 _EVALUATION_BATCH = 64
-# Bytes of an AdamW's moments for each byte of the weights: they come to be with the first step, after the trial.
-_MOMENTS = 2
+# Bytes for each byte of the weights that the trial does not see yet: two of moments, which come with the first step,
+# and one of gradients, which are all there from the second part of a step on.
+_TO_COME = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,7 @@ class _Session:
         longest = max(begins, key=lambda step: self.course.stretch(step).examples.max_length)
 
         def attempt(count: int) -> None:
-            reserved = torch.empty(_MOMENTS * weights, dtype=torch.uint8, device=world.device)
+            reserved = torch.empty(_TO_COME * weights, dtype=torch.uint8, device=world.device)
             batch = self.course.rows(longest, count)
             with computing_in(self.dtype, world.device):
                 loss, _ = objective(model, batch.to(world.device), batch.counts)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import time
@@ -137,8 +138,8 @@ class Run:
         how far it is; `watch` looks at the masked-word loss; `share_of_peak` maps a step and its tokens a second to the
         share of the machine's speed. The rest is as in `bertwright.training.loop.train`. Raises Stopped after saving.
         """
-        # Several processes are torchrun's, and it passes signals on.
-        wishes = stop_wishes(launched=self.world.size > 1)
+        # torchrun passes signals on, also to a single process.
+        wishes = stop_wishes(launched="TORCHELASTIC_RUN_ID" in os.environ)
         with self.progress.task(title, settings.steps, "steps") as bar, wishes as wish:
             bar.update(trainee.step)
 
@@ -192,6 +193,7 @@ class Run:
             saved = newest_step(self.checkpoints)
             # Where the disk is full and the run is to go on all the same, not all may be there.
             kept = " and saved" if saved == trainee.step else f", of which the first {saved:,} are saved"
+            kept = kept if trainee.step else ", before there was anything to save"
             message = f"stopped at step {trainee.step:,} of {settings.steps:,}{kept}; go on with --resume"
             raise Stopped(message, number)
         elapsed = time.perf_counter() - begun
@@ -224,8 +226,10 @@ class Run:
             self._write_metrics()
         if self._board is not None:
             # What finds no room here is in metrics.jsonl, and comes with the next start.
+            board, self._board = self._board, None
             with contextlib.suppress(DiskFull), storage_faults(self.events_folder):
-                self._board.add(values)
+                board.add(values)
+                self._board = board
 
     def _write_metrics(self) -> None:
         content = "".join(self._unwritten).encode()
@@ -270,13 +274,14 @@ class Run:
         kept = [values for values in self.metrics() if values["step"] <= step]
         write_atomic(self.metrics_path, "".join(json.dumps(values) + "\n" for values in kept).encode())
         if self._tensorboard:
-            with storage_faults(self.events_folder):
+            with contextlib.suppress(DiskFull), storage_faults(self.events_folder):
                 self._board = Board(self.events_folder, kept, self.seconds)
 
     def close(self) -> None:
         """Finish what stays open while the run goes on."""
         if self._board is not None:
-            self._board.close()
+            with contextlib.suppress(DiskFull), storage_faults(self.events_folder):
+                self._board.close()
 
 
 @contextmanager

@@ -42,7 +42,8 @@ class Lamb(torch.optim.Optimizer):
                 if not state:
                     state["mean"], state["mean_square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
                     state["step"] = torch.zeros(())
-                state["step"] += 1
+                # On the CPU, also after a resume: its number is needed here, and nothing is to wait for a GPU.
+                state["step"] = state["step"].cpu() + 1
                 number = float(state["step"])
                 mean = state["mean"].lerp_(parameter.grad, 1 - beta1)
                 square = state["mean_square"].mul_(beta2).addcmul_(parameter.grad, parameter.grad, value=1 - beta2)
@@ -56,7 +57,9 @@ class Lamb(torch.optim.Optimizer):
         """The norm of the weights over that of the update, for each row of the parameter: (rows, 1)."""
         rows = parameter.shape[0]
         weight_norm, update_norm = (
-            whole(tensor).reshape(blocks, -1).norm(dim=1) for tensor in (parameter.detach(), update)
+            # Row by row first, for exactness: see clipping.py.
+            whole(tensor).norm(dim=1).view(blocks, -1).norm(dim=1)
+            for tensor in (parameter.detach(), update)
         )
         # Where one of them is 0 the plain step is taken: weights of 0 could never move else.
         ratio = torch.where((weight_norm > 0) & (update_norm > 0), weight_norm / update_norm, 1.0)

@@ -7,6 +7,7 @@ tested without either.
 from __future__ import annotations
 
 import math
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
@@ -102,7 +103,7 @@ def train(
     wish: StopWish,
     world: World,
 ) -> bool:
-    """Train until `settings.steps`, or until someone wishes to stop; the state is saved in both cases.
+    """Train until `settings.steps`, or until someone wishes to stop; after either, the last step done is saved.
 
     `portions` begins with the step `trainee.step`. `objective` maps the model, a batch and what the whole step counts
     to the batch's part of the loss and of the figures, all scalars, which add up to the step's; figures are averaged
@@ -146,12 +147,12 @@ def train(
         saving = trainee.step % settings.save_every == 0 or done or stopping
         if trainee.step % settings.log_every == 0 or saving:
             hooks.report(meter.report(trainee.step, rate))
+        aside = time.perf_counter()
         if trainee.step % settings.evaluate_every == 0 or done:
             hooks.evaluate(trainee.step)
-            meter.restart()
         if saving:
             hooks.save(trainee.step)
-            meter.restart()
+        meter.leave_out(time.perf_counter() - aside)
     return trainee.step >= settings.steps
 
 

@@ -44,6 +44,10 @@ class Meter:
         self.tokens = 0
         self._start = time.perf_counter()
 
+    def leave_out(self, seconds: float) -> None:
+        """Time that went to something else than steps."""
+        self._start += seconds
+
     def add(self, figures: dict[str, Tensor]) -> None:
         """A step's figures, of which this process has its part."""
         for name, value in figures.items():

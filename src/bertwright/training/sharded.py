@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from bertwright.errors import SettingsError
 from bertwright.heads.model import Bert
 
 if TYPE_CHECKING:
@@ -30,6 +31,17 @@ def like(pattern: Tensor, tensor: Tensor) -> Tensor:
     return distribute_tensor(tensor, pattern.device_mesh, pattern.placements, src_data_rank=None)
 
 
+def reshard(model: nn.Module) -> None:
+    """Have each process hold its share alone again.
+
+    A forward pass without gradients leaves the weights outside the layers gathered, under parameters other than those
+    that the optimizers know.
+    """
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
 def put(target: Tensor, tensor: Tensor) -> None:
     """Copy a whole `tensor` into `target`, of which this process may hold a share."""
     with torch.no_grad():
@@ -44,6 +56,9 @@ def share_out(model: Bert, world: World, sharding: ShardingName) -> None:
     if sharding == "ddp" or world.size == 1:
         return
     if sharding == "hybrid":
+        if world.size % world.in_node:
+            what = f"`machine.sharding` is hybrid, and {world.size} processes are no multiple of {world.in_node} a node"
+            raise SettingsError(what, cure="start as many on each node, or set it to fsdp")
         shape: tuple[int, ...] = (world.size // world.in_node, world.in_node)
         mesh = init_device_mesh(world.device.type, shape, mesh_dim_names=("replicate", "shard"))
     else:
@@ -60,6 +75,7 @@ def gathered(model: Bert) -> Bert:
     """The model with all weights on this process; itself where they are not shared out. Every process calls it."""
     if not isinstance(model, FSDPModule):
         return model
+    reshard(model)
     copy = Bert(model.config, model.parts)
     for own, parameter in zip(copy.parameters(), model.parameters(), strict=True):
         put(own, whole(parameter.detach()))

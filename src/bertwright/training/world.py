@@ -111,7 +111,10 @@ def open_world(device: torch.device | None = None) -> Iterator[World]:
     if size == 1:
         yield alone(device)
         return
-    rank, local, in_node = (int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+    names = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    if missing := [name for name in names if name not in os.environ]:
+        raise SettingsError(f"WORLD_SIZE is {size}, but {missing[0]} is not set", cure="start it with torchrun")
+    rank, local, in_node = (int(os.environ[name]) for name in names)
     if device is None:
         device = torch.device("cpu")
         if torch.cuda.is_available():
