@@ -117,7 +117,8 @@ def test_batches_are_those_of_the_local_directory(local: Path, masked_unit: str)
         for name in one.__dataclass_fields__:
             assert getattr(one, name).equal(getattr(other, name)), (cursor, name)
         cursor = plans[0].advance(cursor, 7)
-        assert lying(folder) <= needed(here, 16)
+        # A file that goes while another comes may be counted with it: what stays too much is too much in every look.
+        assert min(lying(folder) for _ in range(5)) <= needed(here, 16)
     assert any(name.endswith(".words.npy") for name in Flaky.asked) == (masked_unit != "token")
     assert plans[0].report(1) == plans[1].report(1)
 
