@@ -36,7 +36,7 @@ def test_the_last_step_is_that_of_the_last_whole_line(tmp_path: Path) -> None:
 def test_memory_of_a_process() -> None:
     before = memory(os.getpid())
     # Fresh pages: what the process has freed before is taken again without growing.
-    held = mmap.mmap(-1, 1 << 26)
+    held = mmap.mmap(-1, 1 << 26, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     held.write(os.urandom(1 << 26))
     after = memory(os.getpid())
     assert before is not None
