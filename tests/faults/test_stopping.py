@@ -84,6 +84,8 @@ def test_a_second_process_is_kept_out(shards: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     process = subprocess.Popen(command(shards, out), stderr=subprocess.PIPE, text=True)
     wait_for(out / "run/metrics.jsonl", 1, process)
+    # Held still, so that the run cannot end before the other has asked: it lasts no longer than an import of torch.
+    process.send_signal(signal.SIGSTOP)
     other = subprocess.run([*command(shards, out), "--resume"], capture_output=True, text=True, check=False)
     process.kill()
     process.communicate()
