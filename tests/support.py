@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bertwright.batches.windows import Lengths, Window, cut_windows
 from bertwright.files import to_json, write_atomic
 from bertwright.shards.format import Manifest
 from bertwright.shards.read import Shard
@@ -111,3 +112,9 @@ def lying(folder: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             total += entry.stat().st_size
     return total
+
+
+def framed(tokenizer: Tokenizer, *texts: str) -> Window:
+    """A text or a pair as one input of the encoder."""
+    (window,) = cut_windows([tokenizer.ids(text) for text in texts], Lengths(), tokenizer.vocabulary).windows
+    return window

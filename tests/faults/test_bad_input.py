@@ -261,7 +261,8 @@ def test_rows_that_are_none(home: Path, tmp_path: Path, fails: Run, name: str, c
 
 def test_a_head_that_is_not_there(home: Path, tmp_path: Path, fails: Run) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
-    assert "has no classifier" in fails("predict", home / "model", rows)
+    message = "has no head for a task; fine-tune one with: bertwright finetune MODEL --task classify"
+    assert message in fails("predict", home / "model", rows)
     assert "the text has no [MASK]" in fails("fill", home / "model", "Nothing to fill.")
 
 
@@ -369,8 +370,8 @@ def test_python_is_told_too(home: Path) -> None:
         model.embed("dog cat")
     with pytest.raises(UserFault, match="`pooling` is 'max'; it is one of mean, cls"):
         model.embed(["dog"], "max")  # type: ignore[arg-type]  # what the test is about
-    with pytest.raises(UserFault, match="has no classifier"):
-        next(model.predict([]))
+    with pytest.raises(UserFault, match="has no head for a task"):
+        model.predict([])
 
 
 def test_a_language_that_is_none(home: Path, tmp_path: Path, fails: Run) -> None:

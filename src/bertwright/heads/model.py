@@ -13,6 +13,8 @@ from bertwright.encoder.layer import EncoderLayer
 from bertwright.heads.classify import ClassificationHead
 from bertwright.heads.mlm import MaskedWordHead
 from bertwright.heads.nsp import NextSentenceHead
+from bertwright.heads.span import SpanHead
+from bertwright.heads.tag import TaggingHead
 
 if TYPE_CHECKING:
     from bertwright.encoder.config import EncoderConfig
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """Which parts stand on the encoder. `labels` counts the classifier's classes; 0 means that there is none."""
+    """Which parts stand on the encoder. `labels` counts the classifier's classes, `tags` the tagger's; 0 is none."""
 
     pooler: bool = True
     masked_words: bool = False
     next_sentence: bool = False
     labels: int = 0
+    tags: int = 0
+    spans: bool = False
 
 
 PRETRAINING = Parts(masked_words=True, next_sentence=True)
@@ -53,6 +57,10 @@ class Bert(nn.Module):
             if parts.labels
             else None
         )
+        self.tagger = (
+            TaggingHead(hidden_size=size, labels=parts.tags, dropout=config.hidden_dropout_prob) if parts.tags else None
+        )
+        self.spans = SpanHead(size) if parts.spans else None
 
     def initialise(self, seed: int) -> None:
         """Draw all weights anew, as in the paper's code."""
@@ -107,6 +115,18 @@ class Bert(nn.Module):
         scores: Tensor = self.classifier(self.pooled(hidden))
         return scores
 
+    def tag_scores(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(batch, length) each -> (batch, length, tags)."""
+        assert self.tagger is not None
+        scores: Tensor = self.tagger(self.encoder(input_ids, token_type_ids, attention_mask).hidden)
+        return scores
+
+    def span_scores(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(batch, length) each -> (batch, length, 2), each token as the start and as the end of the answer."""
+        assert self.spans is not None
+        start, end = self.spans(self.encoder(input_ids, token_type_ids, attention_mask).hidden)
+        return torch.stack([start, end], dim=-1)
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -151,6 +171,8 @@ def parameter_table(config: EncoderConfig, parts: Parts) -> list[Component]:
         "masked-word head (words are shared)": model.masked_words,
         "next-sentence head": model.next_sentence,
         "classifier": model.classifier,
+        "tagger": model.tagger,
+        "answer head": model.spans,
     }
     rows += [_component(name, head) for name, head in heads.items() if head is not None]
     assert sum(row.parameters for row in rows) == sum(p.numel() for p in model.parameters())

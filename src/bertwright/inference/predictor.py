@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,16 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bertwright.batches.sequences import Framed, InputBatch, by_length, frame, frame_ids, pad
+from bertwright.batches.sequences import pad
+from bertwright.batches.windows import Lengths, cut_windows
 from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.errors import ModelError, RowError, SettingsError
-from bertwright.heads.embed import Pooling, pool
-from bertwright.inference.results import Candidate, Classified, Filled
+from bertwright.heads.embed import Pooling
+from bertwright.inference.known_task import lengths_of, pooling_of, task_of
+from bertwright.inference.results import Candidate, Filled
 from bertwright.records import read_records
-from bertwright.tasks.rows import FIELDS, PAIR, SINGLE, columns_of, text_of
+from bertwright.tasks.answering import answers
+from bertwright.tasks.classify import Classified, Classify
+from bertwright.tasks.embed import Embed
+from bertwright.tasks.rows import SINGLE, Row
+from bertwright.tasks.task import PredictionT, RowT, Task
 
-# Tokens in a batch, padding included: enough to keep two cores or a GPU busy, little enough to stay in the cache.
-_TOKEN_BUDGET = 4096
 # Rows of a file in memory at once; enough to find neighbours of nearly the same length for a batch.
 _ROWS_AT_ONCE = 1024
 
@@ -37,8 +40,10 @@ class Predictor:
         self.unused = loaded.unused
         self.tokenizer = loaded.tokenizer
         self.model = loaded.model.to(self.device).eval()
-        # Positions past the length of the training were never trained: what is over is cut, as it was in training.
+        # Positions past the length of the training were never trained: texts are cut as they were in training.
         self.max_length = loaded.longest
+        self._loaded = loaded
+        self._lengths = lengths_of(loaded)
 
     def fill(self, text: str, top: int = 5) -> list[Filled]:
         """The likeliest words for each `[MASK]` of a text.
@@ -55,7 +60,8 @@ class Predictor:
         if len(encoding.ids) + 2 > self.max_length:
             what = f"the text is {len(encoding.ids) + 2} tokens long, the model takes {self.max_length}"
             raise RowError(what, cure="give the part around the [MASK]")
-        batch = self._batch([frame_ids(self.tokenizer, [list(encoding.ids)], self.max_length)])
+        cut = cut_windows([encoding.ids], Lengths(max_length=self.max_length), vocabulary)
+        batch = pad(cut.windows, vocabulary.pad_id).to(self.device)
         wanted = torch.tensor([[position + 1 for position in masks]], device=self.device)
         with torch.inference_mode():
             hidden = self.model.encoder(
@@ -77,44 +83,33 @@ class Predictor:
         ]
 
     def embed(
-        self, texts: Iterable[str], pooling: Pooling = "mean", progress: Callable[[int], None] | None = None
+        self, texts: Iterable[str], pooling: Pooling | None = None, progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """One vector a text, (texts, hidden): the mean over its tokens, or that of [CLS].
 
-        A text longer than the model takes is cut; `cut` tells how many tokens.
+        A text longer than the model takes is read in windows: its mean is over the tokens of all of them, its [CLS] the
+        mean of theirs.
         """
         _refuse_one(texts)
+        pooling = pooling or pooling_of(self._loaded)
         if pooling not in get_args(Pooling):
             raise SettingsError(f"`pooling` is {pooling!r}", cure=f"it is one of {', '.join(get_args(Pooling))}")
-        texts = list(texts)
-        vectors = np.zeros((len(texts), self.model.config.hidden_size), dtype=np.float32)
-        framed = [frame(self.tokenizer, [text], self.max_length) for text in texts]
-        done = 0
-        with torch.inference_mode():
-            for rows in by_length([len(sequence.ids) for sequence in framed], _TOKEN_BUDGET):
-                batch = self._batch([framed[row] for row in rows])
-                hidden = self.model.encoder(batch.input_ids, batch.token_type_ids, batch.attention_mask).hidden
-                vectors[rows] = pool(hidden, batch.attention_mask, pooling).float().cpu().numpy()
-                done += len(rows)
-                if progress:
-                    progress(done)
+        task = Embed(columns=SINGLE, lengths=self._lengths, pooling=pooling)
+        rows = [Row((text,), None, "") for text in texts]
+        vectors = np.zeros((len(rows), self.model.config.hidden_size), dtype=np.float32)
+        for number, found in enumerate(self._answers(task, rows, progress)):
+            vectors[number] = found.vectors[0]
         return vectors
 
     def classify(self, texts: Iterable[str | Sequence[str]]) -> list[Classified]:
         """The label of each text, or of each pair of texts. Raises ModelError where the model has no classifier."""
-        self._need_classifier()
+        task = self._task()
+        if not isinstance(task, Classify):
+            cure = "fine-tune one with: bertwright finetune MODEL --task classify"
+            raise ModelError("has no classifier", where=self.path, cure=cure)
         _refuse_one(texts)
-        parts = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
-        framed = [frame(self.tokenizer, part, self.max_length) for part in parts]
-        results: list[Classified | None] = [None] * len(framed)
-        with torch.inference_mode():
-            for rows in by_length([len(sequence.ids) for sequence in framed], _TOKEN_BUDGET):
-                batch = self._batch([framed[row] for row in rows])
-                scores = self.model.class_scores(batch.input_ids, batch.token_type_ids, batch.attention_mask)
-                for row, values in zip(rows, scores.float().softmax(dim=-1).tolist(), strict=True):
-                    ranked = sorted(zip(self.labels, values, strict=True), key=lambda pair: -pair[1])
-                    results[row] = Classified(ranked[0][0], dict(ranked), framed[row].cut)
-        return [result for result in results if result is not None]
+        rows = [Row((text,) if isinstance(text, str) else tuple(text), None, "") for text in texts]
+        return self._answers(task, rows)
 
     def predict(
         self,
@@ -123,46 +118,49 @@ class Predictor:
         text_columns: Sequence[str] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Each row with its `prediction` beside what it held: `label`, `probabilities` and `cut`.
+        """Each row with its `prediction` beside what it held: what the model's task gives, as JSON has it.
 
         `rows` is a file (.jsonl, .csv, .tsv, .parquet), or objects. The text stands in the columns named, else in those
         of the training, else in `text`, or in `text_a` and `text_b` where the model was trained on pairs. Rows are read
         as they are needed, and come out in order. `progress` is told how many are done.
 
-        Raises ModelError where the model has no classifier, RowError where a row lacks what the model reads.
+        Raises ModelError where the model has no task, RowError where a row lacks what the model reads.
         """
-        self._need_classifier()
         if isinstance(rows, str | Path):
             placed = read_records(rows, RowError)
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
+        self._task()
+        return self._predicted(placed, text_columns, progress)
+
+    def _predicted(
+        self,
+        placed: Iterator[tuple[str, dict[str, Any]]],
+        text_columns: Sequence[str] | None,
+        progress: Callable[[int], None] | None,
+    ) -> Iterator[dict[str, Any]]:
         done = 0
         while chunk := list(itertools.islice(placed, _ROWS_AT_ONCE)):
-            texts = [[text_of(row, name, place) for name in self._fields(row, text_columns)] for place, row in chunk]
-            for (_, row), result in zip(chunk, self.classify(texts), strict=True):
-                yield row | {"prediction": asdict(result)}
+            task = self._task(text_columns, chunk[0][1])
+            for (_, row), found in zip(chunk, self._answers(task, task.unlabelled(chunk)), strict=True):
+                yield row | {"prediction": task.shown(found)}
             done += len(chunk)
             if progress:
                 progress(done)
 
-    def _fields(self, row: Mapping[str, Any], named: Sequence[str] | None) -> tuple[str, ...]:
-        """The columns that hold what the model reads; those of the row where a foreign model does not tell."""
-        task = self.record.get("task", "")
-        if task in FIELDS:
-            return columns_of(task, named, model=self.record.get("columns"))
-        return tuple(named or (PAIR if all(name in row for name in PAIR) and SINGLE[0] not in row else SINGLE))
+    def _task(self, text_columns: Sequence[str] | None = None, row: Mapping[str, Any] | None = None) -> Task[Any, Any]:
+        return task_of(self._loaded, text_columns=text_columns, row=row)
 
-    def _need_classifier(self) -> None:
-        if self.model.classifier is None:
-            cure = "fine-tune one with: bertwright finetune MODEL --task classify"
-            raise ModelError("has no classifier", where=self.path, cure=cure)
+    def _answers(
+        self, task: Task[RowT, PredictionT], rows: Sequence[RowT], progress: Callable[[int], None] | None = None
+    ) -> list[PredictionT]:
+        pad_id = self.tokenizer.vocabulary.pad_id
+        return answers(self.model, task, rows, task.items(rows, self.tokenizer), pad_id, progress)
 
     def cut(self, texts: Iterable[str]) -> int:
-        """How many of the texts do not fit the model and lose tokens."""
-        return sum(1 for text in texts if len(self.tokenizer.ids(text)) + 2 > self.max_length)
-
-    def _batch(self, framed: Sequence[Framed]) -> InputBatch:
-        return pad(framed, self.tokenizer.vocabulary.pad_id).to(self.device)
+        """How many of the texts are longer than all windows that a text may have, and lose tokens."""
+        task = Embed(columns=SINGLE, lengths=self._lengths)
+        return sum(1 for item in task.items([Row((text,), None, "") for text in texts], self.tokenizer) if item.lost)
 
 
 def _refuse_one(texts: object) -> None:

@@ -20,15 +20,3 @@ class Filled:
     start: int
     end: int
     candidates: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Classified:
-    """The likeliest label of a text or a pair, and the probability of each label, likeliest first.
-
-    `cut` counts the tokens that did not fit the model and were not seen.
-    """
-
-    label: str
-    probabilities: dict[str, float]
-    cut: int

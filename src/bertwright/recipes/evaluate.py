@@ -12,14 +12,13 @@ from bertwright.checkpoints.model_directory import RECORD, LoadedModel, read_mod
 from bertwright.errors import ModelError, RowError, SettingsError, ShardError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
-from bertwright.lines import STANDARD_INPUT, told
+from bertwright.inference.known_task import task_of
+from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress, Silent
-from bertwright.records import read_records
 from bertwright.shards.read import open_shards
-from bertwright.tasks.classify import evaluate as evaluate_classes
-from bertwright.tasks.classify import make_features
+from bertwright.tasks.answering import answers
 from bertwright.tasks.pretrain import held_out_scores
-from bertwright.tasks.rows import FIELDS, PAIR, SINGLE, columns_of, rows_of
+from bertwright.tasks.rows import FIELDS, first_row
 
 _BATCH = 64
 
@@ -32,7 +31,7 @@ def evaluate(
     label_column: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Score a classifier on a labelled file, or a pretrained model on the held-out text of a shard directory.
+    """Score a model of a task on a labelled file, or a pretrained model on the held-out text of a shard directory.
 
     The columns are those that the model was trained with, unless they are named. Raises ModelError, RowError or
     ShardError.
@@ -45,23 +44,17 @@ def evaluate(
         return _pretraining(loaded, data, progress)
     if str(data) != STANDARD_INPUT and not data.exists():
         raise RowError("no such file or shard directory", where=data)
-    if loaded.model.classifier is None:
-        raise ModelError("has no classifier to score on rows", where=path, cure="give a shard directory, or fine-tune")
-    records = list(read_records(data, RowError))
-    if not records:
-        raise RowError("holds no rows", where=told(data))
-    task = loaded.record.get("task", "")
-    if task not in FIELDS:
-        # A foreign directory does not say what it classifies; the columns do.
-        task = "pair" if all(name in records[0][1] for name in PAIR) and SINGLE[0] not in records[0][1] else "classify"
-    known = loaded.record.get("columns", {})
-    rows = rows_of(records, columns_of(task, text_columns, model=known), label_column or known.get("label", "label"))
-    features = make_features(rows, loaded.labels, loaded.tokenizer, loaded.longest)
-    if features.cut:
-        progress.say(f"{features.cut:,} of {len(features.classes):,} rows were cut to {loaded.longest} tokens")
-    with progress.task("scoring", len(features.classes), "rows") as bar:
+    # Standard input can be read only once.
+    row = first_row(data) if loaded.task in FIELDS and str(data) != STANDARD_INPUT else None
+    task = task_of(loaded, text_columns=text_columns, label_column=label_column, row=row)
+    rows = task.read(data)
+    items = task.items(rows, loaded.tokenizer)
+    lost = sum(1 for item in items if item.lost)
+    if lost:
+        progress.say(f"{lost:,} of {len(rows):,} rows lost tokens that no window holds")
+    with progress.task("scoring", len(rows), "rows") as bar:
         pad_id = loaded.tokenizer.vocabulary.pad_id
-        return evaluate_classes(loaded.model, features, len(loaded.labels), pad_id, bar.update)
+        return task.scores(rows, answers(loaded.model, task, rows, items, pad_id, bar.update))
 
 
 def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[str, float]:

@@ -1,95 +1,48 @@
-"""A model and labelled rows -> a classifier, the best on the dev rows kept."""
+"""A model and labelled rows -> a model of a task, the best on the dev rows kept."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 
 from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts, write_model
 from bertwright.checkpoints.weights import read_tensors, weights_hash, write_tensors
 from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.files import sha256
-from bertwright.heads.model import Bert, Parts
+from bertwright.heads.model import Bert
 from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress
+from bertwright.recipes.finetuning.assembly import TASKS, Lesson, assemble
+from bertwright.recipes.finetuning.baselines import baseline
+from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.run import Run, open_run
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
-from bertwright.settings import Settings
-from bertwright.tasks.classify import (
-    Features,
-    evaluate,
-    labels_of,
-    majority_accuracy,
-    make_features,
-    objective,
-    training_batches,
-)
-from bertwright.tasks.rows import FIELDS, columns_of, read_rows
-from bertwright.training.loop import Trainee, undivided
+from bertwright.tasks.answering import answers
+from bertwright.tasks.lessons import LessonPlan, parts_of
+from bertwright.tasks.task import Item
+from bertwright.training.freezing import freeze
+from bertwright.training.loop import Portion, Trainee
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype, computing_in
-from bertwright.training.settings import PrecisionName, TrainingSettings
 from bertwright.training.world import alone
 from bertwright.version import VERSION
 
 _BEST = "best.safetensors"
 
 
-class FinetuneSettings(Settings):
-    """How a model is fine-tuned; the defaults are the paper's middle choices (appendix A.3)."""
-
-    # Times that every training row is seen.
-    epochs: int = Field(default=3, ge=1)
-    # Tokens in an input, [CLS] and [SEP] included; longer ones are cut.
-    max_length: int = Field(default=128, ge=8, le=512)
-    batch_size: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=5e-5, gt=0)
-    warmup_fraction: float = Field(default=0.1, ge=0, le=1)
-    weight_decay: float = Field(default=0.01, ge=0)
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    precision: PrecisionName = "auto"
-    # Times in an epoch that the dev rows are scored.
-    evaluations_per_epoch: int = Field(default=1, ge=1)
-    # The dev score by which the best weights are chosen.
-    keep_best_by: str = Field(default="accuracy", pattern="^(accuracy|macro_f1|mcc)$")
-    # Dropout in training; None leaves the model's own.
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-    # Columns of the rows; None is `text`, or `text_a` and `text_b` for pairs.
-    text_columns: list[str] | None = None
-    label_column: str = "label"
-
-    def training(self, rows: int) -> TrainingSettings:
-        """The same as settings of the training loop, for so many rows."""
-        steps = math.ceil(rows * self.epochs / self.batch_size)
-        every = max(1, math.ceil(steps / (self.epochs * self.evaluations_per_epoch)))
-        return TrainingSettings(
-            steps=steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            warmup_fraction=self.warmup_fraction,
-            weight_decay=self.weight_decay,
-            seed=self.seed,
-            precision=self.precision,
-            log_every=min(10, every),
-            evaluate_every=every,
-            save_every=every,
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Finetuned:
-    """A finished fine-tuning: the best dev scores, and the accuracy of always giving the most frequent label."""
+    """A finished fine-tuning: the scores of the best weights on dev, and of what needs no model."""
 
     out: Path
     scores: dict[str, float]
-    majority: float
+    baseline: dict[str, float]
     labels: tuple[str, ...]
+    best_by: str
 
 
 def finetune(
@@ -116,32 +69,34 @@ def finetune(
     world = alone(device)
     if tensorboard:
         refuse_without_tensorboard()
-    if task not in FIELDS:
-        raise SettingsError(f"`--task` must be {' or '.join(FIELDS)}, but is {task!r}")
+    if task not in TASKS:
+        raise SettingsError(f"`--task` must be one of {', '.join(TASKS)}, but is {task!r}")
     if source.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
     for file in (train_file, dev_file):
         if str(file) == STANDARD_INPUT:
             raise RowError("rows are read more than once, and standard input only once", cure="save them to a file")
-    columns = columns_of(task, settings.text_columns)
     loaded = read_model(source)
     positions = loaded.model.config.max_position_embeddings
-    if settings.max_length > positions:
+    if settings.max_length is not None and settings.max_length > positions:
         what = f"`max_length` is {settings.max_length}, but the model has {positions} positions"
         raise SettingsError(what, cure=f"set it to {positions} or less")
-    train_rows = read_rows(train_file, columns, settings.label_column)
-    dev_rows = read_rows(dev_file, columns, settings.label_column)
-    labels = labels_of(train_rows)
-    # Made before anything is written: what is wrong with the rows leaves no run behind.
-    features = {
-        "train": make_features(train_rows, labels, loaded.tokenizer, settings.max_length),
-        "dev": make_features(dev_rows, labels, loaded.tokenizer, settings.max_length),
+    # All read and cut before anything is written: what is wrong with the rows leaves no run behind.
+    lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions))
+    if settings.keep_best_by not in (None, *lesson.task.metrics):
+        what = f"`keep_best_by` is {settings.keep_best_by!r}, but the scores are {', '.join(lesson.task.metrics)}"
+        raise SettingsError(what, cure="name one of them")
+    items = {
+        "train": lesson.task.items(lesson.train, loaded.tokenizer),
+        "dev": lesson.task.items(lesson.dev, loaded.tokenizer),
     }
-    if task == "pair" and loaded.model.config.type_vocab_size < 2:
+    if loaded.model.config.type_vocab_size < 2 and any(
+        window.second < len(window) for item in items["train"] for window in item.windows
+    ):
         raise ModelError("has one segment type, and a pair needs two", where=source)
-    model = _model(loaded, len(labels), settings, from_scratch=from_scratch, progress=progress)
+    model = _model(loaded, lesson, settings, from_scratch=from_scratch, progress=progress)
     identity = {
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(exclude={"micro_batch_tokens"}),
         "task": task,
         "model": "random weights" if from_scratch else f"weights sha256 {weights_hash(loaded.model)}",
         "config": loaded.model.config.model_dump(),
@@ -152,158 +107,174 @@ def finetune(
         "precision": str(choose_dtype(settings.precision, world.device)).removeprefix("torch."),
     }
     with open_run(
-        out,
-        identity,
-        world=world,
-        resume=resume,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
-        progress=progress,
+        out, identity, world=world, resume=resume, overwrite=overwrite, tensorboard=tensorboard, progress=progress
     ) as run:
-        session = _Session(
-            run,
-            task=task,
-            loaded=loaded,
-            model=model.to(world.device),
-            settings=settings,
-            labels=labels,
-            train_features=features["train"],
-            dev_features=features["dev"],
-            progress=progress,
-        )
-        return session.go(identity)
+        sitting = _Sitting(run, lesson, items, loaded, model.to(world.device), settings, progress)
+        return sitting.go(identity)
 
 
 def _model(
-    loaded: LoadedModel, labels: int, settings: FinetuneSettings, *, from_scratch: bool, progress: Progress
+    loaded: LoadedModel, lesson: Lesson, settings: FinetuneSettings, *, from_scratch: bool, progress: Progress
 ) -> Bert:
     config = loaded.model.config
     if settings.dropout is not None:
         dropout = {"hidden_dropout_prob": settings.dropout, "attention_probs_dropout_prob": settings.dropout}
         config = config.model_copy(update=dropout)
-    parts = Parts(labels=labels)
+    parts = lesson.task.parts
     if from_scratch:
         model = Bert(config, parts)
         model.initialise(settings.seed)
-        return model
-    model, drawn = with_parts(loaded.model, parts, seed=settings.seed, config=config)
-    progress.say(f"{loaded.path}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
-    if loaded.unused:
-        progress.say(f"{loaded.path}: not used, {', '.join(loaded.unused)}")
+    else:
+        model, drawn = with_parts(loaded.model, parts, seed=settings.seed, config=config)
+        if drawn:
+            progress.say(f"{loaded.path}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
+        if loaded.unused:
+            progress.say(f"{loaded.path}: not used, {', '.join(loaded.unused)}")
+    frozen = freeze(model, settings.freeze)
+    if frozen:
+        everything = sum(parameter.numel() for parameter in model.parameters())
+        progress.say(f"{frozen:,} of {everything:,} weights are frozen")
     return model
 
 
-class _Session:
+class _Sitting:
     """One sitting of a fine-tuning run."""
 
     def __init__(
         self,
         run: Run,
-        *,
-        task: str,
+        lesson: Lesson,
+        items: dict[str, list[Item]],
         loaded: LoadedModel,
         model: Bert,
         settings: FinetuneSettings,
-        labels: tuple[str, ...],
-        train_features: Features,
-        dev_features: Features,
         progress: Progress,
     ) -> None:
-        self.run, self.task, self.loaded, self.labels, self.progress = run, task, loaded, labels, progress
-        self.settings = settings
-        self.training = settings.training(len(train_features.classes))
+        self.run, self.loaded, self.settings, self.progress = run, loaded, settings, progress
+        self.lesson, self.task, self.items = lesson, lesson.task, items
+        self.lessons = self.task.lessons(items["train"])
+        self.plan = LessonPlan(
+            [max(map(len, lesson.windows)) for lesson in self.lessons],
+            batch_size=settings.batch_size,
+            epochs=settings.epochs,
+            seed=settings.seed,
+        )
+        self.training = settings.training(self.plan.steps)
         self.trainee = Trainee(model, build_optimizers(model, self.training))
         self.device = next(model.parameters()).device
         self.dtype = choose_dtype(settings.precision, self.device)
         self.pad_id = loaded.tokenizer.vocabulary.pad_id
-        self.train_features, self.dev_features = train_features, dev_features
+        self.best_by = settings.keep_best_by or self.task.metrics[0]
         self.best: dict[str, float] = {}
+        # Scorings since the best one.
+        self.since = 0
 
     def go(self, identity: dict[str, Any]) -> Finetuned:
-        trainee = self.trainee
-        saved = self.run.restore(trainee, self.training.steps)
+        saved = self.run.restore(self.trainee, self.training.steps)
         if saved:
-            self.best = saved["best"]
+            self.best, self.since = saved["best"], saved["since"]
         self._introduce()
-        self.run.train(
-            "fine-tuning",
-            trainee,
-            self.training,
-            portions=undivided(
-                training_batches(
-                    self.train_features,
-                    batch_size=self.training.batch_size,
-                    seed=self.training.seed,
-                    start_step=trainee.step,
-                    pad_id=self.pad_id,
-                )
-            ),
-            objective=objective,
-            dtype=self.dtype,
-            headline=lambda figures: f"loss {figures['loss']:.3f}  accuracy {figures['accuracy']:.1%}",
-            evaluate=self._evaluate,
-            save=self._save,
-        )
-        majority = majority_accuracy(self.train_features, self.dev_features)
-        self._write_model(identity, majority)
-        return Finetuned(self.run.out, self.best, majority, self.labels)
+        if not self._had_enough():
+            self.run.train(
+                "fine-tuning",
+                self.trainee,
+                self.training,
+                portions=self._portions(),
+                objective=self.task.loss,
+                dtype=self.dtype,
+                headline=lambda figures: "  ".join(
+                    f"{name.replace('_', ' ')} {value:.3f}"
+                    for name, value in figures.items()
+                    if name != "gradient_norm"
+                ),
+                evaluate=self._evaluate,
+                save=lambda _: self.run.save(self.trainee, best=self.best, since=self.since),
+            )
+        return self._finish(identity)
+
+    def _portions(self) -> Iterator[Portion[Any]]:
+        for numbers in self.plan.batches(self.trainee.step):
+            parts = list(parts_of([self.lessons[number] for number in numbers], self.settings.micro_batch_tokens))
+            batches = [self.task.batch(part, self.pad_id) for part in parts]
+            first_rows, row = [], 0
+            for batch in batches:
+                first_rows.append(row)
+                row += len(batch.owners)
+            yield Portion(batches, first_rows)
 
     def _introduce(self) -> None:
+        labels = f", {len(self.task.labels)} labels" if self.task.labels else ""
         self.progress.say(
-            f"{len(self.train_features.classes):,} training rows, {len(self.dev_features.classes):,} dev rows, "
-            f"{len(self.labels)} labels; {self.training.steps:,} steps of {self.training.batch_size}"
+            f"{len(self.lesson.train):,} training rows, {len(self.lesson.dev):,} dev rows{labels}; "
+            f"{self.training.steps:,} steps of {self.training.batch_size}"
         )
-        for name, features in (("training", self.train_features), ("dev", self.dev_features)):
-            _tell_cut(self.progress, name, features, self.settings.max_length)
+        longest = self.task.lengths.max_length
+        for name, items in (("training", self.items["train"]), ("dev", self.items["dev"])):
+            several = sum(1 for item in items if len(item.windows) > 1 + (item.sides != ()))
+            if several:
+                self.progress.say(f"{several:,} {name} rows are longer than {longest} tokens and read in windows")
+            lost = sum(1 for item in items if item.lost)
+            if lost:
+                tokens = sum(item.lost for item in items)
+                self.progress.say(f"{lost:,} {name} rows lost {tokens:,} tokens that no window holds")
 
-    def _evaluate(self, step: int, tell: Callable[[str], None]) -> None:
-        total = len(self.dev_features.classes)
+    def _score(self, tell: Callable[[str], None]) -> dict[str, float]:
+        rows = self.lesson.dev
+        told = f"of {len(rows):,} dev rows"
+        predictions = answers(
+            self.trainee.model,
+            self.task,
+            rows,
+            self.items["dev"],
+            self.pad_id,
+            lambda done: tell(f"scoring: {done:,} {told}"),
+        )
+        return self.task.scores(rows, predictions)
+
+    def _evaluate(self, step: int, tell: Callable[[str], None]) -> bool:
         with computing_in(self.dtype, self.device):
-            scores = evaluate(
-                self.trainee.model,
-                self.dev_features,
-                len(self.labels),
-                self.pad_id,
-                lambda done: tell(f"scoring: {done:,} of {total:,} dev rows"),
-            )
+            scores = self._score(tell)
         self.run.record({"step": step} | {f"dev_{name}": value for name, value in scores.items()})
-        chosen = self.settings.keep_best_by
-        better = not self.best or scores[chosen] > self.best[chosen]
+        better = not self.best or scores[self.best_by] > self.best[self.best_by]
         if better:
             # The weights first: a kill in between leaves better weights beside a worse score, and the step is redone.
             write_tensors(self.run.folder / _BEST, dict(self.trainee.model.named_parameters()))
-            self.best = scores
+            self.best, self.since = scores, 0
+        else:
+            self.since += 1
         told = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self.progress.say(f"step {step:,}, dev: {told}{'  (best so far)' if better else ''}")
+        if self._had_enough() and step < self.training.steps:
+            times = "scoring" if self.since == 1 else f"{self.since} scorings in a row"
+            self.progress.say(f"stopping early: {times} brought nothing better")
+            return True
+        return False
 
-    def _save(self, step: int) -> None:
-        del step
-        self.run.save(self.trainee, best=self.best)
+    def _had_enough(self) -> bool:
+        return self.settings.patience is not None and self.since >= self.settings.patience
 
-    def _write_model(self, identity: dict[str, Any], majority: float) -> None:
+    def _finish(self, identity: dict[str, Any]) -> Finetuned:
         tensors = read_tensors(self.run.folder / _BEST)
         with torch.no_grad():
             for name, parameter in self.trainee.model.named_parameters():
                 parameter.copy_(tensors[name])
+        # Scored once more as the model will be used, in fp32: `evaluate` says the same of the directory.
+        with self.progress.task("scoring the best weights", len(self.lesson.dev), "rows") as bar:
+            scores = self._score(lambda told: bar.update(0, told))
+        unmodelled = baseline(self.lesson)
         # Dropout belongs to the training, not to the model: the directory says what the source said.
         model, _ = with_parts(self.trainee.model, self.trainee.model.parts, seed=0, config=self.loaded.model.config)
         lineage = [*self.loaded.record.get("lineage", []), {"step": "finetune", **identity}]
         record = {
             "bertwright": VERSION,
             "lineage": lineage,
-            "task": self.task,
-            "max_length": self.settings.max_length,
-            "columns": {
-                "texts": columns_of(self.task, self.settings.text_columns),
-                "label": self.settings.label_column,
-            },
-            "metrics": self.best,
-            "baseline": {"majority_accuracy": majority},
+            "task": self.task.name,
+            "max_length": self.task.lengths.max_length,
+            "overlap": self.task.lengths.overlap,
+            "max_windows": self.task.lengths.most,
+            **self.task.record(),
+            "metrics": scores,
+            "baseline": unmodelled,
         }
-        write_model(self.run.out, model, self.loaded.tokenizer, labels=self.labels, record=record)
-
-
-def _tell_cut(progress: Progress, name: str, features: Features, max_length: int) -> None:
-    if features.cut:
-        share = features.cut / len(features.classes)
-        progress.say(f"{features.cut:,} {name} rows ({share:.1%}) were cut to {max_length} tokens")
+        write_model(self.run.out, model, self.loaded.tokenizer, labels=self.task.labels, record=record)
+        return Finetuned(self.run.out, scores, unmodelled, self.task.labels, self.best_by)

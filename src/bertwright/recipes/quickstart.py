@@ -31,7 +31,8 @@ from bertwright.inference.results import Filled
 from bertwright.progress import Progress
 from bertwright.randomness import Stream
 from bertwright.recipes.documentation import gather_documentation, labelled_passages
-from bertwright.recipes.finetune import FinetuneSettings, finetune
+from bertwright.recipes.finetune import finetune
+from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
 from bertwright.recipes.pretrain import Pretrained, pretrain
 from bertwright.recipes.recipe import PretrainRecipe, load_recipe
@@ -333,7 +334,7 @@ def _compare(out: Path, corpus: Path, progress: Progress) -> Comparison:
     for name, rows in (("train", train_rows), ("dev", dev_rows)):
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         write_atomic(folder / f"{name}.jsonl", content.encode())
-    settings = FinetuneSettings(epochs=6, max_length=64, batch_size=16, learning_rate=5e-4, dropout=0.1)
+    settings = FinetuneSettings(epochs=6, max_length=64, max_windows=1, batch_size=16, learning_rate=5e-4, dropout=0.1)
     results = {}
     for name, from_scratch in (("classifier", False), ("classifier-from-random", True)):
         progress.say("from random weights:" if from_scratch else "from the pretrained encoder:")
@@ -350,7 +351,12 @@ def _compare(out: Path, corpus: Path, progress: Progress) -> Comparison:
         )
     pretrained, scratch = results["classifier"], results["classifier-from-random"]
     return Comparison(
-        pretrained.labels, len(train_rows), len(dev_rows), pretrained.scores, scratch.scores, pretrained.majority
+        pretrained.labels,
+        len(train_rows),
+        len(dev_rows),
+        pretrained.scores,
+        scratch.scores,
+        pretrained.baseline["majority_accuracy"],
     )
 
 

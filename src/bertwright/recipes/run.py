@@ -127,16 +127,17 @@ class Run:
         objective: Callable[[Bert, BatchT, Mapping[str, float]], tuple[Tensor, dict[str, Tensor]]],
         dtype: torch.dtype,
         headline: Callable[[dict[str, float]], str],
-        evaluate: Callable[[int, Callable[[str], None]], None],
+        evaluate: Callable[[int, Callable[[str], None]], bool | None],
         save: Callable[[int], None],
         watch: Watch | None = None,
         share_of_peak: Callable[[int, float], float] | None = None,
     ) -> None:
-        """Train to the last step, recording and showing each report.
+        """Train to the last step or until `evaluate` has seen enough, recording and showing each report.
 
         `headline` is what the bar shows of a report's figures; `evaluate` is given the step and a function that shows
-        how far it is; `watch` looks at the masked-word loss; `share_of_peak` maps a step and its tokens a second to the
-        share of the machine's speed. The rest is as in `bertwright.training.loop.train`. Raises Stopped after saving.
+        how far it is, and returns true to end here; `watch` looks at the masked-word loss; `share_of_peak` maps a step
+        and its tokens a second to the share of the machine's speed. The rest is as in `bertwright.training.loop.train`.
+        Raises Stopped after saving.
         """
         # torchrun passes signals on, also to a single process.
         wishes = stop_wishes(launched="TORCHELASTIC_RUN_ID" in os.environ)
@@ -159,8 +160,8 @@ class Run:
                     if said is not None:
                         self._event(said, found.step)
 
-            def measure(step: int) -> None:
-                evaluate(step, lambda figures: bar.update(step, figures))
+            def measure(step: int) -> bool | None:
+                return evaluate(step, lambda figures: bar.update(step, figures))
 
             begun = time.perf_counter()
             try:

@@ -1,38 +1,124 @@
-"""Classifying texts or pairs of texts (paper, section 4.1): rows -> features -> loss -> labels -> scores."""
+"""One label to a text or a pair of texts (paper, section 4.1)."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from bertwright.batches.sequences import Framed, LabelledBatch, by_length, frame, pad
+from bertwright.batches.windows import Lengths
 from bertwright.errors import RowError
-from bertwright.heads.model import Bert
 from bertwright.metrics.classification import classification_scores
 from bertwright.objectives import classification_loss
-from bertwright.randomness import Stream
+from bertwright.tasks.pooled import PooledTask
 from bertwright.tasks.rows import Row
-from bertwright.tokens.tokenizer import Tokenizer
-
-_EVALUATION_TOKENS = 8192
+from bertwright.tasks.task import Item, Said
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
-    """Rows ready for the encoder: one input and one class number each."""
+class Classified:
+    """The likeliest label of a text or a pair, and the probability of each label, likeliest first.
 
-    sequences: list[Framed]
-    classes: list[int]
+    label: None where the model was told to abstain from what it is not sure of. cut: tokens that no window held.
+    """
 
-    @property
-    def cut(self) -> int:
-        """Rows that lost tokens to the length limit."""
-        return sum(1 for sequence in self.sequences if sequence.cut)
+    label: str | None
+    probabilities: dict[str, float]
+    cut: int
+
+
+class Classify(PooledTask[Classified]):
+    """Texts or pairs with one label each, the tasks `classify` and `pair`."""
+
+    kind = "class"
+    metrics = ("accuracy", "macro_f1", "mcc")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        columns: Sequence[str],
+        label_column: str,
+        labels: Sequence[str],
+        lengths: Lengths,
+        weights: Sequence[float] | None = None,
+        smoothing: float = 0.0,
+        temperature: float = 1.0,
+        abstain_below: float = 0.0,
+    ) -> None:
+        """weights: of the labels in the loss. temperature: what scores are divided by before they are probabilities.
+
+        abstain_below: the probability that the likeliest label must have to be given.
+        """
+        super().__init__(name, columns=columns, label_column=label_column, labels=labels, lengths=lengths)
+        self.weights = None if weights is None else torch.tensor(weights)
+        self.smoothing = smoothing
+        self.temperature = temperature
+        self.abstain_below = abstain_below
+        self._numbers = {label: number for number, label in enumerate(self.labels)}
+
+    def target(self, row: Row) -> int | None:
+        """The number of the row's label."""
+        if row.label is None:
+            return None
+        if row.label not in self._numbers:
+            raise unknown_label(row.label, self.labels, row.where)
+        return self._numbers[row.label]
+
+    def targets(self, lessons: Sequence[Item]) -> tuple[tuple[Tensor, ...], dict[str, float]]:
+        """(items,), and what the mean is over: with weights for the labels their sum."""
+        classes = torch.tensor([lesson.target for lesson in lessons])
+        weight = float(len(lessons)) if self.weights is None else float(self.weights[classes].sum())
+        return (classes,), {"rows": float(len(lessons)), "weight": weight}
+
+    def loss_of(
+        self, scores: Tensor, targets: tuple[Tensor, ...], totals: Mapping[str, float]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy, and the accuracy."""
+        (classes,) = targets
+        weights = None if self.weights is None else self.weights.to(scores.device)
+        loss = classification_loss(scores, classes, totals["weight"], weights=weights, smoothing=self.smoothing)
+        right = (scores.detach().argmax(dim=1) == classes).sum()
+        return loss, {"accuracy": right / totals["rows"]}
+
+    def decode(self, row: Row, item: Item, said: Sequence[Said]) -> Classified:
+        """Probabilities of the averaged scores."""
+        del row
+        probabilities = softmax(np.mean(said, axis=0) / self.temperature)
+        order = np.argsort(-probabilities, kind="stable")
+        sure = probabilities[order[0]] >= self.abstain_below
+        ranked = {self.labels[number]: float(probabilities[number]) for number in order}
+        return Classified(self.labels[order[0]] if sure else None, ranked, item.lost)
+
+    def scores(self, rows: Sequence[Row], predictions: Sequence[Classified]) -> dict[str, float]:
+        """accuracy, macro_f1 and mcc of the likeliest labels; where it may abstain, also of what it answers."""
+        gold = [self._numbers[row.label] for row in rows if row.label is not None]
+        likeliest = [self._numbers[next(iter(each.probabilities))] for each in predictions]
+        scores = classification_scores(gold, likeliest, len(self.labels))
+        if self.abstain_below > 0:
+            kept = [(g, p) for g, p, each in zip(gold, likeliest, predictions, strict=True) if each.label is not None]
+            scores["coverage"] = len(kept) / len(gold)
+            scores["accuracy_where_sure"] = sum(g == p for g, p in kept) / len(kept) if kept else 0.0
+        return scores
+
+    def shown(self, prediction: Classified) -> dict[str, Any]:
+        """label, probabilities and cut."""
+        return asdict(prediction)
+
+    def record(self) -> dict[str, Any]:
+        """With the temperature and the threshold where they do something."""
+        found = super().record()
+        if self.temperature != 1:
+            found["temperature"] = self.temperature
+        if self.abstain_below > 0:
+            found["abstain_below"] = self.abstain_below
+        return found
 
 
 def labels_of(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -40,92 +126,42 @@ def labels_of(rows: Sequence[Row]) -> tuple[str, ...]:
     found = {row.label for row in rows if row.label is not None}
     if len(found) < 2:
         only = next(iter(found), None)
-        raise RowError(f"all rows have the label {only!r}", where=_file(rows[0]), cure="two labels or more are needed")
-    if all(re.fullmatch(r"-?[0-9]{1,18}", label) for label in found):
-        return tuple(sorted(found, key=lambda label: (int(label), label)))
-    return tuple(sorted(found))
+        file = rows[0].where.rpartition(":")[0]
+        raise RowError(f"all rows have the label {only!r}", where=file, cure="two labels or more are needed")
+    return in_order(found)
 
 
-def make_features(rows: Sequence[Row], labels: Sequence[str], tokenizer: Tokenizer, max_length: int) -> Features:
-    """Turn rows into features. Raises RowError where a label is unknown."""
-    numbers = {label: number for number, label in enumerate(labels)}
-    for row in rows:
-        if row.label not in numbers:
-            known = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
-            raise RowError(f"the label {row.label!r} is unknown; the model's are: {known}", where=row.where)
-    sequences = [frame(tokenizer, row.texts, max_length) for row in rows]
-    return Features(sequences, [numbers[row.label] for row in rows if row.label is not None])
+def in_order(labels: set[str]) -> tuple[str, ...]:
+    """Sorted: by number where all are numbers, else by text."""
+    if all(re.fullmatch(r"-?[0-9]{1,18}", label) for label in labels):
+        return tuple(sorted(labels, key=lambda label: (int(label), label)))
+    return tuple(sorted(labels))
 
 
-def training_batches(
-    features: Features, *, batch_size: int, seed: int, start_step: int, pad_id: int
-) -> Iterator[LabelledBatch]:
-    """Batches from step `start_step` on, for ever; the rows are shuffled anew each epoch, and none is left out."""
-    size = len(features.sequences)
-    position = start_step * batch_size
-    orders: dict[int, list[int]] = {}
-    while True:
-        rows = []
-        for number in range(position, position + batch_size):
-            epoch = number // size
-            if epoch not in orders:
-                orders = {epoch: Stream(seed, "rows", epoch).permutation(size).tolist()}
-            rows.append(orders[epoch][number % size])
-        yield _batch(features, rows, pad_id)
-        position += batch_size
+def balanced_weights(rows: Sequence[Row], labels: Sequence[str]) -> list[float]:
+    """Weights by which every label counts as much as every other, 1 on average over the rows."""
+    counts = Counter(row.label for row in rows)
+    return [len(rows) / (len(labels) * counts[label]) for label in labels]
 
 
-def objective(model: Bert, batch: LabelledBatch, totals: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a batch, and its accuracy as a figure; both are divided by `totals["rows"]`, the step's rows."""
-    inputs = batch.inputs
-    scores = model.class_scores(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask)
-    right = (scores.detach().argmax(dim=1) == batch.labels).sum()
-    return classification_loss(scores, batch.labels, totals["rows"]), {"accuracy": right / totals["rows"]}
+def unknown_label(label: str, labels: Sequence[str], where: str) -> RowError:
+    """The fault of a label that the model does not have."""
+    known = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
+    return RowError(f"the label {label!r} is unknown; the model's are: {known}", where=where)
 
 
-def predict_classes(
-    model: Bert, features: Features, pad_id: int, on_progress: Callable[[int], None] | None = None
-) -> list[int]:
-    """The most likely class of each row; `on_progress` is told the number of rows done."""
-    device = next(model.parameters()).device
-    model.eval()
-    predicted = [0] * len(features.sequences)
-    done = 0
-    with torch.inference_mode():
-        for rows in by_length([len(s.ids) for s in features.sequences], _EVALUATION_TOKENS):
-            inputs = _batch(features, rows, pad_id).to(device).inputs
-            scores = model.class_scores(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask)
-            for row, best in zip(rows, scores.argmax(dim=1).tolist(), strict=True):
-                predicted[row] = best
-            done += len(rows)
-            if on_progress is not None:
-                on_progress(done)
-    return predicted
-
-
-def evaluate(
-    model: Bert, features: Features, labels: int, pad_id: int, on_progress: Callable[[int], None] | None = None
-) -> dict[str, float]:
-    """accuracy, macro_f1 and mcc on labelled features; `on_progress` is told the number of rows done."""
-    return classification_scores(features.classes, predict_classes(model, features, pad_id, on_progress), labels)
-
-
-def majority_accuracy(train: Features, measured: Features) -> float:
-    """Accuracy on `measured` of always giving the most frequent class of `train`: what any model must beat.
+def majority_accuracy(train: Sequence[Row], measured: Sequence[Row]) -> float:
+    """Accuracy on `measured` of always giving the most frequent label of `train`: what any model must beat.
 
     Of several that are equally frequent, the one that does best on `measured`: the bar is not lowered by chance.
     """
-    often, there = Counter(train.classes), Counter(measured.classes)
-    most = max(often, key=lambda number: (often[number], there[number]))
-    return measured.classes.count(most) / len(measured.classes)
+    often, there = Counter(row.label for row in train), Counter(row.label for row in measured)
+    most = max(often, key=lambda label: (often[label], there[label]))
+    return there[most] / len(measured)
 
 
-def _batch(features: Features, rows: Sequence[int], pad_id: int) -> LabelledBatch:
-    return LabelledBatch(
-        pad([features.sequences[row] for row in rows], pad_id),
-        torch.tensor([features.classes[row] for row in rows]),
-    )
-
-
-def _file(row: Row) -> str:
-    return row.where.rpartition(":")[0]
+def softmax(scores: Said) -> Said:
+    """Probabilities of scores (labels,)."""
+    shifted = np.exp(scores.astype(np.float64) - scores.max())
+    found: Said = shifted / shifted.sum()
+    return found

@@ -80,10 +80,13 @@ class Trainee:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hooks:
-    """Who is told what: `report` every log_every steps; `evaluate` and `save` every so many steps and at the end."""
+    """Who is told what: `report` every log_every steps; `evaluate` and `save` every so many steps and at the end.
+
+    `evaluate` returns true where the training has gone far enough.
+    """
 
     report: Callable[[Report], None]
-    evaluate: Callable[[int], None]
+    evaluate: Callable[[int], bool | None]
     save: Callable[[int], None]
 
 
@@ -103,17 +106,20 @@ def train(
     wish: StopWish,
     world: World,
 ) -> bool:
-    """Train until `settings.steps`, or until someone wishes to stop; after either, the last step done is saved.
+    """Train until `settings.steps`, or until `hooks.evaluate` says that it is enough, or someone wishes to stop.
+
+    After any of them, the last step done is saved.
 
     `portions` begins with the step `trainee.step`. `objective` maps the model, a batch and what the whole step counts
     to the batch's part of the loss and of the figures, all scalars, which add up to the step's; figures are averaged
-    between reports. Layers compute in `dtype`. Returns whether all steps were done. Raises DivergenceError.
+    between reports. Layers compute in `dtype`. Returns whether the training is finished. Raises DivergenceError.
     """
     learner = _learner(trainee.model, objective, world)
     meter = Meter(world)
     source = iter(portions)
     stopping = _anyone_wishes(wish, world)
-    while trainee.step < settings.steps and not stopping:
+    enough = False
+    while trainee.step < settings.steps and not stopping and not enough:
         portion = next(source)
         share = rate_share(trainee.step, settings)
         for optimizer in trainee.optimizers:
@@ -149,11 +155,11 @@ def train(
             hooks.report(meter.report(trainee.step, rate))
         aside = time.perf_counter()
         if trainee.step % settings.evaluate_every == 0 or done:
-            hooks.evaluate(trainee.step)
-        if saving:
+            enough = bool(hooks.evaluate(trainee.step))
+        if saving or enough:
             hooks.save(trainee.step)
         meter.leave_out(time.perf_counter() - aside)
-    return trainee.step >= settings.steps
+    return enough or trainee.step >= settings.steps
 
 
 class _Learner(nn.Module):

@@ -305,4 +305,4 @@ def test_layers_that_the_config_does_not_know_are_told(directory: Path) -> None:
     (directory / "config.json").write_text(json.dumps(values | {"num_hidden_layers": values["num_hidden_layers"] - 1}))
     unused = read_model(directory).unused
     assert unused
-    assert all(f".layers.{values['num_hidden_layers'] - 1}." in name for name in unused)
+    assert all(f".layer.{values['num_hidden_layers'] - 1}." in name for name in unused)

@@ -86,7 +86,7 @@ def test_old_names_are_understood() -> None:
 
 def test_what_has_no_place_here_is_told() -> None:
     one = torch.ones(1)
-    names = ["bert.encoder.layer.0.adapter.down.weight", "qa_outputs.weight", "bert.embeddings.position_ids"]
+    names = ["bert.encoder.layer.0.adapter.down.weight", "adapter.weight", "bert.embeddings.position_ids"]
     assert to_ours(dict.fromkeys(names, one)) == ({}, names)
 
 

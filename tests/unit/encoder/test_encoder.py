@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from bertwright.batches.sequences import frame, pad
+from bertwright.batches.sequences import pad
 from bertwright.encoder.config import EncoderConfig
 from bertwright.encoder.encoder import Encoder, Pooler, build_encoder, padding_bias
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import SPECIALS, Vocabulary
+from tests.support import framed
 
 TOKENIZER = Tokenizer(Vocabulary([*SPECIALS, "i", "like", "dog", "play", "##ing"]))
 CONFIG = EncoderConfig(
@@ -39,7 +40,7 @@ def two_rows() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def test_i_like_dog() -> None:
-    batch = pad([frame(TOKENIZER, ["I like dog"], 512)], TOKENIZER.vocabulary.pad_id)
+    batch = pad([framed(TOKENIZER, "I like dog")], TOKENIZER.vocabulary.pad_id)
     assert TOKENIZER.pieces(batch.input_ids[0].tolist()) == ["[CLS]", "i", "like", "dog", "[SEP]"]
     assert batch.input_ids.shape == (1, 5)
     output = random_encoder()(batch.input_ids, batch.token_type_ids, batch.attention_mask, all_layers=True)
@@ -50,7 +51,7 @@ def test_i_like_dog() -> None:
 
 
 def test_a_pair_has_segments_0_and_1() -> None:
-    batch = pad([frame(TOKENIZER, ["I like", "playing"], 512)], TOKENIZER.vocabulary.pad_id)
+    batch = pad([framed(TOKENIZER, "I like", "playing")], TOKENIZER.vocabulary.pad_id)
     assert TOKENIZER.pieces(batch.input_ids[0].tolist()) == ["[CLS]", "i", "like", "[SEP]", "play", "##ing", "[SEP]"]
     assert batch.token_type_ids.tolist() == [[0, 0, 0, 0, 1, 1, 1]]
 

@@ -1,0 +1,85 @@
+"""The task that a model directory was made for, made again from what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertwright.batches.windows import Lengths
+from bertwright.checkpoints.model_directory import RECORD, LoadedModel
+from bertwright.errors import ModelError
+from bertwright.heads.embed import Pooling
+from bertwright.tasks.classify import Classify
+from bertwright.tasks.embed import Embed
+from bertwright.tasks.multilabel import Multilabel
+from bertwright.tasks.regress import Regress
+from bertwright.tasks.rows import LABEL_COLUMN, PAIR, columns_of
+from bertwright.tasks.task import Task
+
+
+def task_of(
+    loaded: LoadedModel,
+    *,
+    text_columns: Sequence[str] | None = None,
+    label_column: str | None = None,
+    row: Mapping[str, Any] | None = None,
+) -> Task[Any, Any]:
+    """The task of a model. Raises ModelError where it has none.
+
+    Columns that are not named are those of its training, else the usual ones. A foreign model does not say whether it
+    reads one text or two: the columns of `row` do.
+    """
+    record = loaded.record if loaded.record.get("task") == loaded.task else {}
+    known = record.get("columns", {})
+    name, labels = loaded.task, loaded.labels
+    if name == "classify" and not record and row is not None and "text_a" in row and "text" not in row:
+        name = "pair"
+    if name in ("classify", "pair", "multilabel", "regress"):
+        columns = columns_of(name, text_columns, model=known, row=row)
+        about: dict[str, Any] = {
+            "columns": columns,
+            "label_column": label_column or known.get("label") or LABEL_COLUMN[name],
+            "lengths": lengths_of(loaded),
+        }
+        if name == "multilabel":
+            return Multilabel(labels=labels, threshold=_number(loaded, "threshold", 0.5), **about)
+        if name == "regress":
+            return Regress(**about)
+        return Classify(
+            name,
+            labels=labels,
+            temperature=_number(loaded, "temperature", 1.0),
+            abstain_below=_number(loaded, "abstain_below", 0.0),
+            **about,
+        )
+    if name == "embed":
+        return Embed(
+            columns=tuple(text_columns or known.get("texts") or PAIR),
+            label_column=label_column or known.get("label"),
+            lengths=lengths_of(loaded),
+            pooling=pooling_of(loaded),
+            top=_number(loaded, "similar_score", 1.0),
+        )
+    cure = "fine-tune one with: bertwright finetune MODEL --task classify"
+    raise ModelError("has no head for a task", where=loaded.path, cure=cure)
+
+
+def lengths_of(loaded: LoadedModel) -> Lengths:
+    """How texts are cut for a model: as in its training."""
+    longest = loaded.longest
+    overlap = int(_number(loaded, "overlap", longest // 4))
+    return Lengths(max_length=longest, overlap=min(overlap, longest // 2), most=int(_number(loaded, "max_windows", 16)))
+
+
+def pooling_of(loaded: LoadedModel) -> Pooling:
+    """How a text's vector is made: as the model was trained, else the mean."""
+    return "cls" if loaded.record.get("pooling") == "cls" else "mean"
+
+
+def _number(loaded: LoadedModel, name: str, usual: float) -> float:
+    """A number of bertwright.json. Raises ModelError where it is none."""
+    value = loaded.record.get(name, usual)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        cure = "remove the file to use the model as one of unknown origin"
+        raise ModelError(f"`{name}` is {value!r}, which no command writes", where=loaded.path / RECORD, cure=cure)
+    return value

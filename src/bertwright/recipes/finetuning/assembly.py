@@ -1,0 +1,69 @@
+"""Labelled files and settings -> the task with its labels, and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertwright.batches.windows import Lengths
+from bertwright.recipes.finetuning.settings import FinetuneSettings
+from bertwright.tasks.classify import Classify, balanced_weights, labels_of
+from bertwright.tasks.embed import Embed
+from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
+from bertwright.tasks.regress import Regress
+from bertwright.tasks.rows import LABEL_COLUMN, columns_of, first_row, read_rows
+from bertwright.tasks.task import Task
+
+TASKS = ("classify", "pair", "multilabel", "regress", "embed")
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A task that knows its labels, and the rows that it is to be learnt from and scored on."""
+
+    task: Task[Any, Any]
+    train: Sequence[Any]
+    dev: Sequence[Any]
+
+
+def assemble(name: str, train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths) -> Lesson:
+    """Read both files; the labels are those of the training rows. Raises RowError or SettingsError."""
+    balanced = settings.class_weights == "balanced"
+    label_column = settings.label_column or LABEL_COLUMN[name]
+    first = first_row(train)
+    columns = columns_of(name, settings.text_columns, row=first)
+    about: dict[str, Any] = {"columns": columns, "label_column": label_column, "lengths": lengths}
+    task: Task[Any, Any]
+    if name == "multilabel":
+        rows = read_rows(train, columns, label_column, "labels")
+        labels = all_labels(rows)
+        weights = balanced_label_weights(rows, labels) if balanced else None
+        task = Multilabel(labels=labels, weights=weights, threshold=settings.threshold, **about)
+    elif name == "regress":
+        rows = read_rows(train, columns, label_column, "score")
+        task = Regress(**about)
+    elif name == "embed":
+        scored = settings.label_column or (label_column if label_column in first else None)
+        task = Embed(
+            columns=columns,
+            label_column=scored,
+            lengths=lengths,
+            pooling=settings.pooling,
+            top=settings.similar_score,
+            scale=settings.similarity_scale,
+        )
+        rows = task.read(train)
+    else:
+        rows = read_rows(train, columns, label_column, "class")
+        labels = labels_of(rows)
+        task = Classify(
+            name,
+            labels=labels,
+            weights=balanced_weights(rows, labels) if balanced else None,
+            smoothing=settings.label_smoothing,
+            abstain_below=settings.abstain_below,
+            **about,
+        )
+    return Lesson(task, rows, task.read(dev))

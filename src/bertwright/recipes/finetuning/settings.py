@@ -1,0 +1,97 @@
+"""How a model is fine-tuned."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from bertwright.batches.windows import Lengths
+from bertwright.heads.embed import Pooling
+from bertwright.settings import Settings
+from bertwright.training.settings import PrecisionName, TrainingSettings
+
+
+class FinetuneSettings(Settings):
+    """The defaults are the paper's middle choices (appendix A.3)."""
+
+    # Times that every training row is seen.
+    epochs: int = Field(default=3, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    # Highest learning rate: reached after the warm-up, falling to 0 on a straight line.
+    learning_rate: float = Field(default=5e-5, gt=0)
+    warmup_fraction: float = Field(default=0.1, ge=0, le=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    # Each layer learns at this share of the rate of the layer above it; 1: all at the same. 0.65 to 0.95 are usual.
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    # What does not learn: "embeddings", "encoder" (the head alone learns), or the embeddings and so many layers.
+    freeze: Literal["nothing", "embeddings", "encoder"] | int = "nothing"
+    # Dropout in training; None leaves the model's own.
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    precision: PrecisionName = "auto"
+
+    # Tokens in an input, [CLS] and [SEP] included; None: as many as the model takes. Longer texts are cut into windows,
+    # of which neighbours share `overlap` tokens.
+    max_length: int | None = Field(default=None, ge=8, le=512)
+    overlap: int | None = Field(default=None, ge=0)
+    # Windows of a text that gets one label, score or vector; what is over is counted and told.
+    max_windows: int = Field(default=16, ge=1)
+
+    # "balanced": every label counts as much as every other, however rare it is.
+    class_weights: Literal["none", "balanced"] = "none"
+    # Share of the truth that is given to all labels alike (Szegedy et al. 2016).
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    # The least probability with which a label is given; below it the answer is none. For `classify` and `pair`.
+    abstain_below: float = Field(default=0.0, ge=0, lt=1)
+    # The probability from which on a label is given; for `multilabel`.
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+
+    # For `embed`: how a text's vector is made of its tokens'; the score of two texts that mean the same; what cosines
+    # are multiplied by where partners compete.
+    pooling: Pooling = "mean"
+    similar_score: float = Field(default=1.0, gt=0)
+    similarity_scale: float = Field(default=20.0, gt=0)
+
+    # Times in an epoch that the dev rows are scored.
+    evaluations_per_epoch: int = Field(default=1, ge=1)
+    # The dev score by which the best weights are chosen; None: the task's own.
+    keep_best_by: str | None = None
+    # Stop after so many scorings in a row that brought nothing better; None: never.
+    patience: int | None = Field(default=None, ge=1)
+    # Padded tokens that go through the model at once; what is over waits for the same step.
+    micro_batch_tokens: int = Field(default=16384, ge=512)
+
+    # Columns of the rows; None: the usual ones of the task.
+    text_columns: list[str] | None = None
+    label_column: str | None = None
+
+    @model_validator(mode="after")
+    def _windows_move(self) -> Self:
+        # A half, so that a window's middle is always its own.
+        if self.overlap is not None and self.overlap > (self.max_length or 512) // 2:
+            raise ValueError(f"`overlap` {self.overlap} is more than half of a window")
+        return self
+
+    def lengths(self, positions: int) -> Lengths:
+        """How texts are cut for a model of so many positions."""
+        longest = min(512, positions) if self.max_length is None else self.max_length
+        overlap = min(128, longest // 4) if self.overlap is None else self.overlap
+        return Lengths(max_length=longest, overlap=overlap, most=self.max_windows)
+
+    def training(self, steps: int) -> TrainingSettings:
+        """The same as settings of the training loop, for so many steps."""
+        every = max(1, -(-steps // (self.epochs * self.evaluations_per_epoch)))
+        return TrainingSettings(
+            steps=steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            warmup_fraction=self.warmup_fraction,
+            weight_decay=self.weight_decay,
+            layer_decay=self.layer_decay,
+            seed=self.seed,
+            precision=self.precision,
+            log_every=min(10, every),
+            evaluate_every=every,
+            save_every=every,
+        )

@@ -1,0 +1,177 @@
+"""A sentence encoder: texts as vectors, near to one another where the texts mean the same.
+
+Pairs with scores teach the cosine of their vectors; pairs without teach that each text's partner is nearer than those
+of the other pairs in the batch (Reimers and Gurevych 2019; Henderson et al. 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from bertwright.batches.sequences import InputBatch, LabelledBatch, pad
+from bertwright.batches.windows import Lengths, cut_windows
+from bertwright.errors import RowError
+from bertwright.heads.embed import Pooling, pool
+from bertwright.heads.model import Bert, Parts
+from bertwright.metrics.correlation import correlation_scores
+from bertwright.objectives import contrastive_loss, cosine_regression_loss
+from bertwright.records import Record
+from bertwright.tasks.rows import PAIR, SINGLE, Row, read_rows, rows_of
+from bertwright.tasks.task import Item, Said, Task
+from bertwright.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The vector of a text, or those of both texts of a pair. cut: tokens that no window held."""
+
+    vectors: tuple[NDArray[np.float32], ...]
+    cut: int
+
+    @property
+    def similarity(self) -> float:
+        """The cosine between the vectors of a pair."""
+        a, b = self.vectors
+        lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+        return float(a @ b) / lengths if lengths else 0.0
+
+
+class Embed(Task[Row, Embedded]):
+    """Each text for itself through the encoder. A long text is the mean of its windows, weighted by their tokens."""
+
+    name = "embed"
+
+    def __init__(
+        self,
+        *,
+        columns: Sequence[str] = PAIR,
+        label_column: str | None = None,
+        lengths: Lengths,
+        pooling: Pooling = "mean",
+        top: float = 1.0,
+        scale: float = 20.0,
+    ) -> None:
+        """label_column: of the scores, None where pairs have none. top: the score of two texts that mean the same.
+
+        scale: what cosines are multiplied by where partners compete.
+        """
+        self.columns = tuple(columns)
+        self.label_column = label_column
+        self.lengths = lengths
+        self.pooling: Pooling = pooling
+        self.top = top
+        self.scale = scale
+        self.metrics = ("spearman", "pearson") if label_column else ("nearest",)
+
+    @property
+    def parts(self) -> Parts:
+        """The encoder alone."""
+        return Parts(pooler=False)
+
+    def read(self, path: Path) -> list[Row]:
+        """Pairs with their scores, or pairs."""
+        rows = read_rows(path, self.columns, self.label_column, "score")
+        for row in rows:
+            if row.score is not None and not 0 <= row.score <= self.top:
+                what = f"the score {row.score:g} is outside 0 to {self.top:g}"
+                raise RowError(what, where=row.where, cure="set similar_score to the score of texts that mean the same")
+        return rows
+
+    def unlabelled(self, records: Iterable[Record]) -> list[Row]:
+        """Texts; pairs where a row has both columns."""
+        found = []
+        for place, values in records:
+            columns = self.columns if all(name in values for name in self.columns) else SINGLE
+            found += rows_of([(place, values)], columns, None)
+        return found
+
+    def items(self, rows: Sequence[Row], tokenizer: Tokenizer) -> list[Item]:
+        """The windows of the first text, then those of the second."""
+        found = []
+        for row in rows:
+            cuts = [cut_windows([tokenizer.ids(text)], self.lengths, tokenizer.vocabulary) for text in row.texts]
+            found.append(
+                Item(
+                    tuple(window for cut in cuts for window in cut.windows),
+                    None if row.score is None else row.score / self.top,
+                    sum(cut.lost for cut in cuts),
+                    tuple(side for side, cut in enumerate(cuts) for _ in cut.windows),
+                )
+            )
+        return found
+
+    def batch(self, lessons: Sequence[Item], pad_id: int) -> LabelledBatch:
+        """targets: for each window which vector it is of, two an item, then the scores where there are any."""
+        windows = [window for lesson in lessons for window in lesson.windows]
+        owners = [number for number, lesson in enumerate(lessons) for _ in lesson.windows]
+        vectors = torch.tensor([2 * number + side for number, lesson in enumerate(lessons) for side in lesson.sides])
+        scores = () if self.label_column is None else (torch.tensor([lesson.target for lesson in lessons]),)
+        counts = {"rows": float(len(lessons))}
+        return LabelledBatch(pad(windows, pad_id), torch.tensor(owners), (vectors, *scores), counts)
+
+    def loss(self, model: Bert, batch: LabelledBatch, totals: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
+        """With scores the squared error of the cosines, without them how well each text finds its partner."""
+        vectors, *scores = batch.targets
+        weights = batch.inputs.attention_mask.sum(dim=1).float()
+        found = self._joined(self.outputs(model, batch.inputs).float(), weights, vectors)
+        a, b = found[0::2], found[1::2]
+        if scores:
+            loss = cosine_regression_loss(a, b, scores[0], totals["rows"])
+            return loss, {"squared_error": loss.detach()}
+        with torch.no_grad():
+            near = functional.normalize(a, dim=-1) @ functional.normalize(b, dim=-1).T
+            right = (near.argmax(dim=1) == torch.arange(len(a), device=a.device)).sum()
+        return contrastive_loss(a, b, totals["rows"], scale=self.scale), {"nearest": right / totals["rows"]}
+
+    def outputs(self, model: Bert, inputs: InputBatch) -> Tensor:
+        """(windows, hidden)."""
+        hidden = model.encoder(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask).hidden
+        return pool(hidden, inputs.attention_mask, self.pooling)
+
+    def decode(self, row: Row, item: Item, said: Sequence[Said]) -> Embedded:
+        """One vector a text."""
+        vectors = []
+        for side in range(len(row.texts)):
+            mine = [number for number, of in enumerate(item.sides) if of == side]
+            weights = None if self.pooling == "cls" else [len(item.windows[number]) for number in mine]
+            vectors.append(np.average([said[number] for number in mine], axis=0, weights=weights).astype(np.float32))
+        return Embedded(tuple(vectors), item.lost)
+
+    def scores(self, rows: Sequence[Row], predictions: Sequence[Embedded]) -> dict[str, float]:
+        """Spearman and pearson of cosines and scores; without scores, how often a text's partner is nearest of all."""
+        if self.label_column is not None:
+            gold = [row.score for row in rows if row.score is not None]
+            return correlation_scores(gold, [each.similarity for each in predictions])
+        a, b = (np.stack([each.vectors[side] for each in predictions]) for side in (0, 1))
+        near = functional.normalize(torch.from_numpy(a)) @ functional.normalize(torch.from_numpy(b)).T
+        return {"nearest": float((near.argmax(dim=1) == torch.arange(len(a))).float().mean())}
+
+    def shown(self, prediction: Embedded) -> dict[str, Any]:
+        """Similarity of a pair, vector of a text, and cut."""
+        if len(prediction.vectors) == 2:
+            return {"similarity": prediction.similarity, "cut": prediction.cut}
+        return {"vector": prediction.vectors[0].tolist(), "cut": prediction.cut}
+
+    def record(self) -> dict[str, Any]:
+        """The columns, the pooling and the scale of the scores."""
+        columns = {"texts": list(self.columns), "label": self.label_column}
+        return {"columns": columns, "pooling": self.pooling, "similar_score": self.top}
+
+    def _joined(self, values: Tensor, weights: Tensor, vectors: Tensor) -> Tensor:
+        """The windows' values as one vector a text: (windows, hidden) -> (2 * items, hidden)."""
+        count = int(vectors[-1]) + 1
+        if count == len(vectors):
+            return values
+        if self.pooling == "cls":
+            weights = torch.ones_like(weights)
+        sums = values.new_zeros(count, values.shape[1]).index_add(0, vectors, values * weights[:, None])
+        return sums / weights.new_zeros(count).index_add(0, vectors, weights)[:, None]

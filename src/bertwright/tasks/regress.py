@@ -1,0 +1,65 @@
+"""A number to a pair of texts or a text, such as how much two sentences mean the same (STS-B; paper, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bertwright.batches.windows import Lengths
+from bertwright.metrics.correlation import correlation_scores
+from bertwright.objectives import regression_loss
+from bertwright.tasks.pooled import PooledTask
+from bertwright.tasks.rows import Row
+from bertwright.tasks.task import Item, Said
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The score of a text or a pair, on the scale of the training rows. cut: tokens that no window held."""
+
+    score: float
+    cut: int
+
+
+class Regress(PooledTask[Measured]):
+    """Texts or pairs with a score each."""
+
+    kind = "score"
+    metrics = ("spearman", "pearson")
+
+    def __init__(self, name: str = "regress", *, columns: Sequence[str], label_column: str, lengths: Lengths) -> None:
+        super().__init__(name, columns=columns, label_column=label_column, labels=(), lengths=lengths)
+
+    def target(self, row: Row) -> float | None:
+        """The row's score."""
+        return row.score
+
+    def targets(self, lessons: Sequence[Item]) -> tuple[tuple[Tensor, ...], dict[str, float]]:
+        """(items,), and the rows."""
+        return (torch.tensor([lesson.target for lesson in lessons]),), {"rows": float(len(lessons))}
+
+    def loss_of(
+        self, scores: Tensor, targets: tuple[Tensor, ...], totals: Mapping[str, float]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mean squared error, which is its own figure."""
+        loss = regression_loss(scores[:, 0], targets[0], totals["rows"])
+        return loss, {"squared_error": loss.detach()}
+
+    def decode(self, row: Row, item: Item, said: Sequence[Said]) -> Measured:
+        """The mean over the windows."""
+        del row
+        return Measured(float(np.mean(said)), item.lost)
+
+    def scores(self, rows: Sequence[Row], predictions: Sequence[Measured]) -> dict[str, float]:
+        """Pearson and spearman correlation."""
+        gold = [row.score for row in rows if row.score is not None]
+        return correlation_scores(gold, [each.score for each in predictions])
+
+    def shown(self, prediction: Measured) -> dict[str, Any]:
+        """Score and cut."""
+        return asdict(prediction)

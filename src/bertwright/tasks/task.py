@@ -1,0 +1,101 @@
+"""What a task is: rows -> windows -> loss -> decoded predictions -> scores.
+
+Fine-tuning, evaluation, prediction and the server know a task by this alone, and so all cut, decode and score alike.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bertwright.batches.sequences import InputBatch, LabelledBatch
+from bertwright.batches.windows import Lengths, Window
+from bertwright.heads.model import Bert, Parts
+from bertwright.records import Record
+from bertwright.tokens.tokenizer import Tokenizer
+
+RowT = TypeVar("RowT")
+PredictionT = TypeVar("PredictionT")
+# What the model says of a window: as the task's `outputs` gives it, without the window's padding.
+Said = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A row made ready: its windows, and what it is to be taught, None where it is only to be answered.
+
+    lost: tokens of the row that are in none of its windows. sides: for each window the text of a pair that it is of,
+    where the two are not read together.
+    """
+
+    windows: tuple[Window, ...]
+    target: Any = None
+    lost: int = 0
+    sides: tuple[int, ...] = ()
+
+
+class Task(ABC, Generic[RowT, PredictionT]):
+    """A task with the labels of its model. Its methods stand in the order in which data goes through them."""
+
+    # As `--task` names it.
+    name: str
+    # The scores by which the best weights may be chosen, the usual one first; more is better in all of them.
+    metrics: tuple[str, ...]
+    lengths: Lengths
+    labels: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def parts(self) -> Parts:
+        """What must stand on the encoder."""
+
+    @abstractmethod
+    def read(self, path: Path) -> list[RowT]:
+        """The labelled rows of a file. Raises RowError with file:line."""
+
+    @abstractmethod
+    def unlabelled(self, records: Iterable[Record]) -> list[RowT]:
+        """Rows to be answered, of records that were read already. Raises RowError with their places."""
+
+    @abstractmethod
+    def items(self, rows: Sequence[RowT], tokenizer: Tokenizer) -> list[Item]:
+        """One item a row. Raises RowError where a label is none that the model has."""
+
+    def lessons(self, items: Sequence[Item]) -> list[Item]:
+        """What is shuffled in training and counted as one of a batch: here the items as they are."""
+        return list(items)
+
+    @abstractmethod
+    def batch(self, lessons: Sequence[Item], pad_id: int) -> LabelledBatch:
+        """Labelled items as tensors."""
+
+    @abstractmethod
+    def loss(self, model: Bert, batch: LabelledBatch, totals: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The batch's part of a step's loss, and of the figures to be shown."""
+
+    @abstractmethod
+    def outputs(self, model: Bert, inputs: InputBatch) -> Tensor:
+        """What is needed to decode: (windows, ...) or (windows, length, ...), fp32."""
+
+    @abstractmethod
+    def decode(self, row: RowT, item: Item, said: Sequence[Said]) -> PredictionT:
+        """The answer to a row from what the model said of each of its windows."""
+
+    @abstractmethod
+    def scores(self, rows: Sequence[RowT], predictions: Sequence[PredictionT]) -> dict[str, float]:
+        """The task's metrics on labelled rows."""
+
+    @abstractmethod
+    def shown(self, prediction: PredictionT) -> dict[str, Any]:
+        """A prediction as JSON has it."""
+
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """What bertwright.json must hold so that the task can be made again."""
