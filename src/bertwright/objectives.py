@@ -43,18 +43,125 @@ def pretraining_loss(masked_words: Tensor, next_sentence: Tensor) -> Tensor:
     return masked_words + next_sentence
 
 
-def classification_loss(scores: Tensor, labels: Tensor, total: float | None = None) -> Tensor:
-    """Cross-entropy of classes: scores (batch, labels), labels (batch,).
+def classification_loss(
+    scores: Tensor,
+    labels: Tensor,
+    total: float | None = None,
+    *,
+    weights: Tensor | None = None,
+    smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy of classes: scores (n, labels), labels (n,), of which IGNORED count for nothing.
+
+    weights: (labels,) what a row of each class counts; the mean is over those of the rows. smoothing: the share of each
+    label that is spread evenly over all classes (Szegedy et al. 2016), weighted as they are. Both as torch has them.
+    total: the rows that the sum is divided by, with weights the sum of theirs; None for those given here.
+    """
+    return _cross_entropy(scores, labels, total, weights=weights, smoothing=smoothing)
+
+
+def token_loss(
+    scores: Tensor,
+    labels: Tensor,
+    total: float | None = None,
+    *,
+    weights: Tensor | None = None,
+    smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy of tags: scores (windows, length, labels), labels (windows, length); IGNORED ones do not count.
+
+    The rest as in `classification_loss`, with tokens for rows.
+    """
+    return _cross_entropy(scores.flatten(0, 1), labels.flatten(), total, weights=weights, smoothing=smoothing)
+
+
+def multilabel_loss(
+    scores: Tensor, labels: Tensor, total: float | None = None, *, weights: Tensor | None = None
+) -> Tensor:
+    """Binary cross-entropy, each label a question of its own: scores and labels (n, labels), 1 where it holds, else 0.
+
+    The mean is over rows and labels. weights: (labels,) what a label counts where it holds, beside 1 where it does not
+    (`pos_weight` of torch). total: the rows that the mean is over; None for those given here.
+    """
+    summed = functional.binary_cross_entropy_with_logits(
+        scores.float(), labels.float(), reduction="sum", pos_weight=weights
+    )
+    return summed / (labels.shape[1] * (len(labels) if total is None else total))
+
+
+def regression_loss(scores: Tensor, targets: Tensor, total: float | None = None) -> Tensor:
+    """Mean squared error: scores (n,) or (n, 1), targets (n,).
 
     total: the rows that the sum is divided by; None for those given here.
     """
-    return _cross_entropy(scores, labels, total)
+    # (n, 1) less (n,) would be a table of n x n.
+    summed = functional.mse_loss(scores.float().reshape(targets.shape), targets.float(), reduction="sum")
+    return summed / (len(targets) if total is None else total)
 
 
-def _cross_entropy(scores: Tensor, labels: Tensor, total: float | None) -> Tensor:
-    if total is None:
-        return functional.cross_entropy(scores.float(), labels, ignore_index=IGNORED)
-    return functional.cross_entropy(scores.float(), labels, ignore_index=IGNORED, reduction="sum") / total
+def span_loss(
+    start_scores: Tensor,
+    end_scores: Tensor,
+    starts: Tensor,
+    ends: Tensor,
+    mask: Tensor,
+    total: float | None = None,
+) -> Tensor:
+    """Cross-entropies of where an answer begins and ends among a window's positions, halved (paper, section 4.2).
+
+    start_scores, end_scores: (windows, length). starts, ends: (windows,) positions, IGNORED where there is nothing to
+    learn. mask: (windows, length), true where an answer may begin or end; the others are given no chance, so the loss
+    is infinite where one of them is the answer. total: the windows that the sum is divided by; None for those given.
+    """
+    start, end = (
+        _cross_entropy(scores.float().masked_fill(~mask.bool(), float("-inf")), positions, total)
+        for scores, positions in ((start_scores, starts), (end_scores, ends))
+    )
+    return (start + end) / 2
+
+
+def contrastive_loss(
+    a: Tensor, b: Tensor, total: float | None = None, *, scale: float = 20.0, extra: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of finding each row's partner among those of all rows, by cosine similarity times `scale`.
+
+    Multiple negatives ranking (Henderson et al. 2017, section 4.4): a, b (n, hidden), of which a[i] and b[i] belong
+    together. extra: (m, hidden), more that are no row's partner. total: the rows that the sum is divided by; None for
+    those given here. A row chooses among those of its own part: parts of a step add up to the mean over its rows, but
+    each is easier than the whole, where there is more to choose from.
+    """
+    others = b if extra is None else torch.cat([b, extra])
+    # In bf16 a similarity has two digits, which `scale` makes coarse.
+    with torch.autocast(a.device.type, enabled=False):
+        scores = functional.normalize(a.float(), dim=-1) @ functional.normalize(others.float(), dim=-1).T * scale
+    return _cross_entropy(scores, torch.arange(len(a), device=a.device), total)
+
+
+def cosine_regression_loss(a: Tensor, b: Tensor, targets: Tensor, total: float | None = None) -> Tensor:
+    """Mean squared error of cosine similarities: a, b (n, hidden), targets (n,) from -1 to 1.
+
+    total: the rows that the sum is divided by; None for those given here.
+    """
+    return regression_loss(functional.cosine_similarity(a.float(), b.float()), targets, total)
+
+
+def _cross_entropy(
+    scores: Tensor,
+    labels: Tensor,
+    total: float | None,
+    *,
+    weights: Tensor | None = None,
+    smoothing: float = 0.0,
+) -> Tensor:
+    mean = functional.cross_entropy(
+        scores.float(),
+        labels,
+        weight=weights,
+        ignore_index=IGNORED,
+        label_smoothing=smoothing,
+        reduction="mean" if total is None else "sum",
+    )
+    return mean if total is None else mean / total
 
 
 class _WideCrossEntropy(torch.autograd.Function):

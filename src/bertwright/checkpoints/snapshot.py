@@ -47,14 +47,16 @@ def restore(trainee: Trainee, state: TrainingState, path: Path) -> None:
         for parameter in group["params"]
     }
     split = {key: key.rpartition("/") for key in state.optimizer}
+    moved = {name for name, _, _ in split.values()}
+    # A frozen parameter belongs to no optimizer, and has no moments.
+    learning = {name for name, parameter in parameters.items() if parameter in owner}
     if {name: tensor.shape for name, tensor in state.weights.items()} != {
         name: parameter.shape for name, parameter in parameters.items()
-    } or not {name for name, _, _ in split.values()} <= parameters.keys():
+    } or not moved <= learning:
         raise ModelError(
             "the weights do not fit this recipe's model", where=path, cure="resume with the run's own recipe"
         )
-    moved = {name for name, _, _ in split.values()}
-    if moved and (missing := parameters.keys() - moved):
+    if moved and (missing := learning - moved):
         what = f"the optimizer's moments of `{min(missing)}` are missing, and of {len(missing) - 1} others"
         raise ModelError(what, where=path, cure="begin anew with --overwrite")
     for name, parameter in parameters.items():

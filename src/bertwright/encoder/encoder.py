@@ -151,8 +151,8 @@ def build_encoder(config: EncoderConfig) -> Encoder:
 def initialise(module: nn.Module, *, standard_deviation: float, seed: int) -> None:
     """Draw all weights from a normal distribution cut at two standard deviations; biases 0, norms 1.
 
-    As `create_initializer` of the original code. Parameters are drawn in the order of `module.modules()` from one
-    generator seeded with `seed`.
+    As `create_initializer` of the original code; an LSTM, of which it has none, as torch draws it. Parameters are drawn
+    in the order of `module.modules()` from one generator seeded with `seed`.
     """
     generator = torch.Generator().manual_seed(seed)
     for part in module.modules():
@@ -164,3 +164,7 @@ def initialise(module: nn.Module, *, standard_deviation: float, seed: int) -> No
             nn.init.trunc_normal_(part.weight, 0.0, standard_deviation, -limit, limit, generator=generator)
             if isinstance(part, nn.Linear) and part.bias is not None:
                 nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.LSTM):
+            limit = part.hidden_size**-0.5
+            for parameter in part.parameters():
+                nn.init.uniform_(parameter, -limit, limit, generator=generator)

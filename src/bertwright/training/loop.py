@@ -21,6 +21,7 @@ from bertwright.encoder.dropout import drawing
 from bertwright.errors import DivergenceError, ToldElsewhere
 from bertwright.randomness import Stream
 from bertwright.training.clipping import clip_gradients
+from bertwright.training.freezing import set_training
 from bertwright.training.meter import Meter, Report
 from bertwright.training.precision import computing_in
 from bertwright.training.schedules import rate_share
@@ -44,8 +45,8 @@ class Batch(Protocol):
         """Real tokens in it."""
 
     @property
-    def counts(self) -> dict[str, int]:
-        """What the mean of each loss is over, such as the number of hidden words."""
+    def counts(self) -> Mapping[str, float]:
+        """What the mean of each loss is over, such as the number of hidden words or the sum of the labels' weights."""
 
     def to(self, device: torch.device) -> Self:
         """The batch on `device`."""
@@ -126,7 +127,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = share * group.setdefault("initial_lr", group["lr"])
 
-        trainee.model.train()
+        set_training(trainee.model)
         totals, stopping = _agree(portion, wish, world)
         figures = _gradients(trainee, learner, portion, totals, dtype=dtype, seed=settings.seed, world=world)
         norm = clip_gradients(trainee.model.parameters(), settings.clip_norm)
@@ -239,7 +240,7 @@ def _agree(portion: Portion[BatchT], wish: StopWish, world: World) -> tuple[dict
             counts[name] = counts.get(name, 0) + count
     *summed, wishes = world.sum([*counts.values(), wish.signal_number is not None])
     # A mean over nothing is 0, not a division by 0: a batch may hold no pair.
-    return {name: max(1.0, count) for name, count in zip(counts, summed, strict=True)}, wishes > 0
+    return {name: count or 1.0 for name, count in zip(counts, summed, strict=True)}, wishes > 0
 
 
 def _anyone_wishes(wish: StopWish, world: World) -> bool:

@@ -1,4 +1,4 @@
-"""Which optimizer moves which parameters, and which of them decay."""
+"""Which optimizer moves which parameters, at what rate, and which of them decay."""
 
 from __future__ import annotations
 
@@ -30,44 +30,80 @@ def decays(parameter: nn.Parameter) -> bool:
 
 
 def build_optimizers(model: Bert, settings: TrainingSettings) -> tuple[torch.optim.Optimizer, ...]:
-    """The optimizers of a run; every parameter belongs to one of them."""
+    """The optimizers of a run: every parameter that learns belongs to one of them, a frozen one to none."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if settings.optimizer == "adamw":
-        return (adamw(model.parameters(), settings),)
+        return (_adamw(_by_depth(model, learning, settings), settings),)
     adam: dict[str, Any] = {
         "lr": settings.learning_rate,
         "betas": (settings.adam_beta1, settings.adam_beta2),
         "eps": settings.adam_epsilon,
     }
     if settings.optimizer == "adam-2018":
-        return (Adam2018(_by_decay(model.parameters(), settings), **adam),)
+        return (Adam2018(_by_decay(learning, settings), **adam),)
     stacked, single = _layer_matrices(model)
     inside = {*stacked, *single}
-    others = [parameter for parameter in model.parameters() if parameter not in inside]
+    others = [parameter for parameter in learning if parameter not in inside]
     if settings.optimizer == "lamb":
         tables, vectors = _by_decay(others, settings)
         decay = {"weight_decay": settings.weight_decay}
         # Query, key and value are three matrices, each with a norm of its own, that lie in one.
         inner = [{"params": stacked, "blocks": 3, **decay}, {"params": single, **decay}]
         return (Lamb([*inner, tables, {**vectors, "adapted": False}], **adam),)
+    # Embeddings, biases, norms and heads stay with AdamW: they are tables and vectors, not maps between hidden states.
+    rest = adamw(others, settings)
+    if not inside:
+        return (rest,)
     muon = Muon(
         [{"params": stacked, "blocks": 3}, {"params": single, "blocks": 1}],
         lr=settings.muon_learning_rate,
         weight_decay=settings.weight_decay,
         dtype=choose_dtype(settings.precision, next(model.parameters()).device),
     )
-    # Embeddings, biases, norms and heads stay with AdamW: they are tables and vectors, not maps between hidden states.
-    return muon, adamw(others, settings)
+    return muon, rest
+
+
+def rate_factors(model: Bert, layer_decay: float) -> dict[nn.Parameter, float]:
+    """What the learning rate of each parameter is multiplied by: 1 for pooler and heads, then less on each floor below.
+
+    `layer_decay` for the last layer, its square for the one beneath, and so on down to the embeddings, which the
+    masked-word head shares. As in ULMFiT (Howard and Ruder 2018, section 3.2), whose factor is 1 / 2.6. ELECTRA's code
+    (`_get_layer_lrs` of optimization.py, Clark et al. 2020) counts a floor between heads and last layer that no
+    parameter lies on, so there all that lies below the heads is slower by one more factor.
+    """
+    floors = [model.encoder.embeddings, *model.encoder.layers]
+    factors = dict.fromkeys(model.parameters(), 1.0)
+    for floor, part in enumerate(floors):
+        factors |= dict.fromkeys(part.parameters(), layer_decay ** (len(floors) - floor))
+    return factors
 
 
 def adamw(parameters: Iterable[nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:
     """AdamW in one fused pass; no decay on biases and norms."""
+    return _adamw(_by_decay(parameters, settings), settings)
+
+
+def _adamw(groups: Iterable[dict[str, Any]], settings: TrainingSettings) -> torch.optim.AdamW:
     return torch.optim.AdamW(
-        _by_decay(parameters, settings),
+        groups,
         lr=settings.learning_rate,
         betas=(settings.adam_beta1, settings.adam_beta2),
         eps=settings.adam_epsilon,
         fused=True,
     )
+
+
+def _by_depth(model: Bert, parameters: Iterable[nn.Parameter], settings: TrainingSettings) -> list[dict[str, Any]]:
+    """The groups of each floor of the model: what decays, and what does not."""
+    factors = rate_factors(model, settings.layer_decay)
+    floors: dict[float, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        floors.setdefault(factors[parameter], []).append(parameter)
+    return [
+        {**group, "lr": settings.learning_rate * factor}
+        for factor, floor in floors.items()
+        for group in _by_decay(floor, settings)
+    ]
 
 
 def _by_decay(parameters: Iterable[nn.Parameter], settings: TrainingSettings) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -80,11 +116,11 @@ def _by_decay(parameters: Iterable[nn.Parameter], settings: TrainingSettings) ->
 
 
 def _layer_matrices(model: Bert) -> tuple[list[Tensor], list[Tensor]]:
-    """The matrices inside the layers: those of query, key and value, three in one, and the others."""
+    """The matrices inside the layers that learn: those of query, key and value, three in one, and the others."""
     stacked: list[Tensor] = []
     single: list[Tensor] = []
     for layer in model.encoder.layers:
         assert isinstance(layer, EncoderLayer)
         stacked.append(layer.attention.query_key_value.weight)
         single += [linear.weight for linear in (layer.attention.output, layer.expand, layer.contract)]
-    return stacked, single
+    return [p for p in stacked if p.requires_grad], [p for p in single if p.requires_grad]

@@ -37,6 +37,9 @@ class TrainingSettings(Settings):
     decay_fraction: float = Field(default=0.2, gt=0, le=1)
     # The same for what Muon moves.
     muon_learning_rate: float = Field(default=0.01, gt=0)
+    # Pooler and heads take the whole rate; each layer this share of the rate of what lies above it, and the embeddings
+    # the least. For adamw alone. 1: one rate for all.
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
@@ -58,6 +61,12 @@ class TrainingSettings(Settings):
     def _betas_in_order(self) -> Self:
         if self.adam_beta1 > self.adam_beta2:
             raise ValueError(f"`adam_beta1` {self.adam_beta1} is above `adam_beta2` {self.adam_beta2}")
+        return self
+
+    @model_validator(mode="after")
+    def _layer_decay_has_adamw(self) -> Self:
+        if self.layer_decay != 1 and self.optimizer != "adamw":
+            raise ValueError(f"`layer_decay` is for `optimizer` adamw, and that is {self.optimizer}")
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from bertwright.checkpoints.snapshot import restore, snapshot
 from bertwright.checkpoints.training_state import TrainingState, read_state, write_state
 from bertwright.errors import ModelError
 from bertwright.heads.model import PRETRAINING, Parts
+from bertwright.training.freezing import freeze
 from bertwright.training.loop import Trainee
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.settings import TrainingSettings
@@ -125,6 +126,11 @@ def test_another_model_is_refused_untouched(tmp_path: Path) -> None:
     model = small_model(PRETRAINING, config=wider)
     with pytest.raises(ModelError, match="do not fit this recipe's model"):
         restore(Trainee(model, build_optimizers(model, SETTINGS)), state, tmp_path)
+
+    frozen = small_model(PRETRAINING)
+    freeze(frozen, "embeddings")
+    with pytest.raises(ModelError, match="do not fit this recipe's model"):
+        restore(Trainee(frozen, build_optimizers(frozen, SETTINGS)), state, tmp_path)
 
     strange = TrainingState(1, state.weights, {"nobody/exp_avg": torch.zeros(1)}, {})
     with pytest.raises(ModelError, match="do not fit this recipe's model"):

@@ -4,7 +4,9 @@ import itertools
 import math
 import signal
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 import torch
@@ -17,7 +19,9 @@ from bertwright.errors import DivergenceError
 from bertwright.examples.masking import IGNORED
 from bertwright.heads.model import Bert
 from bertwright.tasks.pretrain import objective
+from bertwright.training.freezing import Frozen, freeze
 from bertwright.training.loop import Hooks, Portion, Trainee, train, undivided
+from bertwright.training.optimizers import build_optimizers
 from bertwright.training.schedules import rate_share
 from bertwright.training.settings import TrainingSettings
 from bertwright.training.signals import StopWish
@@ -177,12 +181,21 @@ def test_measuring_between_steps_does_not_switch_dropout_off() -> None:
 
 
 @pytest.mark.parametrize("at", [1, 4])
-def test_a_stopped_run_goes_on_to_the_same_weights_to_the_last_bit(tmp_path: Path, at: int) -> None:
-    chosen = settings()
-    through = trainee(chosen)
+@pytest.mark.parametrize(("layer_decay", "frozen"), [(1.0, "nothing"), (0.5, "nothing"), (0.5, 1), (1.0, "encoder")])
+def test_a_stopped_run_goes_on_to_the_same_weights_to_the_last_bit(
+    tmp_path: Path, at: int, layer_decay: float, frozen: Frozen | int
+) -> None:
+    chosen = settings(layer_decay=layer_decay)
+
+    def begun(seed: int = 0) -> Trainee:
+        model = trainee(chosen, seed=seed).model
+        freeze(model, frozen)
+        return Trainee(model, build_optimizers(model, chosen))
+
+    through = begun()
     run(through, chosen)
 
-    stopped, wish = trainee(chosen), StopWish()
+    stopped, wish = begun(), StopWish()
 
     def stop(report: object) -> None:
         del report
@@ -195,11 +208,13 @@ def test_a_stopped_run_goes_on_to_the_same_weights_to_the_last_bit(tmp_path: Pat
     state = snapshot(stopped, {})
     path = write_state(tmp_path, state)
 
-    resumed = trainee(chosen, seed=99)
+    resumed = begun(seed=99)
     restore(resumed, read_state(path), path)
     assert 0 < resumed.step < 6
     assert run(resumed, chosen)
     assert_identical(weights(resumed), weights(through))
+    rates = [[group["lr"] for group in who.optimizers[0].param_groups] for who in (resumed, through)]
+    assert rates[0] == rates[1]
 
 
 @pytest.mark.parametrize("when", ["batch", "report", "evaluate", "save"])
@@ -278,6 +293,41 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(sizes: tuple[int, ...], 
         assert parts.figures == pytest.approx(whole.figures, rel=1e-5)
     for name, tensor in weights(trained[1]).items():
         torch.testing.assert_close(tensor, weights(trained[0])[name], rtol=1e-4, atol=1e-5)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A batch whose labels weigh so much in all."""
+
+    counts: dict[str, float]
+    tokens: int = 1
+
+    def to(self, device: torch.device) -> Self:
+        del device
+        return self
+
+
+@pytest.mark.parametrize(("weights_of_parts", "total"), [((0.125, 0.25), 0.375), ((0.0, 0.0), 1.0), ((3.0, 2.0), 5.0)])
+def test_labels_may_weigh_less_than_one_in_all(weights_of_parts: tuple[float, ...], total: float) -> None:
+    """A mean over nothing is 0; one over little is not over 1."""
+    chosen, told = settings(steps=1), []
+
+    def told_the_total(model: Bert, batch: Weighed, totals: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
+        del batch
+        told.append(dict(totals))
+        return model.encoder.embeddings.word.weight.sum(), {}
+
+    train(
+        trainee(chosen),
+        chosen,
+        portions=iter([Portion([Weighed({"weight": weight}) for weight in weights_of_parts], (0, 1))]),
+        objective=told_the_total,
+        dtype=torch.float32,
+        hooks=Diary().hooks,
+        wish=StopWish(),
+        world=alone(torch.device("cpu")),
+    )
+    assert told == [{"weight": total}] * 2
 
 
 class Poison:

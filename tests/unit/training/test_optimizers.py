@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bertwright.errors import SettingsError
 from bertwright.heads.model import PRETRAINING, WORDS_ALONE, Bert, Parts
+from bertwright.training.freezing import Frozen, freeze
 from bertwright.training.muon import Muon, orthogonalised
-from bertwright.training.optimizers import adamw, build_optimizers
+from bertwright.training.optimizers import adamw, build_optimizers, rate_factors
+from bertwright.training.settings import TrainingSettings
 from tests.unit.training.tiny import CONFIG, settings
 
 MODEL_PARTS = Parts(masked_words=True, next_sentence=True, labels=3)
@@ -120,6 +123,70 @@ def test_every_parameter_belongs_to_one_group(name: str, parts: Parts) -> None:
     for group in groups:
         for parameter in group["params"]:
             assert group["weight_decay"] == (0.01 if parameter.dim() > 1 else 0.0)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam-2018", "lamb", "muon"])
+@pytest.mark.parametrize("what", ["embeddings", 1, 2, "encoder"])
+def test_what_is_frozen_belongs_to_none(name: str, what: Frozen | int) -> None:
+    model = Bert(CONFIG, MODEL_PARTS)
+    freeze(model, what)
+    optimizers = build_optimizers(model, settings(optimizer=name))
+    owned = [id(parameter) for each in optimizers for group in each.param_groups for parameter in group["params"]]
+    assert sorted(owned) == sorted(id(parameter) for parameter in model.parameters() if parameter.requires_grad)
+    # Without layers that learn there is nothing for Muon.
+    assert len(optimizers) == (2 if name == "muon" and what in {"embeddings", 1} else 1)
+
+
+def test_the_rate_falls_from_floor_to_floor() -> None:
+    """0.5 on each of two layers, one below the other, and on the embeddings beneath: ULMFiT has 1 / 2.6."""
+    model = Bert(CONFIG, MODEL_PARTS)
+    (optimizer,) = build_optimizers(model, settings(learning_rate=0.08, layer_decay=0.5, weight_decay=0.25))
+    found = {
+        parameter: (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    wanted = {
+        "encoder.embeddings.": 0.01,
+        "encoder.layers.0.": 0.02,
+        "encoder.layers.1.": 0.04,
+        "pooler.": 0.08,
+        "masked_words.": 0.08,
+        "next_sentence.": 0.08,
+        "classifier.": 0.08,
+    }
+    assert len(found) == len(list(model.parameters()))
+    for name, parameter in model.named_parameters():
+        (rate,) = [rate for start, rate in wanted.items() if name.startswith(start)]
+        assert found[parameter] == (pytest.approx(rate), 0.25 if parameter.dim() > 1 else 0.0), name
+
+
+def test_without_layer_decay_there_are_two_groups_as_ever() -> None:
+    model = Bert(CONFIG, MODEL_PARTS)
+    assert set(rate_factors(model, 1.0).values()) == {1.0}
+    (optimizer,) = build_optimizers(model, settings())
+    assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.01]
+
+
+def test_layer_decay_leaves_out_what_is_frozen() -> None:
+    model = Bert(CONFIG, MODEL_PARTS)
+    freeze(model, 1)
+    (optimizer,) = build_optimizers(model, settings(learning_rate=0.08, layer_decay=0.5))
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.04, 0.04, 0.08, 0.08])
+
+
+@pytest.mark.parametrize("name", ["adam-2018", "lamb", "muon"])
+def test_layer_decay_is_adamws_alone(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        TrainingSettings.from_values({"steps": 1, "layer_decay": 0.9, "optimizer": name})
+    assert str(caught.value) == f"settings: `layer_decay` is for `optimizer` adamw, and that is {name}"
+    assert TrainingSettings.from_values({"steps": 1, "layer_decay": 1.0, "optimizer": name}).layer_decay == 1
+
+
+@pytest.mark.parametrize("value", [0.0, 1.1])
+def test_layer_decay_is_a_share(value: float) -> None:
+    with pytest.raises(SettingsError, match="`layer_decay` is"):
+        TrainingSettings.from_values({"steps": 1, "layer_decay": value})
 
 
 def test_lamb_adapts_matrices_and_knows_query_key_and_value_apart() -> None:
