@@ -30,7 +30,7 @@ from bertwright.tasks.classify import (
     objective,
     training_batches,
 )
-from bertwright.tasks.rows import FIELDS, columns_of, read_rows
+from bertwright.tasks.rows import CLASSIFYING, columns_of, read_rows
 from bertwright.training.loop import Trainee, undivided
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype, computing_in
@@ -116,8 +116,8 @@ def finetune(
     world = alone(device)
     if tensorboard:
         refuse_without_tensorboard()
-    if task not in FIELDS:
-        raise SettingsError(f"`--task` must be {' or '.join(FIELDS)}, but is {task!r}")
+    if task not in CLASSIFYING:
+        raise SettingsError(f"`--task` must be {' or '.join(CLASSIFYING)}, but is {task!r}")
     if source.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
     for file in (train_file, dev_file):
