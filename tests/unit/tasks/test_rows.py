@@ -71,7 +71,7 @@ def test_labels_in_cells_and_in_parquet(tmp_path: Path) -> None:
         ([float("nan")], "`labels` holds nan, not a label"),
         (["a", " "], "`labels` holds ' ', not a label"),
         ("a;;b", "`labels` holds '', not a label"),
-        ("[a]", "`labels` begins as a list and is no JSON: '[a]'; write [\"a\", \"b\"], or a;b, or a,b"),
+        ("[a]", '`labels` begins as a list and is no JSON: \'[a]\'; write ["a", "b"], or a;b, or a,b'),
     ],
 )
 def test_what_is_no_list_of_labels(tmp_path: Path, value: object, what: str) -> None:

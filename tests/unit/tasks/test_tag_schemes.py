@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from bertwright.errors import RowError
 from bertwright.tasks.tag_schemes import is_tag, labels_of_tags, mend, scheme_of, split_tag, to_bio2
 
-BIO2 = "B-per I-per O B-loc I-loc B-loc".split()
+BIO2 = ["B-per", "I-per", "O", "B-loc", "I-loc", "B-loc"]
 WRITTEN = {
-    "IOB1": "I-per I-per O I-loc I-loc B-loc".split(),
+    "IOB1": ["I-per", "I-per", "O", "I-loc", "I-loc", "B-loc"],
     "BIO2": BIO2,
-    "IOBES": "B-per E-per O B-loc E-loc S-loc".split(),
-    "BILOU": "B-per L-per O B-loc L-loc U-loc".split(),
+    "IOBES": ["B-per", "E-per", "O", "B-loc", "E-loc", "S-loc"],
+    "BILOU": ["B-per", "L-per", "O", "B-loc", "L-loc", "U-loc"],
 }
 
 
@@ -68,7 +68,9 @@ def test_a_kind_may_hold_hyphens_and_spaces() -> None:
     assert to_bio2(["S-a-b", "B-full name", "E-full name"], "IOBES") == ("B-a-b", "B-full name", "I-full name")
 
 
-@pytest.mark.parametrize("tag", ["Q-per", "B-", "B", "", "o", "per-B", "B_per", "b-per", "B- per", "B-per ", "O-", "OO"])
+@pytest.mark.parametrize(
+    "tag", ["Q-per", "B-", "B", "", "o", "per-B", "B_per", "b-per", "B- per", "B-per ", "O-", "OO"]
+)
 def test_what_is_no_tag(tag: str) -> None:
     assert not is_tag(tag)
     with pytest.raises(RowError) as caught:
@@ -110,7 +112,7 @@ def spans(tags: tuple[str, ...]) -> list[tuple[int, int, str]]:
 
 def written(sentence: list[tuple[int, str]], letters: str) -> list[str]:
     """A sentence with the letters for the first word of a span, those between, the last, and an only one."""
-    begin, inner, end, single = letters
+    begin, inner, end, single = list(letters)
     tags = []
     for size, kind in sentence:
         row = [single] if size == 1 else [begin, *inner * (size - 2), end]

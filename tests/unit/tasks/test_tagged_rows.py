@@ -25,7 +25,9 @@ def objects(path: Path, *rows: dict[str, Any]) -> Path:
 
 def short(found: TaggedRows) -> list[str]:
     """The sentences as `word/tag word/tag`."""
-    return [" ".join(f"{word}/{tag}" for word, tag in zip(row.words, row.tags or (), strict=True)) for row in found.rows]
+    return [
+        " ".join(f"{word}/{tag}" for word, tag in zip(row.words, row.tags or (), strict=True)) for row in found.rows
+    ]
 
 
 def fault(path: Path, **options: Any) -> str:
