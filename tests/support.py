@@ -106,7 +106,7 @@ def write_shards(
 
 
 def lying(cache: ShardCache) -> int:
-    """Bytes of all files in the folder of a cache, added up under its lock, so that none takes another's room meanwhile."""
+    """Bytes of all files in the folder of a cache, under its lock, so that none takes another's room meanwhile."""
     total = 0
     with cache._alone():
         for entry in os.scandir(cache.directory):
