@@ -104,8 +104,8 @@ class Course:
     def parts(self, size: int) -> int:
         """Micro-batches of a step of `size` examples on this process: `micro_batch_size` rows each, or a row fewer.
 
-        Copies of the model exchange gradients once a step, so one may have a part more than another, as is needed where
-        shares differ by a row and each row goes alone. Shares of a model meet in every part: there, two rows go at once.
+        Copies of the model exchange gradients once a step, so one may have a part more than another, as it must where
+        shares differ by a row and each row goes alone. Shares of a model meet in every part: there two rows go at once.
         """
         most, least = -(-size // self._world.size), size // self._world.size
         first, last = share_of(size, self._world)
