@@ -233,19 +233,21 @@ class ExamplePlan:
         coming(self._shards_of(epoch, window), ("sentences", "documents", "tokens", *words))
 
     def _epoch(self, epoch: int, on_progress: Callable[[int], None] | None = None) -> _Epoch:
-        if epoch not in self._epochs:
+        # Of epochs that come again one count is enough.
+        drawn = self.drawn_epoch(epoch)
+        if drawn not in self._epochs:
             reports: list[EpochReport] = []
             # numpy lets go of the interpreter for most of it. A few at once, for each takes the memory of a window.
             with ThreadPoolExecutor(min(_COUNTED_AT_ONCE, processors())) as pool:
-                for found in pool.map(lambda window: self._report(epoch, window), range(self.windows)):
+                for found in pool.map(lambda window: self._report(drawn, window), range(self.windows)):
                     reports.append(found)
                     if on_progress is not None:
                         on_progress(len(reports))
             rows = np.cumsum([0, *(report.examples for report in reports)])
             whole = EpochReport(*(sum(getattr(report, f.name) for report in reports) for f in fields(EpochReport)))
             # Only what is whole is kept: batches are built on one thread while another asks for the cursor to save.
-            self._epochs[epoch] = _Epoch(rows, whole)
-        return self._epochs[epoch]
+            self._epochs[drawn] = _Epoch(rows, whole)
+        return self._epochs[drawn]
 
     def _report(self, epoch: int, window: int) -> EpochReport:
         """Draw a window to count it."""

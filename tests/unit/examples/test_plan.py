@@ -77,6 +77,17 @@ def test_an_epoch_holds_every_pair_once_in_an_order_of_its_own() -> None:
     assert examples(other, Cursor(), 50) != first[:50]
 
 
+@pytest.mark.parametrize(("distinct", "counted"), [(None, [0, 1, 2, 3, 4]), (2, [0, 1])])
+def test_an_epoch_that_comes_again_is_not_counted_again(distinct: int | None, counted: list[int]) -> None:
+    one = ExamplePlan(SHARDS, SETTINGS.model_copy(update={"distinct_epochs": distinct}), 0)
+    progress: dict[int, list[int]] = {epoch: [] for epoch in range(5)}
+    sizes = [one.report(epoch, progress[epoch].append).examples for epoch in range(5)]
+    assert [epoch for epoch, windows in progress.items() if windows] == counted
+    assert sizes == [plan().size(epoch % (distinct or 5)) for epoch in range(5)]
+    # A place in them is counted from the sizes, so it says the same too.
+    assert one.advance(Cursor(), sum(sizes[:4]) + 3) == Cursor(4, 3)
+
+
 @pytest.mark.parametrize("epoch", range(3))
 def test_labels_are_balanced_over_an_epoch_of_many_shards(epoch: int) -> None:
     report = plan().report(epoch)

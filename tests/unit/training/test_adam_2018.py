@@ -3,10 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bertwright.heads.model import PRETRAINING, Bert
 from bertwright.training.adam_2018 import Adam2018
-from bertwright.training.optimizers import build_optimizers
-from tests.unit.training.tiny import CONFIG, settings
+from tests.unit.training.tiny import followed
 
 
 def test_two_steps_by_eye() -> None:
@@ -32,27 +30,19 @@ def test_the_first_step_is_longer_than_the_rate_for_nothing_corrects_it() -> Non
 
 def test_a_model_moves_as_the_published_code_says() -> None:
     """`apply_gradients` of optimization.py, line by line: next_m, next_v, update, decay, next_param."""
-    chosen = settings(optimizer="adam-2018", learning_rate=0.25, weight_decay=0.5)
-    model = Bert(CONFIG, PRETRAINING)
-    model.initialise(0)
-    (optimizer,) = build_optimizers(model, chosen)
-    wanted = {name: parameter.detach().double() for name, parameter in model.named_parameters()}
-    moments = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in wanted.items()}
-    generator = torch.Generator().manual_seed(0)
+    model = followed("adam-2018")
     for _ in range(2):
-        for name, parameter in model.named_parameters():
-            parameter.grad = torch.randn(parameter.shape, generator=generator)
-            m, v = moments[name]
-            next_m = 0.9 * m + (1.0 - 0.9) * parameter.grad.double()
-            next_v = 0.999 * v + (1.0 - 0.999) * parameter.grad.double() ** 2
+        for name, gradient in model.gradients():
+            m, v = model.moments[name]
+            next_m = 0.9 * m + (1.0 - 0.9) * gradient
+            next_v = 0.999 * v + (1.0 - 0.999) * gradient**2
             update = next_m / (next_v**0.5 + 1e-6)
             if "norm" not in name and not name.endswith("bias"):
-                update = update + 0.5 * wanted[name]
-            wanted[name] = wanted[name] - 0.25 * update
-            moments[name] = (next_m, next_v)
-        optimizer.step()
-    for name, parameter in model.named_parameters():
-        torch.testing.assert_close(parameter.detach().double(), wanted[name], rtol=1e-4, atol=1e-5, msg=name)
+                update = update + 0.5 * model.wanted[name]
+            model.wanted[name] = model.wanted[name] - 0.25 * update
+            model.moments[name] = (next_m, next_v)
+        model.optimizer.step()
+    model.check()
 
 
 def test_what_has_no_gradient_stays() -> None:

@@ -3,10 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bertwright.heads.model import PRETRAINING, Bert
 from bertwright.training.lamb import Lamb
-from bertwright.training.optimizers import build_optimizers
-from tests.unit.training.tiny import CONFIG, settings
+from tests.unit.training.tiny import followed
 
 
 def stepped(weight: list[list[float]], gradient: float, **group: object) -> list[list[float]]:
@@ -40,31 +38,23 @@ def test_biases_and_norms_take_adams_own_step() -> None:
 
 def test_a_model_moves_as_algorithm_2_says() -> None:
     """You et al. 2020: m, v, bias correction, r, and the length of r + decay * weights set to that of the weights."""
-    chosen = settings(optimizer="lamb", learning_rate=0.25, weight_decay=0.5)
-    model = Bert(CONFIG, PRETRAINING)
-    model.initialise(0)
-    (optimizer,) = build_optimizers(model, chosen)
-    wanted = {name: parameter.detach().double() for name, parameter in model.named_parameters()}
-    moments = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in wanted.items()}
-    generator = torch.Generator().manual_seed(0)
+    model = followed("lamb")
     for step in (1, 2):
-        for name, parameter in model.named_parameters():
-            parameter.grad = torch.randn(parameter.shape, generator=generator)
-            gradient = parameter.grad.double()
-            m = 0.9 * moments[name][0] + 0.1 * gradient
-            v = 0.999 * moments[name][1] + 0.001 * gradient**2
-            moments[name] = (m, v)
+        for name, gradient in model.gradients():
+            m = 0.9 * model.moments[name][0] + 0.1 * gradient
+            v = 0.999 * model.moments[name][1] + 0.001 * gradient**2
+            model.moments[name] = (m, v)
             r = (m / (1 - 0.9**step)) / ((v / (1 - 0.999**step)).sqrt() + 1e-6)
-            if parameter.dim() == 1:
-                wanted[name] = wanted[name] - 0.25 * r
+            x = model.wanted[name]
+            if x.dim() == 1:
+                model.wanted[name] = x - 0.25 * r
                 continue
             # What algorithm 2 calls a layer is a matrix; three of them lie in one where query, key and value do.
             blocks = 3 if "query_key_value" in name else 1
             moved = []
-            for x, update in zip(wanted[name].chunk(blocks), r.chunk(blocks), strict=True):
-                whole = update + 0.5 * x
-                moved.append(x - 0.25 * x.norm() / whole.norm() * whole)
-            wanted[name] = torch.cat(moved)
-        optimizer.step()
-    for name, parameter in model.named_parameters():
-        torch.testing.assert_close(parameter.detach().double(), wanted[name], rtol=1e-4, atol=1e-5, msg=name)
+            for part, update in zip(x.chunk(blocks), r.chunk(blocks), strict=True):
+                whole = update + 0.5 * part
+                moved.append(part - 0.25 * part.norm() / whole.norm() * whole)
+            model.wanted[name] = torch.cat(moved)
+        model.optimizer.step()
+    model.check()

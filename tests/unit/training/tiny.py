@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bertwright.batches.pretraining import PretrainingBatch
 from bertwright.encoder.config import EncoderConfig
@@ -34,6 +35,37 @@ def trainee(settings: TrainingSettings, *, seed: int = 0) -> Trainee:
     model = Bert(CONFIG, PRETRAINING)
     model.initialise(seed)
     return Trainee(model, build_optimizers(model, settings))
+
+
+@dataclass
+class Followed:
+    """A model whose one optimizer is followed by hand, in double precision, along gradients drawn at random."""
+
+    model: Bert
+    optimizer: torch.optim.Optimizer
+    wanted: dict[str, Tensor]
+    moments: dict[str, tuple[Tensor, Tensor]]
+    _generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
+
+    def gradients(self) -> Iterator[tuple[str, Tensor]]:
+        """Give each parameter a gradient; its name, and the gradient in double precision."""
+        for name, parameter in self.model.named_parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=self._generator)
+            yield name, parameter.grad.double()
+
+    def check(self) -> None:
+        """The parameters are where those `wanted` are."""
+        for name, parameter in self.model.named_parameters():
+            torch.testing.assert_close(parameter.detach().double(), self.wanted[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+def followed(optimizer: str) -> Followed:
+    """At a rate of 0.25 and a decay of 0.5; the moments begin at 0."""
+    begun = trainee(settings(optimizer=optimizer, learning_rate=0.25, weight_decay=0.5))
+    (only,) = begun.optimizers
+    wanted = {name: parameter.detach().double() for name, parameter in begun.model.named_parameters()}
+    moments = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in wanted.items()}
+    return Followed(begun.model, only, wanted, moments)
 
 
 def batches(first: int = 0) -> Iterator[PretrainingBatch]:
