@@ -21,9 +21,9 @@ from bertwright.recipes.finetuning.baselines import baseline
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.run import Run, open_run
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
-from bertwright.tasks.answering import answers
+from bertwright.tasks.answering import decoded, outputs_of
 from bertwright.tasks.lessons import LessonPlan, parts_of
-from bertwright.tasks.task import Item
+from bertwright.tasks.task import Item, Said
 from bertwright.training.freezing import freeze
 from bertwright.training.loop import Portion, Trainee
 from bertwright.training.optimizers import build_optimizers
@@ -218,22 +218,21 @@ class _Sitting:
                 tokens = sum(item.lost for item in items)
                 self.progress.say(f"{lost:,} {name} rows lost {tokens:,} tokens that no window holds")
 
-    def _score(self, tell: Callable[[str], None]) -> dict[str, float]:
-        rows = self.lesson.dev
-        told = f"of {len(rows):,} dev rows"
-        predictions = answers(
+    def _listen(self, tell: Callable[[str], None]) -> list[list[Said]]:
+        told = f"of {len(self.lesson.dev):,} dev rows"
+        return outputs_of(
             self.trainee.model,
             self.task,
-            rows,
             self.items["dev"],
             self.pad_id,
             lambda done: tell(f"scoring: {done:,} {told}"),
         )
-        return self.task.scores(rows, predictions)
 
     def _evaluate(self, step: int, tell: Callable[[str], None]) -> bool:
         with computing_in(self.dtype, self.device):
-            scores = self._score(tell)
+            said = self._listen(tell)
+        rows = self.lesson.dev
+        scores = self.task.scores(rows, decoded(self.task, rows, self.items["dev"], said))
         self.run.record({"step": step} | {f"dev_{name}": value for name, value in scores.items()})
         better = not self.best or scores[self.best_by] > self.best[self.best_by]
         if better:
@@ -260,7 +259,10 @@ class _Sitting:
                 parameter.copy_(tensors[name])
         # Scored once more as the model will be used, in fp32: `evaluate` says the same of the directory.
         with self.progress.task("scoring the best weights", len(self.lesson.dev), "rows") as bar:
-            scores = self._score(lambda told: bar.update(0, told))
+            said = self._listen(lambda told: bar.update(0, told))
+        rows, items = self.lesson.dev, self.items["dev"]
+        task = self.task.tuned(rows, decoded(self.task, rows, items, said))
+        scores = task.scores(rows, decoded(task, rows, items, said))
         unmodelled = baseline(self.lesson)
         # Dropout belongs to the training, not to the model: the directory says what the source said.
         model, _ = with_parts(self.trainee.model, self.trainee.model.parts, seed=0, config=self.loaded.model.config)
@@ -268,13 +270,13 @@ class _Sitting:
         record = {
             "bertwright": VERSION,
             "lineage": lineage,
-            "task": self.task.name,
-            "max_length": self.task.lengths.max_length,
-            "overlap": self.task.lengths.overlap,
-            "max_windows": self.task.lengths.most,
-            **self.task.record(),
+            "task": task.name,
+            "max_length": task.lengths.max_length,
+            "overlap": task.lengths.overlap,
+            "max_windows": task.lengths.most,
+            **task.record(),
             "metrics": scores,
             "baseline": unmodelled,
         }
-        write_model(self.run.out, model, self.loaded.tokenizer, labels=self.task.labels, record=record)
+        write_model(self.run.out, model, self.loaded.tokenizer, labels=task.labels, record=record)
         return Finetuned(self.run.out, scores, unmodelled, self.task.labels, self.best_by)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
 from bertwright.batches.sequences import by_length, pad
@@ -12,6 +13,47 @@ from bertwright.tasks.task import Item, PredictionT, RowT, Said, Task
 
 # Tokens in a batch, padding included: enough to keep two cores or a GPU busy, little enough to stay in the cache.
 TOKEN_BUDGET = 4096
+_NOTHING: Said = np.zeros(0, dtype=np.float32)
+
+
+def outputs_of(
+    model: Bert,
+    task: Task[RowT, PredictionT],
+    items: Sequence[Item],
+    pad_id: int,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[list[Said]]:
+    """What the model, which it leaves in evaluation, says of each window of each item.
+
+    Windows of like length are read together; `on_progress` is told how many items are done.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    windows = [(number, place) for number, item in enumerate(items) for place in range(len(item.windows))]
+    said: list[list[Said]] = [[_NOTHING] * len(item.windows) for item in items]
+    waiting = [len(item.windows) for item in items]
+    done = 0
+    with torch.inference_mode():
+        for batch in by_length([len(items[number].windows[place]) for number, place in windows], TOKEN_BUDGET):
+            chosen = [windows[position] for position in batch]
+            inputs = pad([items[number].windows[place] for number, place in chosen], pad_id).to(device)
+            found = task.outputs(model, inputs).float().cpu().numpy()
+            for (number, place), output in zip(chosen, found, strict=True):
+                size = len(items[number].windows[place])
+                # Copied: a view would keep the whole batch.
+                said[number][place] = (output[:size] if output.ndim > 1 else output).copy()
+                waiting[number] -= 1
+                done += not waiting[number]
+            if on_progress is not None:
+                on_progress(done)
+    return said
+
+
+def decoded(
+    task: Task[RowT, PredictionT], rows: Sequence[RowT], items: Sequence[Item], said: Sequence[Sequence[Said]]
+) -> list[PredictionT]:
+    """The answers to rows, from what the model said of their windows."""
+    return [task.decode(row, item, outputs) for row, item, outputs in zip(rows, items, said, strict=True)]
 
 
 def answers(
@@ -22,28 +64,5 @@ def answers(
     pad_id: int,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[PredictionT]:
-    """What the model, which it leaves in evaluation, says of each row; `on_progress` is told how many it has read."""
-    device = next(model.parameters()).device
-    model.eval()
-    windows = [(number, place) for number, item in enumerate(items) for place in range(len(item.windows))]
-    said: list[list[Said | None]] = [[None] * len(item.windows) for item in items]
-    waiting = [len(item.windows) for item in items]
-    done = 0
-    with torch.inference_mode():
-        for batch in by_length([len(items[number].windows[place]) for number, place in windows], TOKEN_BUDGET):
-            chosen = [windows[position] for position in batch]
-            inputs = pad([items[number].windows[place] for number, place in chosen], pad_id).to(device)
-            found = task.outputs(model, inputs).float().cpu().numpy()
-            for (number, place), output in zip(chosen, found, strict=True):
-                per_token = output.ndim > 1
-                size = len(items[number].windows[place])
-                # Copied: a view would keep the whole batch.
-                said[number][place] = (output[:size] if per_token else output).copy()
-                waiting[number] -= 1
-                done += not waiting[number]
-            if on_progress is not None:
-                on_progress(done)
-    return [
-        task.decode(row, item, [each for each in outputs if each is not None])
-        for row, item, outputs in zip(rows, items, said, strict=True)
-    ]
+    """Both: what the model answers to each row."""
+    return decoded(task, rows, items, outputs_of(model, task, items, pad_id, on_progress))

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,11 @@ class Task(ABC, Generic[RowT, PredictionT]):
     @abstractmethod
     def scores(self, rows: Sequence[RowT], predictions: Sequence[PredictionT]) -> dict[str, float]:
         """The task's metrics on labelled rows."""
+
+    def tuned(self, rows: Sequence[RowT], predictions: Sequence[PredictionT]) -> Self:
+        """The same task with what is chosen on dev after training, such as a threshold; here nothing is."""
+        del rows, predictions
+        return self
 
     @abstractmethod
     def shown(self, prediction: PredictionT) -> dict[str, Any]:

@@ -96,9 +96,7 @@ def test_abstention_by_hand(wanted: float, expected: Abstention) -> None:
     assert abstention(CONFIDENCE, RIGHT, wanted) == expected
 
 
-@pytest.mark.parametrize(
-    ("confidence", "right"), [([], []), ([0.9, 0.8], [False, True]), ([0.5, 0.5], [True, False])]
-)
+@pytest.mark.parametrize(("confidence", "right"), [([], []), ([0.9, 0.8], [False, True]), ([0.5, 0.5], [True, False])])
 def test_abstention_where_no_threshold_will_do(confidence: list[float], right: list[bool]) -> None:
     assert abstention(confidence, right, 0.6) is None
 
