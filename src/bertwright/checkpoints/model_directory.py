@@ -107,7 +107,9 @@ def read_model(path: Path) -> LoadedModel:
             cure="put the vocabulary there that the model was trained with",
         )
     theirs = read_weights(path)
-    ours, unused = to_ours(theirs, of_tokens=_is_of(values, "TokenClassification"))
+    # A classifier without a pooler is one of tokens: that of a sequence stands on it.
+    of_tokens = _is_of(values, "TokenClassification") or not any("pooler.dense" in name for name in theirs)
+    ours, unused = to_ours(theirs, of_tokens=of_tokens)
     parts = _parts_in(ours)
     task = _task(parts, values)
     if parts.labels and not task:
