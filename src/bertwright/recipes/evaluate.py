@@ -47,7 +47,7 @@ def evaluate(
     # Standard input can be read only once.
     row = first_row(data) if loaded.task in FIELDS and str(data) != STANDARD_INPUT else None
     task = task_of(loaded, text_columns=text_columns, label_column=label_column, row=row)
-    rows = task.read(data)
+    rows = task.read(data, progress.say)
     items = task.items(rows, loaded.tokenizer)
     lost = sum(1 for item in items if item.lost)
     if lost:

@@ -82,7 +82,7 @@ def finetune(
         what = f"`max_length` is {settings.max_length}, but the model has {positions} positions"
         raise SettingsError(what, cure=f"set it to {positions} or less")
     # All read and cut before anything is written: what is wrong with the rows leaves no run behind.
-    lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions))
+    lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions), progress.say)
     if settings.keep_best_by not in (None, *lesson.task.metrics):
         what = f"`keep_best_by` is {settings.keep_best_by!r}, but the scores are {', '.join(lesson.task.metrics)}"
         raise SettingsError(what, cure="name one of them")

@@ -6,7 +6,7 @@ of the other pairs in the batch (Reimers and Gurevych 2019; Henderson et al. 201
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,8 +77,9 @@ class Embed(Task[Row, Embedded]):
         """The encoder alone."""
         return Parts(pooler=False)
 
-    def read(self, path: Path) -> list[Row]:
+    def read(self, path: Path, say: Callable[[str], None]) -> list[Row]:
         """Pairs with their scores, or pairs."""
+        del say
         rows = read_rows(path, self.columns, self.label_column, "score")
         for row in rows:
             if row.score is not None and not 0 <= row.score <= self.top:

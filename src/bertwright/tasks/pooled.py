@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,9 @@ class PooledTask(Task[Row, PredictionT]):
         """A layer over the pooled [CLS] (paper, section 4.1)."""
         return Parts(labels=max(1, len(self.labels)))
 
-    def read(self, path: Path) -> list[Row]:
+    def read(self, path: Path, say: Callable[[str], None]) -> list[Row]:
         """Rows with their labels."""
+        del say
         return read_rows(path, self.columns, self.label_column, self.kind)
 
     def unlabelled(self, records: Iterable[Record]) -> list[Row]:

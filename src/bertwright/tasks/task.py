@@ -6,7 +6,7 @@ Fine-tuning, evaluation, prediction and the server know a task by this alone, an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -57,8 +57,8 @@ class Task(ABC, Generic[RowT, PredictionT]):
         """What must stand on the encoder."""
 
     @abstractmethod
-    def read(self, path: Path) -> list[RowT]:
-        """The labelled rows of a file. Raises RowError with file:line."""
+    def read(self, path: Path, say: Callable[[str], None]) -> list[RowT]:
+        """The labelled rows of a file; what was mended or left out in reading is said. Raises RowError with file:line."""
 
     @abstractmethod
     def unlabelled(self, records: Iterable[Record]) -> list[RowT]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,9 @@ class Lesson:
     dev: Sequence[Any]
 
 
-def assemble(name: str, train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths) -> Lesson:
+def assemble(
+    name: str, train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
+) -> Lesson:
     """Read both files; the labels are those of the training rows. Raises RowError or SettingsError."""
     balanced = settings.class_weights == "balanced"
     label_column = settings.label_column or LABEL_COLUMN[name]
@@ -54,7 +56,7 @@ def assemble(name: str, train: Path, dev: Path, settings: FinetuneSettings, leng
             top=settings.similar_score,
             scale=settings.similarity_scale,
         )
-        rows = task.read(train)
+        rows = task.read(train, say)
     else:
         rows = read_rows(train, columns, label_column, "class")
         labels = labels_of(rows)
@@ -66,4 +68,4 @@ def assemble(name: str, train: Path, dev: Path, settings: FinetuneSettings, leng
             abstain_below=settings.abstain_below,
             **about,
         )
-    return Lesson(task, rows, task.read(dev))
+    return Lesson(task, rows, task.read(dev, say))
