@@ -156,7 +156,7 @@ def _list_of(cell: str, name: str, place: str) -> Any:
     if cell.startswith("["):
         try:
             return json.loads(cell)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # ValueError: a number of thousands of digits, too
             cure = 'write ["a", "b"], or a;b, or a,b'
             raise RowError(f"`{name}` begins as a list and is no JSON: {cell!r}", where=place, cure=cure) from None
     return [label.strip() for label in cell.split(";" if ";" in cell else ",")] if cell else []
