@@ -26,7 +26,7 @@ def spearman(gold: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def correlation_scores(gold: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
-    """pearson and spearman of two sequences of equal length."""
+    """Both correlations, pearson and spearman, of two sequences of equal length."""
     return {"pearson": pearson(gold, predicted), "spearman": spearman(gold, predicted)}
 
 
