@@ -111,6 +111,8 @@ def test_a_share_of_no_questions_is_left_out() -> None:
         # Among equal odds the script stops after the first question that helps, though no threshold parts the two.
         (["yes", "yes"], [["yes"], []], 1.0, 2.5),
         (["yes", "yes"], [[], ["yes"]], 0.5, 0.0),
+        # "" is as right before the threshold as behind it.
+        (["", "yes"], [[], ["yes"]], 1.0, 2.5),
         # Nothing beats "" everywhere.
         (["yes", "yes"], [[], []], 1.0, 0.0),
         # "the" is as good as "" in the scores, yet the script takes it for an answer here.
