@@ -2,7 +2,8 @@
 
 The script is not ours to copy. Besides the questions below, it and these functions agreed on the exact match of 7,745
 questions of CMRC 2018 and DRCD with answers cut off-centre, and on the F1 of all but two, which hold abbreviations
-(see treebank.words).
+(see treebank.words). nltk's model of sentences (Punkt) was there with its abbreviations and collocations, without its
+table of which words are written upper and lower case: the script lower-cases all text.
 """
 
 from __future__ import annotations
