@@ -26,8 +26,6 @@ FIELDS = {
     "regress": (PAIR, SINGLE),
     "embed": (PAIR,),
 }
-# The tasks of one class a row: one and the same but for the columns that the text stands in.
-CLASSIFYING = ("classify", "pair")
 LABEL_COLUMN = {"classify": "label", "pair": "label", "multilabel": "labels", "regress": "score", "embed": "score"}
 Kind = Literal["class", "labels", "score"]
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
