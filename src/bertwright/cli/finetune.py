@@ -12,8 +12,14 @@ from bertwright.cli.talk import Talk
 
 def run(
     model: Annotated[Path, typer.Argument(help="Model directory to start from.")],
-    task: Annotated[str, typer.Option(help="classify (text,label) or pair (text_a,text_b,label).")],
-    train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv or .tsv.")],
+    task: Annotated[
+        str,
+        typer.Option(
+            help="classify (text,label), pair (text_a,text_b,label), multilabel (text,labels), regress "
+            "(text_a,text_b,score) or embed (text_a,text_b and, where there is one, score)."
+        ),
+    ],
+    train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv, .tsv or .parquet.")],
     dev: Annotated[Path, typer.Option(help="Rows to score on while training; the best weights are kept.")],
     out: Annotated[Path, typer.Option(help="Directory that becomes the model.")],
     recipe: Annotated[Path | None, typer.Option(help="TOML file with settings, as epochs = 5.")] = None,
@@ -21,7 +27,19 @@ def run(
     text_column: Annotated[
         list[str] | None, typer.Option(help="Column that holds the text, instead of `text`; twice for pairs.")
     ] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column that holds the label, instead of `label`.")] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Column that holds the label, instead of `label`, `labels` or `score`.")
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Train so many times with other seeds, and keep the run of the median score.")
+    ] = 1,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(help='Try settings first: "paper" for its grid, or as in "epochs=[2, 3]", several times.'),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Try only so many of them, chosen by Optuna; extra [search].")
+    ] = None,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Draw all weights anew, to see what pretraining is worth.")
     ] = False,
@@ -29,12 +47,14 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever --out holds.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write the figures for TensorBoard too.")] = False,
 ) -> None:
-    """Fine-tune a model on labelled rows; accuracy, macro F1 and MCC on dev, best kept.
+    """Fine-tune a model on labelled rows; it is scored on dev, and the best weights are kept.
 
     Example: bertwright finetune model --task classify --train train.jsonl --dev dev.jsonl --out classifier
     """
     from bertwright.recipes.finetune import finetune
+    from bertwright.recipes.finetuning.search import grid_of
     from bertwright.recipes.finetuning.settings import FinetuneSettings
+    from bertwright.recipes.finetuning.several import finetune_several
     from bertwright.training.memory import keep_big_blocks
 
     keep_big_blocks()
@@ -45,19 +65,45 @@ def run(
         settings = settings.model_copy(update={"label_column": label_column})
     if text_column:
         settings = settings.model_copy(update={"text_columns": text_column})
-    done = finetune(
-        model,
-        task,
-        train,
-        dev,
-        out,
-        settings=settings,
-        resume=resume,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
-        from_scratch=from_scratch,
-        progress=talk,
-    )
+    if seeds > 1 or search or trials is not None:
+        several = finetune_several(
+            model,
+            task,
+            train,
+            dev,
+            out,
+            settings=settings,
+            seeds=seeds,
+            grid=grid_of(search) if search else None,
+            trials=trials,
+            resume=resume,
+            overwrite=overwrite,
+            tensorboard=tensorboard,
+            from_scratch=from_scratch,
+            progress=talk,
+        )
+        done = several.kept
+        if several.found:
+            talk.say(f"best settings: {', '.join(f'{name} {value}' for name, value in several.found.items())}")
+        for name, found in several.intervals.items():
+            talk.say(
+                f"{name} over {found.count} seeds: {found.mean:.4f}, deviation {found.deviation:.4f}, "
+                f"95% interval {found.low:.4f} to {found.high:.4f}"
+            )
+    else:
+        done = finetune(
+            model,
+            task,
+            train,
+            dev,
+            out,
+            settings=settings,
+            resume=resume,
+            overwrite=overwrite,
+            tensorboard=tensorboard,
+            from_scratch=from_scratch,
+            progress=talk,
+        )
     told = ", ".join(f"{name} {value:.4f}" for name, value in done.scores.items())
     bar = done.baseline.get("majority_accuracy")
     beside = "" if bar is None else f" (always the most frequent label: accuracy {bar:.4f})"

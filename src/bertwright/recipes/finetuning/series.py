@@ -1,0 +1,151 @@
+"""Several fine-tunings of one model on the same rows, the best or the middle one of which becomes the model.
+
+OUT/series/series.json       what all of them have in common
+OUT/series/results.jsonl     one object for each that is finished: its name, settings and scores
+OUT/series/NAME/             the runs; those that are not needed any more are removed
+OUT/...                      in the end the run that was chosen
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertwright.checkpoints.card import model_card
+from bertwright.checkpoints.model_directory import CARD, CONFIG, MODEL_FILES, RECORD, read_model
+from bertwright.errors import ModelError
+from bertwright.files import hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
+from bertwright.recipes.finetune import Finetuned
+from bertwright.recipes.finetuning.settings import FinetuneSettings
+
+# Trains with the settings into the directory, going on with what is there.
+Train = Callable[[FinetuneSettings, Path], Finetuned]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished fine-tuning of a series: `settings` are those by which it differs from the others."""
+
+    name: str
+    settings: dict[str, Any]
+    scores: dict[str, float]
+    baseline: dict[str, float]
+    labels: tuple[str, ...]
+    best_by: str
+
+    @property
+    def score(self) -> float:
+        """The score by which its best weights were chosen."""
+        return self.scores[self.best_by]
+
+
+class Series:
+    """The runs of a series on disk; made by `open_series`."""
+
+    def __init__(self, out: Path, train: Train) -> None:
+        self.out = out
+        self.folder = out / "series"
+        self._train = train
+        self._path = self.folder / "results.jsonl"
+        self.results: dict[str, Result] = {}
+        if self._path.exists():
+            for line in self._path.read_text(encoding="utf-8").splitlines():
+                # A line that a kill cut is a run to be scored again.
+                with contextlib.suppress(json.JSONDecodeError):
+                    values = json.loads(line)
+                    values["labels"] = tuple(values["labels"])
+                    self.results[values["name"]] = Result(**values)
+
+    def run(self, name: str, settings: FinetuneSettings, differing: dict[str, Any]) -> Result:
+        """Fine-tune with `settings`, unless that is done already; `differing` is what sets it apart from the rest."""
+        if name in self.results:
+            return self.results[name]
+        place = self.folder / name
+        done = self._train(settings, place)
+        result = Result(name, differing, done.scores, done.baseline, done.labels, done.best_by)
+        self.results[name] = result
+        lines = [json.dumps(_values(each), ensure_ascii=False) + "\n" for each in self.results.values()]
+        write_atomic(self._path, "".join(lines).encode())
+        # What it would take to go on is not needed any more, and is several times the model.
+        shutil.rmtree(place / "run" / "checkpoints", ignore_errors=True)
+        (place / "run" / "best.safetensors").unlink(missing_ok=True)
+        return result
+
+    def drop(self, name: str) -> None:
+        """Remove the weights of a run that is not wanted; its result stays."""
+        # config.json first: what is left of it must not look like a model.
+        (self.folder / name / CONFIG).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def adopt(self, name: str, more: dict[str, Any]) -> None:
+        """Make the run `name` the model of the whole directory; `more` goes into its record."""
+        place = self.folder / name
+        with storage_faults(self.out):
+            # Once a file was moved, by a sitting that was killed, this was done before.
+            if all((place / name).exists() for name in MODEL_FILES):
+                loaded = read_model(place)
+                record = loaded.record | more
+                write_atomic(place / RECORD, to_json(record))
+                # Its card bears the name of its place, and knows nothing of the other runs.
+                write_atomic(place / CARD, model_card(self.out.name, loaded.model, loaded.labels, record).encode())
+            # config.json last: without it the directory is no model. What a kill left moved is not there any more.
+            for entry in sorted(place.iterdir(), key=lambda entry: entry.name == CONFIG) if place.is_dir() else ():
+                target = self.out / entry.name
+                if target.is_dir():
+                    shutil.rmtree(target)
+                entry.replace(target)
+        for other in self.results:
+            self.drop(other)
+
+
+@contextmanager
+def open_series(
+    out: Path, identity: dict[str, Any], train: Train, *, resume: bool, overwrite: bool
+) -> Iterator[Series]:
+    """Open the series at `out` and keep other processes out of it until the block ends.
+
+    Raises ModelError where another series, or none, is there to go on with, or UserFault where `out` holds anything
+    else.
+    """
+    folder = out / "series"
+    path = folder / "series.json"
+    if resume:
+        if not path.exists():
+            raise ModelError("holds no series of runs to go on with", where=out, cure="start it without --resume")
+        wanted = json.loads(json.dumps(identity))
+        known = read_json(path, ModelError)
+        differing = sorted(key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key))
+        if differing:
+            what = f"the series began otherwise: it differs in {', '.join(f'`{key}`' for key in differing)}"
+            raise ModelError(what, where=out, cure="resume it with everything that it began with")
+    else:
+        if path.exists() and not overwrite:
+            cure = "go on with --resume, or begin anew with --overwrite"
+            raise ModelError("holds a series of runs", where=out, cure=cure)
+        if not path.exists():
+            refuse_existing(out, overwrite=("*",) if overwrite and (out / CONFIG).exists() else ())
+    folder.mkdir(parents=True, exist_ok=True)
+    with storage_faults(out), hold(folder):
+        if not resume:
+            (out / CONFIG).unlink(missing_ok=True)
+            for entry in folder.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            write_atomic(path, to_json(identity))
+        yield Series(out, train)
+
+
+def _values(result: Result) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "settings": result.settings,
+        "scores": result.scores,
+        "baseline": result.baseline,
+        "labels": list(result.labels),
+        "best_by": result.best_by,
+    }

@@ -1,0 +1,187 @@
+"""Several fine-tunings in one directory, with runs that are made up: what is kept, what is done again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertwright.checkpoints.model_directory import read_model, write_model
+from bertwright.errors import ModelError, SettingsError, UserFault
+from bertwright.heads.model import Parts
+from bertwright.progress import Silent
+from bertwright.recipes.finetune import Finetuned
+from bertwright.recipes.finetuning.repeated import repeat
+from bertwright.recipes.finetuning.search import PAPER, grid_of, search
+from bertwright.recipes.finetuning.series import Series, open_series
+from bertwright.recipes.finetuning.settings import FinetuneSettings
+from tests.unit.checkpoints.small import TOKENIZER, small_model
+
+SETTINGS = FinetuneSettings()
+
+
+class Trainer:
+    """Stands for a fine-tuning: the score is a function of the settings, and every call is noted."""
+
+    def __init__(self, fail_at: int = -1) -> None:
+        self.calls: list[FinetuneSettings] = []
+        self.fail_at = fail_at
+
+    def __call__(self, settings: FinetuneSettings, place: Path) -> Finetuned:
+        if len(self.calls) == self.fail_at:
+            raise KeyboardInterrupt
+        self.calls.append(settings)
+        scores = {"accuracy": (settings.seed * 7 % 5) / 10 + settings.learning_rate * 1000}
+        (place / "run/checkpoints/step-1").mkdir(parents=True)
+        (place / "run/best.safetensors").write_bytes(b"")
+        (place / "run/metrics.jsonl").write_text(f'{{"step": 1, "seed": {settings.seed}}}\n')
+        record = {"task": "classify", "metrics": scores, "seed": settings.seed}
+        write_model(place, small_model(Parts(labels=2)), TOKENIZER, labels=("no", "yes"), record=record)
+        return Finetuned(place, scores, {}, ("no", "yes"), "accuracy")
+
+
+def in_series(out: Path, trainer: Trainer, work: Any, *, resume: bool = False, overwrite: bool = False) -> Any:
+    with open_series(out, {"model": 1}, trainer, resume=resume, overwrite=overwrite) as series:
+        return work(series)
+
+
+def five_seeds(series: Series) -> Any:
+    found = repeat(series, SETTINGS, 5, Silent())
+    series.adopt(found.kept.name, {"seeds": {"kept": found.seed}})
+    return found
+
+
+def test_the_run_of_the_median_score_is_kept(tmp_path: Path) -> None:
+    trainer = Trainer()
+    found = in_series(tmp_path / "out", trainer, five_seeds)
+    # Seeds 0 to 4 score 0, 2, 4, 1 and 3 tenths, and the rate adds a twentieth.
+    assert [settings.seed for settings in trainer.calls] == [0, 1, 2, 3, 4]
+    assert found.seed == 1
+    middle = found.intervals["accuracy"]
+    assert (middle.mean, middle.count) == (pytest.approx(0.25), 5)
+    assert middle.deviation == pytest.approx(0.1581, abs=1e-4)
+    loaded = read_model(tmp_path / "out")
+    assert (loaded.record["seed"], loaded.record["seeds"]) == (1, {"kept": 1})
+    assert (tmp_path / "out/run/metrics.jsonl").read_text() == '{"step": 1, "seed": 1}\n'
+    assert (tmp_path / "out/README.md").read_text().splitlines()[5] == "# out"
+    assert sorted(entry.name for entry in (tmp_path / "out/series").iterdir()) == ["results.jsonl", "series.json"]
+    assert len((tmp_path / "out/series/results.jsonl").read_text().splitlines()) == 5
+
+
+def test_of_an_even_number_the_lower_of_the_two_in_the_middle_is_kept(tmp_path: Path) -> None:
+    found = in_series(tmp_path / "out", Trainer(), lambda series: repeat(series, SETTINGS, 4, Silent()))
+    assert [0, 2, 4, 1][found.seed] == 1
+
+
+def test_a_series_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        in_series(out, Trainer(fail_at=3), five_seeds)
+    assert not (out / "config.json").exists()
+    with pytest.raises(ModelError, match="holds a series of runs; go on with --resume, or begin anew with --overwrite"):
+        in_series(out, Trainer(), five_seeds)
+    trainer = Trainer()
+    in_series(out, trainer, five_seeds, resume=True)
+    assert [settings.seed for settings in trainer.calls] == [3, 4]
+    assert read_model(out).record["seed"] == 1
+    # Finished, it is done at once, and the model stays.
+    again = Trainer()
+    in_series(out, again, five_seeds, resume=True)
+    assert again.calls == []
+    assert read_model(out).record["seed"] == 1
+    afresh = Trainer()
+    in_series(out, afresh, five_seeds, overwrite=True)
+    assert len(afresh.calls) == 5
+
+
+def test_a_kill_while_the_model_is_moved_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    moved = 0
+    replace = Path.replace
+
+    def dying(self: Path, target: Path) -> Path:
+        nonlocal moved
+        if target.parent == out:
+            moved += 1
+            if moved == 4:
+                raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", dying)
+        with pytest.raises(KeyboardInterrupt):
+            in_series(out, Trainer(), five_seeds)
+    assert not (out / "config.json").exists()
+    in_series(out, Trainer(fail_at=0), five_seeds, resume=True)
+    assert read_model(out).record["seed"] == 1
+
+
+def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserFault, match="exists and is not empty"):
+        in_series(tmp_path, Trainer(), five_seeds)
+    with pytest.raises(ModelError, match="holds no series of runs to go on with; start it without --resume"):
+        in_series(tmp_path, Trainer(), five_seeds, resume=True)
+    in_series(tmp_path / "out", Trainer(), five_seeds)
+    with (
+        pytest.raises(ModelError, match="the series began otherwise: it differs in `model`; resume it with"),
+        open_series(tmp_path / "out", {"model": 2}, Trainer(), resume=True, overwrite=False),
+    ):
+        pass
+
+
+def test_a_grid_is_tried_whole_and_the_best_kept(tmp_path: Path) -> None:
+    trainer = Trainer()
+    grid = {"learning_rate": [1e-5, 9e-5, 3e-5], "epochs": [1, 2]}
+
+    def work(series: Series) -> Any:
+        best = search(series, SETTINGS, grid, Silent())
+        left = sorted(entry.name for entry in series.folder.iterdir() if entry.is_dir())
+        return best, left
+
+    best, left = in_series(tmp_path / "out", trainer, work)
+    assert [(settings.learning_rate, settings.epochs) for settings in trainer.calls] == [
+        (1e-5, 1), (1e-5, 2), (9e-5, 1), (9e-5, 2), (3e-5, 1), (3e-5, 2),
+    ]  # fmt: skip
+    assert best.settings == {"learning_rate": 9e-5, "epochs": 1}
+    assert left == [best.name]
+
+
+def test_optuna_suggests_the_same_when_a_search_goes_on(tmp_path: Path) -> None:
+    grid = {"learning_rate": [1e-5, 1e-4], "batch_size": [16, 32]}
+
+    def work(series: Series) -> Any:
+        return search(series, SETTINGS, grid, Silent(), trials=8)
+
+    whole = Trainer()
+    in_series(tmp_path / "whole", whole, work)
+    assert all(1e-5 <= settings.learning_rate <= 1e-4 and settings.batch_size in (16, 32) for settings in whole.calls)
+    assert len({settings.learning_rate for settings in whole.calls}) == 8
+    broken, rest = Trainer(fail_at=5), Trainer()
+    with pytest.raises(KeyboardInterrupt):
+        in_series(tmp_path / "parted", broken, work)
+    in_series(tmp_path / "parted", rest, work, resume=True)
+    assert broken.calls + rest.calls == whole.calls
+
+
+def test_what_a_search_takes() -> None:
+    assert grid_of(["paper"]) == PAPER
+    assert grid_of(["learning_rate = [1e-5, 2e-5]", "epochs=[2]"]) == {"learning_rate": [1e-5, 2e-5], "epochs": [2]}
+    for wish in ("papers", "epochs=3", "epochs=[]", "epoch=[2]", "epochs=[2", "epochs=[2]\nseed=[1]\n["):
+        with pytest.raises(SettingsError, match="is no list of values of a setting; as in --search paper, or"):
+            grid_of([wish])
+
+
+def test_results_are_lines_of_json(tmp_path: Path) -> None:
+    in_series(tmp_path / "out", Trainer(), five_seeds)
+    lines = (tmp_path / "out/series/results.jsonl").read_text().splitlines()
+    assert json.loads(lines[2]) == {
+        "name": "seed-2",
+        "settings": {"seed": 2},
+        "scores": {"accuracy": pytest.approx(0.45)},
+        "baseline": {},
+        "labels": ["no", "yes"],
+        "best_by": "accuracy",
+    }

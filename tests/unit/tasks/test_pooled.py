@@ -1,0 +1,204 @@
+"""Tasks with one answer to a text: their losses, what they decode, and texts of several windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from bertwright.batches.windows import Lengths
+from bertwright.encoder.config import EncoderConfig
+from bertwright.errors import RowError
+from bertwright.heads.model import Bert
+from bertwright.tasks.answering import answers, outputs_of
+from bertwright.tasks.classify import Classify, balanced_weights, labels_of, majority_accuracy
+from bertwright.tasks.embed import Embed
+from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
+from bertwright.tasks.pooled import mean_by_owner
+from bertwright.tasks.regress import Regress
+from bertwright.tasks.rows import Row
+from bertwright.tasks.task import Task
+from bertwright.tokens.tokenizer import Tokenizer
+from tests.support import PETS
+
+TOKENIZER = Tokenizer(PETS)
+CONFIG = EncoderConfig(
+    vocab_size=len(PETS),
+    hidden_size=16,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=32,
+    max_position_embeddings=16,
+    initializer_range=0.5,
+)
+LENGTHS = Lengths(max_length=8, overlap=2, most=4)
+SHORT, LONG = "the cat sat", "the cat sat the dog ran home the dogs ran"
+ABOUT: dict[str, Any] = {"columns": ("text",), "label_column": "label", "lengths": LENGTHS}
+
+
+def model_of(task: Task[Any, Any]) -> Bert:
+    model = Bert(CONFIG, task.parts)
+    model.initialise(3)
+    return model.eval()
+
+
+def row(text: str, **label: Any) -> Row:
+    return replace(Row((text,), None, "rows.jsonl:1"), **label)
+
+
+def whole_loss(task: Task[Any, Any], model: Bert, rows: Sequence[Row]) -> torch.Tensor:
+    batch = task.batch(task.items(rows, TOKENIZER), PETS.pad_id)
+    return task.loss(model, batch, batch.counts)[0]
+
+
+def parted_loss(task: Task[Any, Any], model: Bert, rows: Sequence[Row]) -> torch.Tensor:
+    """The same rows, each through the model alone, as micro-batches are."""
+    batches = [task.batch(task.items([each], TOKENIZER), PETS.pad_id) for each in rows]
+    totals: Mapping[str, float] = {name: sum(batch.counts[name] for batch in batches) for name in batches[0].counts}
+    return torch.stack([task.loss(model, batch, totals)[0] for batch in batches]).sum()
+
+
+def test_the_scores_of_a_long_text_are_the_mean_over_its_windows() -> None:
+    task = Classify("classify", labels=("no", "yes"), **ABOUT)
+    model = model_of(task)
+    (item,) = task.items([row(LONG)], TOKENIZER)
+    assert len(item.windows) == 3
+    (said,) = outputs_of(model, task, [item], PETS.pad_id)
+    (found,) = answers(model, task, [row(LONG)], [item], PETS.pad_id)
+    wanted = torch.from_numpy(np.mean(said, axis=0)).softmax(0)
+    assert found.probabilities == pytest.approx({"no": float(wanted[0]), "yes": float(wanted[1])})
+    assert found.label == ("yes" if wanted[1] > wanted[0] else "no")
+    loss = whole_loss(task, model, [row(LONG, label="yes")])
+    assert float(loss.detach()) == pytest.approx(-float(wanted[1].log()), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("task", "rows"),
+    [
+        (
+            Classify("classify", labels=("a", "b"), weights=[0.2, 0.5], smoothing=0.1, **ABOUT),
+            [row(SHORT, label="a"), row(LONG, label="b"), row("dog", label="b")],
+        ),
+        (
+            Multilabel(labels=("a", "b"), weights=[1.0, 3.0], **ABOUT),
+            [row(SHORT, labels=()), row(LONG, labels=("a", "b")), row("dog", labels=("b",))],
+        ),
+        (Regress(**ABOUT), [row(SHORT, score=0.5), row(LONG, score=5.0), row("dog", score=-1.0)]),
+        (
+            Embed(label_column="score", lengths=LENGTHS, top=5.0),
+            [Row((SHORT, "dog"), None, "", score=0.0), Row((LONG, SHORT), None, "", score=5.0)],
+        ),
+    ],
+    ids=["classify", "multilabel", "regress", "embed"],
+)
+def test_parts_of_a_step_add_up_to_the_whole(task: Task[Any, Any], rows: list[Row]) -> None:
+    model = model_of(task)
+    whole, parts = whole_loss(task, model, rows), parted_loss(task, model, rows)
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)
+    gradients = [torch.autograd.grad(loss, list(model.encoder.parameters())) for loss in (whole, parts)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_the_mean_by_owner() -> None:
+    values = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert mean_by_owner(values, torch.tensor([0, 0, 1])).tolist() == [[2.0, 3.0], [5.0, 6.0]]
+    assert mean_by_owner(values, torch.tensor([0, 1, 2])) is values
+
+
+def test_labels_are_sorted_as_numbers_where_they_are_and_weighed() -> None:
+    rows = [row("", label=label) for label in ("10", "9", "9", "9")]
+    assert labels_of(rows) == ("9", "10")
+    assert balanced_weights(rows, ("9", "10")) == pytest.approx([4 / 6, 2])
+    with pytest.raises(RowError, match=r"^rows.jsonl: all rows have the label '9'; two labels or more are needed$"):
+        labels_of(rows[1:])
+    with pytest.raises(RowError, match=r"^rows.jsonl:1: the label 'z' is unknown; the model's are: a, b$"):
+        Classify("classify", labels=("a", "b"), **ABOUT).items([row("", label="z")], TOKENIZER)
+
+
+def test_the_majority_of_the_training_rows_is_the_bar() -> None:
+    train = [row("", label=label) for label in "aab"]
+    assert majority_accuracy(train, [row("", label=label) for label in "abbb"]) == 0.25
+
+
+def test_the_temperature_leaves_the_label_and_an_unsure_answer_is_none() -> None:
+    (item,) = Classify("classify", labels=("a", "b"), **ABOUT).items([row(SHORT)], TOKENIZER)
+    said = [np.array([2.0, 0.0], dtype=np.float32)]
+    plain = Classify("classify", labels=("a", "b"), **ABOUT).decode(row(SHORT), item, said)
+    warm = Classify("classify", labels=("a", "b"), temperature=4.0, **ABOUT).decode(row(SHORT), item, said)
+    assert (plain.label, warm.label) == ("a", "a")
+    assert plain.probabilities["a"] == pytest.approx(1 / (1 + np.exp(-2.0)))
+    assert warm.probabilities["a"] == pytest.approx(1 / (1 + np.exp(-0.5)))
+    shy = Classify("classify", labels=("a", "b"), temperature=4.0, abstain_below=0.7, **ABOUT)
+    unsure = shy.decode(row(SHORT), item, said)
+    assert unsure.label is None
+    sure = shy.decode(row(SHORT), item, [np.array([9.0, 0.0], dtype=np.float32)])
+    rows = [row(SHORT, label="b"), row(SHORT, label="a")]
+    scores = shy.scores(rows, [unsure, sure])
+    assert (scores["accuracy"], scores["coverage"], scores["accuracy_where_sure"]) == (0.5, 0.5, 1.0)
+
+
+def test_any_number_of_labels() -> None:
+    task = Multilabel(labels=("a", "b", "c"), **ABOUT)
+    (item,) = task.items([row(SHORT, labels=("c", "a"))], TOKENIZER)
+    assert item.target.tolist() == [True, False, True]
+    found = task.decode(row(SHORT), item, [np.array([0.0, -5.0, 3.0], dtype=np.float32)])
+    assert found.labels == ("c", "a")
+    assert list(found.probabilities) == ["c", "a", "b"]
+    assert task.scores([row(SHORT, labels=("a",))], [found]) == {
+        "micro_f1": pytest.approx(2 / 3),
+        "macro_f1": pytest.approx(0.5),
+        "exact": 0.0,
+    }
+    rows = [row("", labels=("a", "b")), row("", labels=("a",)), row("", labels=())]
+    assert all_labels(rows) == ("a", "b")
+    assert balanced_label_weights(rows, ("a", "b")) == [0.5, 2.0]
+    with pytest.raises(RowError, match="no row has a label"):
+        all_labels(rows[2:])
+
+
+def test_a_vector_is_the_mean_over_windows_weighted_by_their_tokens() -> None:
+    for pooling in ("mean", "cls"):
+        task = Embed(columns=("text",), lengths=LENGTHS, pooling=pooling)  # type: ignore[arg-type]
+        model = model_of(task)
+        rows = [Row((LONG,), None, "")]
+        (item,) = task.items(rows, TOKENIZER)
+        (said,) = outputs_of(model, task, [item], PETS.pad_id)
+        (found,) = answers(model, task, rows, [item], PETS.pad_id)
+        sizes = [len(window) for window in item.windows] if pooling == "mean" else [1, 1, 1]
+        np.testing.assert_allclose(found.vectors[0], np.average(said, axis=0, weights=sizes), rtol=1e-6)
+
+
+def test_partners_find_one_another() -> None:
+    task = Embed(lengths=LENGTHS, scale=10.0)
+    model = model_of(task)
+    rows = [Row((SHORT, "the cats sat"), None, ""), Row(("dog ran", LONG), None, "")]
+    items = task.items(rows, TOKENIZER)
+    found = answers(model, task, rows, items, PETS.pad_id)
+    near = torch.tensor(
+        [
+            [
+                functional.cosine_similarity(torch.from_numpy(a.vectors[0]), torch.from_numpy(b.vectors[1]), dim=0)
+                for b in found
+            ]
+            for a in found
+        ]
+    )
+    wanted = functional.cross_entropy(10 * near, torch.tensor([0, 1]))
+    batch = task.batch(items, PETS.pad_id)
+    loss, figures = task.loss(model, batch, batch.counts)
+    assert float(loss.detach()) == pytest.approx(float(wanted), abs=1e-5)
+    share = float((near.argmax(dim=1) == torch.tensor([0, 1])).float().mean())
+    assert float(figures["nearest"]) == share == task.scores(rows, found)["nearest"]
+
+
+def test_a_score_outside_its_scale_is_refused(tmp_path: Any) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text_a,text_b,score\na,b,5\na,c,6\n")
+    with pytest.raises(RowError, match=r"rows.csv:3: the score 6 is outside 0 to 5; set similar_score to the score of"):
+        Embed(label_column="score", lengths=LENGTHS, top=5.0).read(path, lambda _: None)
