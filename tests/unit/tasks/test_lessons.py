@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_lessons_of_like_length_come_together_and_short_and_long_batches_take_tu
     assert max(spreads) <= 4
     # Not from long to short: the steps of one half of the training are no longer than those of the other.
     assert abs(np.mean(means[:50]) - np.mean(means[50:])) < 1
-    assert sum(a > b for a, b in zip(means, means[1:], strict=False)) > 30
+    assert sum(a > b for a, b in pairwise(means)) > 30
 
 
 def test_epochs_and_seeds_differ() -> None:

@@ -164,7 +164,7 @@ def test_any_number_of_labels() -> None:
 
 def test_a_vector_is_the_mean_over_windows_weighted_by_their_tokens() -> None:
     for pooling in ("mean", "cls"):
-        task = Embed(columns=("text",), lengths=LENGTHS, pooling=pooling)  # type: ignore[arg-type]
+        task = Embed(columns=("text",), lengths=LENGTHS, pooling=pooling)
         model = model_of(task)
         rows = [Row((LONG,), None, "")]
         (item,) = task.items(rows, TOKENIZER)

@@ -47,7 +47,7 @@ def finetune_several(
     tensorboard: bool = False,
     progress: Progress,
 ) -> Several:
-    """Fine-tune with every combination of `grid`, then with the best of them or the settings as they are, `seeds` times.
+    """Fine-tune with every combination of `grid`, then with the best of them, or the settings as given, `seeds` times.
 
     `out` becomes the model directory of the run of the median score, or of the best of the search. With `trials` Optuna
     chooses so many combinations. A search and its seeds that were stopped go on with `resume`.

@@ -134,7 +134,7 @@ def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
 
 def test_a_grid_is_tried_whole_and_the_best_kept(tmp_path: Path) -> None:
     trainer = Trainer()
-    grid = {"learning_rate": [1e-5, 9e-5, 3e-5], "epochs": [1, 2]}
+    grid: dict[str, list[Any]] = {"learning_rate": [1e-5, 9e-5, 3e-5], "epochs": [1, 2]}
 
     def work(series: Series) -> Any:
         best = search(series, SETTINGS, grid, Silent())
@@ -150,7 +150,7 @@ def test_a_grid_is_tried_whole_and_the_best_kept(tmp_path: Path) -> None:
 
 
 def test_optuna_suggests_the_same_when_a_search_goes_on(tmp_path: Path) -> None:
-    grid = {"learning_rate": [1e-5, 1e-4], "batch_size": [16, 32]}
+    grid: dict[str, list[Any]] = {"learning_rate": [1e-5, 1e-4], "batch_size": [16, 32]}
 
     def work(series: Series) -> Any:
         return search(series, SETTINGS, grid, Silent(), trials=8)
