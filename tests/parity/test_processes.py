@@ -18,7 +18,7 @@ from tests.small_runs import prepare_shards
 
 pytestmark = pytest.mark.slow
 
-# Twelve examples go to 1, 2 and 4 processes; five at once make parts of unequal size. Dropout is on.
+# Twelve examples go to 1, 2, 4 and 5 processes; five at once make parts of unequal size. Dropout is on.
 SETTINGS = [
     "--set", "model.preset=bert-tiny",
     "--set", "model.hidden_dropout_prob=0.1",
@@ -93,6 +93,7 @@ def assert_same(out: Path, wanted: Path) -> None:
         (1, 1, ["machine.micro_batch_size=5"]),
         (2, 1, []),
         (4, 1, ["machine.micro_batch_size=2"]),
+        (5, 1, ["machine.micro_batch_size=1"]),  # two parts on three of them, three on the others
         (2, 1, ["machine.sharding=fsdp"]),
         (4, 2, ["machine.sharding=hybrid", "machine.micro_batch_size=2"]),
     ],

@@ -54,6 +54,7 @@ class Course:
         self._world = world
         # Rows that go through the model at once; None for all of a process's.
         self.micro_batch_size = recipe.machine.micro_batch_size
+        self._sharded = recipe.machine.sharding != "ddp"
         self.sizes = sizes_of(recipe)
         self.stretches = []
         bounds = recipe.phase_bounds
@@ -101,9 +102,15 @@ class Course:
         return Portion(batches, bounds[:-1], examples)
 
     def parts(self, size: int) -> int:
-        """Micro-batches of a step of `size` examples, as many on each process: gradients are exchanged in step."""
+        """Micro-batches of a step of `size` examples on this process: `micro_batch_size` rows each, or a row fewer.
+
+        Copies of the model exchange gradients once a step, so one may have a part more than another, as it must where
+        shares differ by a row and each row goes alone. Shares of a model meet in every part: there two rows go at once.
+        """
         most, least = -(-size // self._world.size), size // self._world.size
-        return min(least, -(-most // (self.micro_batch_size or most)))
+        first, last = share_of(size, self._world)
+        rows = least if self._sharded else last - first
+        return min(rows, -(-most // (self.micro_batch_size or most)))
 
     def _cursor(self, step: int) -> Cursor:
         stretch = self.stretch(step)

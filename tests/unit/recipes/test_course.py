@@ -27,13 +27,15 @@ VOCABULARY = letters(300)
 PHASES = [{"share": 2 / 3, "max_length": 16}, {"share": 1 / 3, "max_length": 24, "batch_size": 4}]
 
 
-def recipe(*, micro: int | None = None, phases: Sequence[dict[str, Any]] = (), **training: Any) -> PretrainRecipe:
+def recipe(
+    *, micro: int | None = None, sharding: str = "ddp", phases: Sequence[dict[str, Any]] = (), **training: Any
+) -> PretrainRecipe:
     return PretrainRecipe.model_validate(
         {
             "model": {"preset": "bert-tiny"},
             "examples": {"max_length": 16},
             "training": {"steps": 9, "batch_size": 6} | training,
-            "machine": {"micro_batch_size": micro},
+            "machine": {"micro_batch_size": micro, "sharding": sharding},
             "phases": list(phases),
         }
     )
@@ -139,11 +141,19 @@ def test_a_phase_may_set_the_size_on_its_own() -> None:
     assert sizes_of(recipe(phases=PHASES)).tolist() == [6] * 6 + [4] * 3
 
 
-@given(size=st.integers(4, 17), processes=st.integers(1, 4), micro=st.none() | st.integers(1, 6))
-@settings(max_examples=30)
-def test_processes_and_parts_take_the_examples_of_one(size: int, processes: int, micro: int | None) -> None:
+@given(
+    size=st.integers(4, 17),
+    processes=st.integers(1, 4),
+    micro=st.none() | st.integers(1, 6),
+    sharding=st.sampled_from(["ddp", "fsdp", "hybrid"]),
+)
+@settings(max_examples=60)
+def test_processes_and_parts_take_the_examples_of_one(
+    size: int, processes: int, micro: int | None, sharding: str
+) -> None:
     whole = course(recipe(batch_size=size, steps=3))
-    shared = [course(recipe(batch_size=size, steps=3, micro=micro), rank, processes) for rank in range(processes)]
+    chosen = recipe(batch_size=size, steps=3, micro=micro, sharding=sharding)
+    shared = [course(chosen, rank, processes) for rank in range(processes)]
     for step, expected in enumerate(whole.portions(0)):
         portions = [next(each.portions(step)) for each in shared]
         batches = [batch for portion in portions for batch in portion.batches]
@@ -153,13 +163,24 @@ def test_processes_and_parts_take_the_examples_of_one(size: int, processes: int,
         # Dropout counts rows through the whole step.
         firsts = [first for portion in portions for first in portion.first_rows]
         assert firsts == np.cumsum([0, *rows[:-1]]).tolist()
-        # Processes go in step. One example at a time is two where shares differ by one, and there are as many parts.
-        assert len({len(portion.batches) for portion in portions}) == 1
-        if micro is not None:
-            assert max(rows) <= max(2, micro)
+        parts = [len(portion.batches) for portion in portions]
+        if sharding == "ddp":
+            assert max(rows) <= (micro or size)
+            assert max(parts) - min(parts) <= (micro == 1)
         else:
+            # These go in step. One example at a time is two where shares differ by one, and there are as many parts.
+            assert max(rows) <= max(2, micro or size)
+            assert max(parts) == min(parts)
+        if micro is None:
             assert len(batches) == processes
         assert {portion.examples for portion in portions} == {expected.examples}
+
+
+@pytest.mark.parametrize(("sharding", "rows"), [("ddp", [[1, 1], [1, 1, 1]]), ("fsdp", [[1, 1], [1, 2]])])
+def test_one_example_at_a_time_where_shares_differ_by_one(sharding: str, rows: list[list[int]]) -> None:
+    chosen = recipe(batch_size=5, micro=1, sharding=sharding)
+    portions = [next(course(chosen, rank, 2).portions(0)) for rank in range(2)]
+    assert [[len(batch.input_ids) for batch in portion.batches] for portion in portions] == rows
 
 
 @pytest.mark.parametrize(
