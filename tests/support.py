@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertwright.files import to_json, write_atomic
+from bertwright.shards.cache import ShardCache
 from bertwright.shards.format import Manifest
 from bertwright.shards.read import Shard
 from bertwright.shards.write import ShardWriter
@@ -104,10 +105,11 @@ def write_shards(
     return manifest
 
 
-def lying(folder: Path) -> int:
-    """Bytes in a folder whose files come and go."""
+def lying(cache: ShardCache) -> int:
+    """Bytes of all files in the folder of a cache, under its lock, so that none takes another's room meanwhile."""
     total = 0
-    for entry in os.scandir(folder):
-        with contextlib.suppress(FileNotFoundError):
-            total += entry.stat().st_size
+    with cache._alone():
+        for entry in os.scandir(cache.directory):
+            with contextlib.suppress(FileNotFoundError):  # given up: that needs no lock
+                total += entry.stat().st_size
     return total

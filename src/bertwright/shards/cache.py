@@ -9,10 +9,12 @@ What holds, and by which lock (flock, which the kernel drops with the process, h
   of the descriptor. Who removes a file locks it alone first. So no bytes lie on the disk under a name that is gone.
 - A file is fetched once. Who fetches it locks the partial one alone; the others wait for that lock. A partial one that
   nobody has locked was left by a kill, and goes when room is next made.
-- The limit holds at any instant. Room is counted, made and taken under a lock on the folder, and a partial file takes
-  its whole length at once.
+- The limit holds at any instant. Room is counted, made and taken under a lock on the folder, a partial file takes its
+  whole length at once, and no more is written than that. Who adds up the folder must hold that lock too: a look that
+  takes a while may count a file and, once that has left, the one that came into its room.
 - Nothing damaged is used. A checksum is computed while a file is fetched, and again whenever it is opened; therefore
-  nothing needs to be synced to the disk either.
+  nothing needs to be synced to the disk either. One found damaged loses its name at once, even where somebody maps it:
+  its bytes go with the last of those mappings, and until then nobody counts them.
 """
 
 from __future__ import annotations
@@ -90,8 +92,9 @@ class ShardCache:
                         with contextlib.suppress(PermissionError):  # another user's file
                             os.utime(file.fileno())  # the one used last
                         return _mapped(file, wanted.place)
-                    if _stands_at(file, path):
-                        path.unlink()
+                    with self._alone():  # else it might be the one that another reader has just fetched anew
+                        if _stands_at(file, path):
+                            path.unlink()
                 if damaged:
                     raise StorageError(f"{path}: reads otherwise than it was written; the disk seems to fail")
                 damaged = True
@@ -125,6 +128,8 @@ class ShardCache:
                 digest = hashlib.sha256()
                 for block in wanted.blocks(patient):
                     digest.update(block)
+                    if file.tell() + len(block) > wanted.size:
+                        break  # more than the room that was taken, so the checksum is another one
                     file.write(block)
                 if digest.hexdigest() != wanted.sha256:
                     cure = "it was changed or damaged; upload the shards again"

@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import bertwright.shards.cache as under_test
 from bertwright.errors import SettingsError, ShardError, StorageError, UserFault
@@ -349,10 +352,93 @@ def test_a_kill_while_fetching_leaves_nothing_that_is_taken_for_whole(tmp_path: 
         with other(cache.directory, tmp_path / "log", BYTES, "half way", number) as process:
             assert heard(process) == "half way"
             process.kill()
+        assert lying(cache) == BYTES  # the room is taken until somebody needs it
     # What the first one left went when the second one took its room.
     assert [name[:9] for name in names(cache)] == ["." + source(1).sha256[:8]]
     assert cache.open(source(1)).tolist() == [1] * 9
     assert held(cache) == [1]
+
+
+def test_what_lies_there_at_each_step_of_a_fetch(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two files fill the cache, a third one comes, and whoever gets the lock meanwhile adds up what lies there."""
+    cache = ShardCache(tmp_path, 2 * BYTES)
+    cache.open(source(0))
+    cache.open(source(1))
+    looks: list[tuple[str, int]] = []
+
+    def look(step: str) -> None:
+        looks.append((step, lying(cache)))
+
+    def looking(name: str) -> None:
+        step = getattr(cache, name)
+
+        def stepped(*arguments: object, **how: object) -> object:
+            look(f"before {name}")
+            done = step(*arguments, **how)
+            look(f"after {name}")
+            return done
+
+        monkeypatch.setattr(cache, name, stepped)
+
+    def blocks(_: bool) -> Iterator[bytes]:
+        look("nothing written")
+        yield content(2)[:150]
+        look("half written")
+        yield content(2)[150:]
+        look("all written")
+
+    looking("_take_room")
+    looking("_fetch")
+    cache.open(Wanted(source(2).sha256, BYTES, "far://away/2", blocks))
+    assert looks == [
+        ("before _fetch", 400),
+        ("before _take_room", 400),
+        ("after _take_room", 400),
+        ("nothing written", 400),
+        ("half written", 400),
+        ("all written", 400),
+        ("after _fetch", 400),
+    ]
+    assert held(cache) == [1, 2]
+
+
+def test_a_store_that_gives_more_than_it_said_takes_no_more_room(tmp_path: Path, source: Source) -> None:
+    cache = ShardCache(tmp_path, 2 * BYTES)
+    cache.open(source(0))
+    looks: list[int] = []
+
+    def blocks(_: bool) -> Iterator[bytes]:
+        while True:
+            yield content(1)
+            looks.append(lying(cache))
+
+    with pytest.raises(ShardError, match="far://away/1: the checksum differs from the manifest's"):
+        cache.open(Wanted(source(1).sha256, BYTES, "far://away/1", blocks))
+    assert looks == [400]
+    assert held(cache) == [0]
+
+
+def test_of_two_who_find_a_file_damaged_one_removes_it(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the slower one comes to it, the file has been fetched anew and is mapped."""
+    cache, quicker = ShardCache(tmp_path, 1000), ShardCache(tmp_path, 1000)
+    cache.open(source(5))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(b"nothing of it")
+    mapped: list[NDArray[Any]] = []
+    alone = cache._alone
+
+    def late() -> AbstractContextManager[None]:
+        monkeypatch.undo()
+        mapped.append(quicker.open(source(5)))
+        return alone()
+
+    monkeypatch.setattr(cache, "_alone", late)
+    assert cache.open(source(5)).tolist() == mapped[0].tolist() == [5] * 9
+    assert source.fetched == [5, 5]
 
 
 def test_the_limit_holds_at_any_instant(tmp_path: Path, source: Source) -> None:
@@ -368,8 +454,7 @@ def test_the_limit_holds_at_any_instant(tmp_path: Path, source: Source) -> None:
     with ThreadPoolExecutor(5) as pool:
         running = [pool.submit(work, seed) for seed in range(5)]
         while not all(each.done() for each in running):
-            with cache._alone():
-                most = max(most, lying(cache.directory))
+            most = max(most, lying(cache))
             time.sleep(0)
     assert all(each.result() for each in running)
     assert 0 < most <= cache.limit
