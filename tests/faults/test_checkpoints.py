@@ -59,6 +59,10 @@ for _ in range(kills):
 """
 
 
+def unasked(sentence: str, step: int) -> None:
+    pytest.fail(f"step {step}: {sentence}")
+
+
 def test_killed_at_any_moment_the_newest_state_is_whole(tmp_path: Path) -> None:
     folder, floats = tmp_path / "checkpoints", 100_000
     command = [sys.executable, "-c", KILLED, str(folder), str(floats), str(KILLS)]
@@ -82,7 +86,7 @@ def test_killed_at_any_moment_the_newest_state_is_whole(tmp_path: Path) -> None:
 
 
 def test_on_a_full_disk_it_stops_and_the_last_state_is_good(small_disk: Path) -> None:
-    writer = StateWriter(small_disk, keep=2, when_full="stop", say=pytest.fail)
+    writer = StateWriter(small_disk, keep=2, when_full="stop", say=unasked)
     for step in (10, 20, 30):
         writer.write(state(step, FLOATS))
     with pytest.raises(DiskFull) as caught:
@@ -101,19 +105,19 @@ def test_on_a_full_disk_it_stops_and_the_last_state_is_good(small_disk: Path) ->
 
 
 def test_on_a_full_disk_it_may_go_on_and_saves_once_there_is_room(small_disk: Path) -> None:
-    lines: list[str] = []
-    writer = StateWriter(small_disk, keep=2, when_full="go on", say=lines.append)
+    lines: list[tuple[str, int]] = []
+    writer = StateWriter(small_disk, keep=2, when_full="go on", say=lambda *told: lines.append(told))
     for step in (10, 20, 30, 40):
         writer.write(state(step, FLOATS))
     writer.close()
+    what = "that of step 20 is. Training goes on, and the next save tries again"
     assert lines == [
-        f"{small_disk}: the disk is full, so the checkpoint of step {step} was not kept; "
-        "that of step 20 is. Training goes on, and the next save tries again"
+        (f"{small_disk}: the disk is full, so the checkpoint of step {step} was not kept; {what}", step)
         for step in (30, 40)
     ]
     assert (writer.saved, names(small_disk)) == (20, ["step-00000010", "step-00000020"])
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
-    writer = StateWriter(small_disk, keep=2, when_full="go on", say=pytest.fail)
+    writer = StateWriter(small_disk, keep=2, when_full="go on", say=unasked)
     writer.write(state(50, FLOATS))
     writer.close()
     assert_same(newest_state(small_disk, pytest.fail), state(50, FLOATS))
@@ -121,7 +125,7 @@ def test_on_a_full_disk_it_may_go_on_and_saves_once_there_is_room(small_disk: Pa
 
 
 def test_a_disk_too_small_for_any_state_says_that_nothing_was_saved(small_disk: Path) -> None:
-    writer = StateWriter(small_disk / "checkpoints", keep=1, when_full="stop", say=pytest.fail)
+    writer = StateWriter(small_disk / "checkpoints", keep=1, when_full="stop", say=unasked)
     writer.write(state(10, 10 * FLOATS))
     with pytest.raises(DiskFull) as caught:
         writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,10 +11,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bertwright.checkpoints import writer
+from bertwright.checkpoints.training_state import TrainingState, write_state
 from bertwright.cli.main import main
+from bertwright.recipes import pretrain as pretraining
+from bertwright.tasks.pretrain import held_out_scores
 from tests.small_runs import events, metrics, prepare_shards, wait_for, weights
 
 # Twelve steps, three checkpoints of some 120 kB. Dropout is on, so that its draws are part of what comes out the same.
@@ -106,7 +112,26 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_ends_in_the_same_weigh
     assert "going on from step 8 of 12" in lines
     assert weights(killed) == weights(straight)
     assert states(killed) == ["step-00000008", NEWEST, f"{NEWEST}.damaged"]
-    assert events(killed) == [(8, "went on, one process")]
+    assert events(killed) == [(8, line), (8, "went on, one process")]
+
+
+def test_what_a_kill_left_half_written_is_named_and_kept_with_the_figures(
+    shards: Path, straight: Path, killed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints = killed / "run/checkpoints"
+    partial = checkpoints / f".{NEWEST}.bertwright-partial"
+    (checkpoints / NEWEST).rename(partial)
+    assert main([*arguments(shards, killed), "--resume"]) == 0
+    line = f"{partial}: a checkpoint that was being written or removed when the run was killed; removed"
+    assert line in told(capsys)
+    assert events(killed) == [(8, line), (8, "went on, one process")]
+    assert weights(killed) == weights(straight)
+    # Before the first one was whole, there is nothing to go on from, and the figures say so all the same.
+    (checkpoints / NEWEST).rename(partial)
+    shutil.rmtree(checkpoints / "step-00000008")
+    assert main([*arguments(shards, killed), "--resume"]) == 0
+    assert events(killed) == [(0, line)]
+    assert weights(killed) == weights(straight)
 
 
 def test_where_all_checkpoints_are_damaged_one_line_says_so(
@@ -155,16 +180,47 @@ def test_on_a_full_disk_it_may_go_on(
     out = full_disk / "model"
     assert main(arguments(shards, out, 'machine.when_disk_full="go on"')) == 0
     lines = told(capsys)
-    assert [line for line in lines if "checkpoint of" in line] == [
+    full = [
         f"{out}/run/checkpoints: the disk is full, so the checkpoint of step {step} was not kept; "
         "that of step 4 is. Training goes on, and the next save tries again"
         for step in (8, 12)
     ]
+    assert [line for line in lines if "checkpoint of" in line] == full
+    assert events(out) == [(8, full[0]), (12, full[1])]
     assert states(out) == ["step-00000004"]
     assert weights(out) == weights(straight)
     assert [row["step"] for row in metrics(out) if "loss" in row] == [2, 4, 6, 8, 10, 12]  # nothing of it is lost
     # The picture is larger than what is left.
     assert f"{out}/run/curves.png: the disk is full, so the curves were not drawn" in lines
+
+
+def test_a_best_state_that_found_no_room_is_not_the_best(
+    shards: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full while the state of step 8 is written: of those that are there, that of step 12 is the best."""
+    losses = iter([3.0, 1.0, 2.0])
+
+    def write(folder: Path, state: TrainingState, **how: bool) -> Path:
+        ballast = small_disk / "ballast"
+        if state.step == 8:
+            ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - 50_000))
+        try:
+            return write_state(folder, state, **how)
+        finally:
+            ballast.unlink(missing_ok=True)
+
+    def scores(*of: Any) -> dict[str, float]:
+        return held_out_scores(*of) | {"mlm_loss": next(losses)}
+
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    monkeypatch.setattr(writer, "write_state", write)
+    monkeypatch.setattr(pretraining, "held_out_scores", scores)
+    out = small_disk / "model"
+    how = ['machine.when_disk_full="go on"', "training.evaluate_every=4"]
+    assert main(arguments(shards, out, *how)) == 0
+    heads = [json.loads((out / "run/checkpoints" / name / "state.json").read_text()) for name in states(out)]
+    kept = [(head["step"], head["best"], head["values"]["best"]) for head in heads]
+    assert kept == [(4, True, 3.0), (12, True, 2.0)]
 
 
 def test_a_model_that_finds_no_room_is_written_later(

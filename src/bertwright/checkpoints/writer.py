@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 class StateWriter:
     """Writes states on a thread while training goes on; the newest `keep` and the best one stay.
 
-    `when_full` is what a full disk does: "stop" raises DiskFull from the next call, "go on" tells `say` at once, from
-    the thread, and the next save tries again. Every other fault is raised from the next call. States that `folder` has
-    already count as written.
+    `when_full` is what a full disk does: "stop" raises DiskFull from the next call, "go on" tells `say`, with the
+    step, at once and from the thread, and the next save tries again. Every other fault is raised from the next call.
+    States that `folder` has already count as written.
     """
 
     def __init__(
-        self, folder: Path, *, keep: int, when_full: Literal["stop", "go on"], say: Callable[[str], None]
+        self, folder: Path, *, keep: int, when_full: Literal["stop", "go on"], say: Callable[[str, int], None]
     ) -> None:
         assert keep >= 1
         self._folder, self._keep, self._when_full, self._say = folder, keep, when_full, say
@@ -38,6 +38,11 @@ class StateWriter:
     def saved(self) -> int:
         """The step of the newest state that is whole on disk, 0 for none."""
         return self._saved
+
+    def best(self) -> int | None:
+        """The step of the best state that is whole on disk, after the one under way; raises that one's fault."""
+        self._wait()
+        return self._best
 
     def write(self, state: TrainingState, *, best: bool = False) -> None:
         """Begin to write a state, after the one before is done; raises that one's fault, and then writes nothing."""
@@ -77,4 +82,4 @@ class StateWriter:
         if self._when_full == "stop":
             cure = "go on with --resume" if self._saved else "start again"
             raise DiskFull(f"{message}{kept}. Free some space and {cure}") from None
-        self._say(f"{message}{kept}. Training goes on, and the next save tries again")
+        self._say(f"{message}{kept}. Training goes on, and the next save tries again", step)

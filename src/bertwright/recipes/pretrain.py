@@ -145,8 +145,11 @@ class _Session:
         self.baseline = unigram_baseline(counts, self.held_out, never) if self.held_out else {}
         self.bands = FrequencyBands(counts, never)
         self.scores: dict[str, float] = {}
-        # The lowest held-out loss so far, and the step that the scores are of.
+        # The lowest held-out loss that a state was kept of, and the step that the scores are of.
         self.best, self.scored = float("inf"), -1
+        # The step of the state just saved as the best, and the best before it: a full disk may have no room for it.
+        self.claimed: int | None = None
+        self.before = self.best
 
     def go(self) -> Pretrained:
         recipe, trainee = self.recipe, self.trainee
@@ -293,9 +296,12 @@ class _Session:
         )
 
     def _save(self, step: int) -> None:
+        if self.run.lost(self.claimed):
+            self.best = self.before
+        self.claimed = None
         better = self.scored == step and self.scores["mlm_loss"] < self.best
         if better:
-            self.best = self.scores["mlm_loss"]
+            self.claimed, self.before, self.best = step, self.best, self.scores["mlm_loss"]
         best = self.best if self.best < float("inf") else None
         self.run.save(self.trainee, better=better, place=self.course.place(step), scores=self.scores, best=best)
 

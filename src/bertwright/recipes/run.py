@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -62,6 +63,8 @@ class Run:
         self._writer: StateWriter | None = None
         self._tensorboard = tensorboard
         self._board: Board | None = None
+        # Checkpoints that the disk was too full for, as the thread that writes them told.
+        self._dropped: deque[tuple[str, int]] = deque()
         # Lines of metrics.jsonl that found no room on the disk yet.
         self._unwritten: list[str] = []
         self._earlier_seconds = 0.0
@@ -88,21 +91,39 @@ class Run:
         self.world.of_first(lambda: self._states.write(state, best=better))
         self._saving_seconds += time.perf_counter() - begun
 
+    def lost(self, step: int | None) -> bool:
+        """Whether the state of `step`, saved as the best (None: none was), found no room; waits until that is known.
+
+        Every process calls it, and the first alone answers, for it alone writes.
+        """
+        begun = time.perf_counter()
+        going_on = self._machine.when_disk_full == "go on"  # else the next save ends the run
+        lost = self.world.of_first(lambda: going_on and step is not None and self._states.best() != step)
+        self._saving_seconds += time.perf_counter() - begun
+        return lost
+
     @property
     def _states(self) -> StateWriter:
         if self._writer is None:
             machine = self._machine
             self._writer = StateWriter(
-                self.checkpoints, keep=machine.keep_checkpoints, when_full=machine.when_disk_full, say=self._event
+                self.checkpoints, keep=machine.keep_checkpoints, when_full=machine.when_disk_full, say=self._drop
             )
         return self._writer
+
+    def _drop(self, sentence: str, step: int) -> None:
+        """Say from the writing thread what found no room; the one that trains writes it down, as all the figures."""
+        self.progress.say(sentence)
+        self._dropped.append((sentence, step))
 
     def restore(self, trainee: Trainee, steps: int) -> dict[str, Any]:
         """Put the newest state into `trainee`; returns what was saved with it, empty where there is no state yet."""
         # The first process alone clears up what a kill left; then each reads the state that it named.
-        step = self.world.of_first(self._newest_step)
+        found: list[str] = []
+        step = self.world.of_first(lambda: self._newest_step(found))
         if step is None:
             self._continue_figures(0)
+            self._record_found(found, 0)
             if self.resumed:
                 self.progress.say(f"no checkpoint had been written yet: beginning again with step 0 of {steps:,}")
             return {}
@@ -112,6 +133,7 @@ class Run:
         trainee.skipped, trainee.skipped_in_a_row = values.get("skipped", 0), values.get("skipped_in_a_row", 0)
         self._earlier_seconds = float(values.get("seconds", 0))
         self._continue_figures(trainee.step)
+        self._record_found(found, trainee.step)
         self.progress.say(f"going on from step {trainee.step:,} of {steps:,}")
         among = "one process" if self.world.size == 1 else f"{self.world.size} processes"
         self.record({"step": trainee.step, "event": f"went on, {among}"})
@@ -199,20 +221,32 @@ class Run:
         elapsed = time.perf_counter() - begun
         self.progress.say(f"checkpoints took {self._saving_seconds / elapsed:.1%} of the time")
 
-    def _newest_step(self) -> int | None:
-        state = newest_state(self.checkpoints, self.progress.say)
+    def _newest_step(self, found: list[str]) -> int | None:
+        """The step of the newest whole state; what is said of others goes to `found` too."""
+
+        def tell(sentence: str) -> None:
+            self.progress.say(sentence)
+            found.append(sentence)
+
+        state = newest_state(self.checkpoints, tell)
         return None if state is None else state.step
+
+    def _record_found(self, found: Sequence[str], step: int) -> None:
+        for sentence in found:
+            self.record({"step": step, "event": sentence})
 
     def _close_states(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
+            try:
+                writer.close()
+            finally:
+                self._record_dropped()
 
-    def _event(self, sentence: str, step: int | None = None) -> None:
+    def _event(self, sentence: str, step: int) -> None:
         """Say what happened, and keep it with the figures."""
-        self.progress.say(sentence if step is None else f"step {step:,}: {sentence}")
-        if step is not None:
-            self.record({"step": step, "event": sentence})
+        self.progress.say(f"step {step:,}: {sentence}")
+        self.record({"step": step, "event": sentence})
 
     def record(self, values: dict[str, Any]) -> None:
         """Add an object to metrics.jsonl, and to TensorBoard where that is wanted.
@@ -221,6 +255,15 @@ class Run:
         """
         if not self.world.is_first:
             return
+        self._record_dropped()
+        self._keep(values)
+
+    def _record_dropped(self) -> None:
+        while self._dropped:
+            sentence, step = self._dropped.popleft()
+            self._keep({"step": step, "event": sentence})
+
+    def _keep(self, values: dict[str, Any]) -> None:
         self._unwritten.append(json.dumps(values) + "\n")
         with contextlib.suppress(DiskFull):
             self._write_metrics()

@@ -14,9 +14,18 @@ from tests.unit.checkpoints.states import assert_same, names, state
 
 
 def writer(
-    folder: Path, *, keep: int = 2, when_full: Literal["stop", "go on"] = "stop", lines: list[str] | None = None
+    folder: Path,
+    *,
+    keep: int = 2,
+    when_full: Literal["stop", "go on"] = "stop",
+    dropped: list[int] | None = None,
 ) -> StateWriter:
-    return StateWriter(folder, keep=keep, when_full=when_full, say=pytest.fail if lines is None else lines.append)
+    def say(sentence: str, step: int) -> None:
+        if dropped is None:
+            pytest.fail(sentence)
+        dropped.append(step)
+
+    return StateWriter(folder, keep=keep, when_full=when_full, say=say)
 
 
 class Gate:
@@ -105,20 +114,24 @@ def test_the_best_stays_however_old_and_whoever_wrote_it(tmp_path: Path) -> None
 def test_a_best_state_that_was_not_kept_leaves_the_best_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, lines = Gate(monkeypatch), list[str]()
+    gate, dropped = Gate(monkeypatch), list[int]()
     gate.open.set()
     gate.faults[20] = DiskFull("full")
-    states = writer(tmp_path, keep=1, when_full="go on", lines=lines)
+    states = writer(tmp_path, keep=1, when_full="go on", dropped=dropped)
+    assert states.best() is None
     states.write(state(10), best=True)
+    assert states.best() == 10
     states.write(state(20), best=True)
+    assert states.best() == 10
     states.write(state(30))
+    assert states.best() == 10
     states.close()
     assert names(tmp_path) == ["step-00000010", "step-00000030"]
-    assert len(lines) == 1
+    assert dropped == [20]
 
 
 @pytest.mark.parametrize("when_full", ["stop", "go on"])
-@pytest.mark.parametrize("call", ["write", "close"])
+@pytest.mark.parametrize("call", ["write", "best", "close"])
 @pytest.mark.parametrize("fault", [StorageError("x: Input/output error"), UserFault("is odd"), KeyError("a bug")])
 def test_every_other_fault_comes_from_the_next_call_and_once(
     tmp_path: Path,
@@ -134,7 +147,7 @@ def test_every_other_fault_comes_from_the_next_call_and_once(
     states.write(state(10))
     states.write(state(20))
     with pytest.raises(type(fault)) as caught:
-        states.write(state(30)) if call == "write" else states.close()
+        {"write": lambda: states.write(state(30)), "best": states.best, "close": states.close}[call]()
     assert caught.value is fault
     assert states.saved == 10
     states.close()
