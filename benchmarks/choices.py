@@ -33,6 +33,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bertwright.batches.pretraining import PretrainingBatch
+from bertwright.batches.random_rows import random_batch
 from bertwright.encoder.attention import SelfAttention
 from bertwright.encoder.config import EncoderConfig
 from bertwright.encoder.dropout import Dropout
@@ -72,22 +73,6 @@ class Variant:
     dropout: float = 0.1
     fused: bool = True
     seconds: list[float] = field(default_factory=list, compare=False)
-
-
-def make_batch() -> PretrainingBatch:
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(1000, CONFIG.vocab_size, (BATCH, LENGTH), generator=generator)
-    places = torch.rand((BATCH, LENGTH - 2), generator=generator).argsort(dim=1)[:, :PREDICTIONS] + 1
-    positions = places.sort(dim=1).values
-    return PretrainingBatch(
-        input_ids=ids.scatter(1, positions, 103),
-        token_type_ids=(torch.arange(LENGTH) >= LENGTH // 2).long().expand(BATCH, -1).contiguous(),
-        attention_mask=torch.ones_like(ids),
-        first_positions=torch.zeros(BATCH, 1, dtype=torch.long),
-        masked_positions=positions,
-        masked_labels=ids.gather(1, positions).flatten(),
-        next_sentence_labels=torch.arange(BATCH) % 2,
-    )
 
 
 def predicted_everywhere(batch: PretrainingBatch) -> PretrainingBatch:
@@ -198,7 +183,7 @@ def measure(variant: Variant, steps: int) -> None:
     if not variant.fused:
         groups = [{**group, "fused": False, "foreach": True} for group in optimizers[0].param_groups]
         optimizers = (torch.optim.AdamW(groups),)
-    batch = variant.batch(make_batch())
+    batch = variant.batch(random_batch(CONFIG.vocab_size, BATCH, LENGTH, PREDICTIONS))
     rows = BATCH // variant.parts
     firsts = range(0, BATCH, rows)
     portion = Portion([in_rows(batch, slice(first, first + rows)) for first in firsts], list(firsts))

@@ -50,9 +50,9 @@ from typing import Any, Literal
 import torch
 from safetensors.torch import load_file
 
+from bertwright.cli.talk import Talk
 from bertwright.files import PARTIAL, sha256
-from bertwright.progress import Silent
-from bertwright.recipes.documentation import gather_documentation
+from bertwright.recipes.documentation import documentation_shards
 
 RECIPE = """
 evaluation_examples = 64
@@ -276,7 +276,7 @@ class Bench:
         (out / "kills.jsonl").unlink(missing_ok=True)
         settings = {"steps": self.steps, "precision": arguments.precision, "save_every": arguments.save_every}
         self.recipe.write_text(RECIPE.format(**settings), encoding="utf-8")
-        self.data = arguments.data or made_shards(out)
+        self.data = arguments.data or documentation_shards(out, Talk())
 
     def start(self, name: str, talk: str) -> Life:
         out = self.out / name
@@ -394,20 +394,6 @@ def figures(out: Path) -> list[dict[str, Any]]:
 
 def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return [key for key in sorted(one.keys() | other.keys()) if key not in RATES and one.get(key) != other.get(key)]
-
-
-def made_shards(out: Path) -> Path:
-    """Shards of the documentation of the installed packages, made by the commands themselves."""
-    shards = out / "shards"
-    if not (shards / "manifest.json").exists():
-        out.mkdir(parents=True, exist_ok=True)
-        gather_documentation(out / "corpus.jsonl", Silent())
-        bertwright = [sys.executable, "-m", "bertwright"]
-        vocab = ["vocab", str(out / "corpus.jsonl"), "--size", "8000", "--out", str(out / "vocab"), "--overwrite"]
-        prepare = ["prepare", str(out / "corpus.jsonl"), "--vocab", str(out / "vocab"), "--out", str(shards)]
-        for command in (vocab, [*prepare, "--held-out", "0.08", "--overwrite"]):
-            subprocess.run([*bertwright, *command], check=True, stdout=sys.stderr)
-    return shards
 
 
 def say(line: str) -> None:

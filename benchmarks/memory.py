@@ -37,8 +37,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bertwright.progress import Silent
-from bertwright.recipes.documentation import gather_documentation
+from bertwright.cli.talk import Talk
+from bertwright.recipes.documentation import documentation_shards
 
 SETTINGS = {
     "model.preset": "bert-tiny",
@@ -123,20 +123,6 @@ def draw(samples: NDArray[np.int64], last: int, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def made_shards(out: Path) -> Path:
-    """Shards of the documentation of the installed packages, made by the commands themselves."""
-    shards = out / "shards"
-    if not (shards / "manifest.json").exists():
-        out.mkdir(parents=True, exist_ok=True)
-        gather_documentation(out / "corpus.jsonl", Silent())
-        bertwright = [sys.executable, "-m", "bertwright"]
-        vocab = ["vocab", str(out / "corpus.jsonl"), "--size", "8000", "--out", str(out / "vocab"), "--overwrite"]
-        prepare = ["prepare", str(out / "corpus.jsonl"), "--vocab", str(out / "vocab"), "--out", str(shards)]
-        for command in (vocab, [*prepare, "--held-out", "0.08", "--overwrite"]):
-            subprocess.run([*bertwright, *command], check=True, stdout=sys.stderr)
-    return shards
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10_000)
@@ -147,7 +133,7 @@ def main() -> None:
     if not Path("/proc/self/status").exists():
         parser.error("needs /proc, which Linux has")
     out = arguments.out.resolve()
-    data = arguments.data or made_shards(out)
+    data = arguments.data or documentation_shards(out, Talk())
     run = out / "model"
     shutil.rmtree(run, ignore_errors=True)
     command = [sys.executable, "-m", "bertwright", "pretrain", "quickstart", "--data", str(data), "--out", str(run)]

@@ -36,6 +36,7 @@ from dataclasses import dataclass, field
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatch
+from bertwright.batches.random_rows import random_batch
 from bertwright.encoder.config import EncoderConfig
 from bertwright.examples.settings import ExampleSettings
 from bertwright.heads.model import PRETRAINING, Bert
@@ -52,7 +53,8 @@ from bertwright.training.settings import TrainingSettings
 from bertwright.training.signals import StopWish
 from bertwright.training.world import alone
 
-LENGTH, WARMUP = 128, 3
+# Words to guess in a row: 15% of 128.
+LENGTH, PREDICTIONS, WARMUP = 128, 19, 3
 
 
 @dataclass(frozen=True)
@@ -89,26 +91,6 @@ CONTENDERS = {
     "sdpa+malloc": "transformers, sdpa attention, our allocator setting",
     "eager+malloc": "transformers, eager attention, our allocator setting",
 }
-
-
-def make_batch(shape: Shape) -> PretrainingBatch:
-    """Full sequences of random ids in two segments, 19 hidden words each (15% of 128)."""
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(1000, shape.vocabulary, (shape.batch, LENGTH), generator=generator)
-    positions = torch.stack(
-        [torch.randperm(LENGTH - 2, generator=generator)[:19].sort().values + 1 for _ in range(shape.batch)]
-    )
-    labels = ids.gather(1, positions)
-    segments = (torch.arange(LENGTH) >= LENGTH // 2).long().expand(shape.batch, -1)
-    return PretrainingBatch(
-        input_ids=ids.scatter(1, positions, 103),
-        token_type_ids=segments.contiguous(),
-        attention_mask=torch.ones_like(ids),
-        first_positions=torch.zeros(shape.batch, 1, dtype=torch.long),
-        masked_positions=positions,
-        masked_labels=labels.flatten(),
-        next_sentence_labels=torch.arange(shape.batch) % 2,
-    )
 
 
 def time_ours(shape: Shape, batch: PretrainingBatch, device: torch.device, *, compiled: bool) -> list[float]:
@@ -187,7 +169,7 @@ def timed(step: Callable[[], None], steps: int, device: torch.device) -> list[fl
 
 def child(shape: Shape, contender: str, device: torch.device) -> None:
     torch.manual_seed(0)
-    batch = make_batch(shape)
+    batch = random_batch(shape.vocabulary, shape.batch, LENGTH, PREDICTIONS)
     who, _, how = contender.partition("+")
     dtype = choose_dtype("auto", device)
     rates = [matmul_rate(dtype, device)]

@@ -41,9 +41,9 @@ from typing import Any
 
 import torch
 
+from bertwright.cli.talk import Talk
 from bertwright.files import PARTIAL
-from bertwright.progress import Silent
-from bertwright.recipes.documentation import gather_documentation
+from bertwright.recipes.documentation import documentation_shards
 
 # Examples in a step: base takes a second or two for as many on two cores.
 BATCHES = {"tiny": 32, "mini": 32, "small": 16, "base": 8}
@@ -185,20 +185,6 @@ def leaving(bench: Bench, shape: str, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def made_shards(out: Path) -> Path:
-    """Shards of the documentation of the installed packages, made by the commands themselves."""
-    shards = out / "shards"
-    if not (shards / "manifest.json").exists():
-        out.mkdir(parents=True, exist_ok=True)
-        gather_documentation(out / "corpus.jsonl", Silent())
-        bertwright = [sys.executable, "-m", "bertwright"]
-        vocab = ["vocab", str(out / "corpus.jsonl"), "--size", "8000", "--out", str(out / "vocab"), "--overwrite"]
-        prepare = ["prepare", str(out / "corpus.jsonl"), "--vocab", str(out / "vocab"), "--out", str(shards)]
-        for command in (vocab, [*prepare, "--held-out", "0.08", "--overwrite"]):
-            subprocess.run([*bertwright, *command], check=True, stdout=sys.stderr)
-    return shards
-
-
 def say(line: str) -> None:
     print(line, file=sys.stderr)
 
@@ -216,7 +202,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = (arguments.out or Path(folder)).resolve()
         out.mkdir(parents=True, exist_ok=True)
-        bench = Bench(arguments.data or made_shards(out), out)
+        bench = Bench(arguments.data or documentation_shards(out, Talk()), out)
         measures = {
             "cost": lambda shape: cost(bench, shape, arguments.every, arguments.rounds),
             "sigterm": lambda shape: leaving(bench, shape, arguments.rounds),

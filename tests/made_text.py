@@ -40,6 +40,19 @@ def write_corpus(path: Path, count: int = 120) -> Path:
     return path
 
 
+def write_packages(root: Path, modules: int) -> None:
+    """One package a place, of so many modules, whose functions are documented by passages about that place."""
+    random = np.random.default_rng(0)
+    for place in ANIMALS:
+        (root / place).mkdir(parents=True)
+        for module in range(modules):
+            functions = []
+            for number in range(3):
+                passage = " ".join(sentence(place, random).replace(f" of the {place}", "") for _ in range(6))
+                functions.append(f'def f{number}():\n    """{passage}"""\n')
+            (root / place / f"m{module}.py").write_text("\n".join(functions))
+
+
 def write_rows(path: Path, count: int, seed: int, *, pair: bool = False) -> Path:
     """Sentences without the place's name and the place as label, or pairs and whether they share it."""
     random = np.random.default_rng(seed)

@@ -9,31 +9,17 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bertwright.cli.main import main
-from tests.made_text import ANIMALS, sentence, write_corpus
+from tests.made_text import ANIMALS, write_corpus, write_packages
 
 MODULES = 70
 
 
-def write_packages(root: Path) -> None:
-    """One package a place, whose functions are documented by passages about that place."""
-    random = np.random.default_rng(0)
-    for place in ANIMALS:
-        (root / place).mkdir(parents=True)
-        for module in range(MODULES):
-            functions = []
-            for number in range(3):
-                passage = " ".join(sentence(place, random).replace(f" of the {place}", "") for _ in range(6))
-                functions.append(f'def f{number}():\n    """{passage}"""\n')
-            (root / place / f"m{module}.py").write_text("\n".join(functions))
-
-
 @pytest.mark.slow
 def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    write_packages(tmp_path / "packages")
+    write_packages(tmp_path / "packages", MODULES)
     monkeypatch.setattr("bertwright.text.installed_docs.package_roots", lambda: [tmp_path / "packages"])
     out = tmp_path / "out"
     assert main(["quickstart", "--out", str(out), "--minutes", "0.5"]) == 0

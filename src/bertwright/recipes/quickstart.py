@@ -30,7 +30,7 @@ from bertwright.inference.predictor import load
 from bertwright.inference.results import Filled
 from bertwright.progress import Progress
 from bertwright.randomness import Stream
-from bertwright.recipes.documentation import gather_documentation, labelled_passages
+from bertwright.recipes.documentation import HELD_OUT, VOCABULARY_SIZE, gather_documentation, labelled_passages
 from bertwright.recipes.finetune import finetune
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
@@ -53,8 +53,6 @@ from bertwright.training.precision import choose_dtype
 from bertwright.training.signals import StopWish
 from bertwright.training.world import alone
 
-VOCABULARY_SIZE = 8000
-HELD_OUT = 0.08
 # Share of the whole budget that stays for everything after pretraining, measured on two cores.
 _AFTERWARDS = 0.22
 _CALIBRATION_STEPS = 6

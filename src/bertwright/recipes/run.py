@@ -112,7 +112,7 @@ class Run:
         return self._writer
 
     def _drop(self, sentence: str, step: int) -> None:
-        """Say what found no room, on the thread that writes; the one that trains keeps it: it writes the figures."""
+        """Say from the writing thread what found no room; the one that trains writes it down, as all the figures."""
         self.progress.say(sentence)
         self._dropped.append((sentence, step))
 

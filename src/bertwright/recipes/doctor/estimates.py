@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from bertwright.batches.pretraining import PretrainingBatch
+from bertwright.batches.random_rows import random_batch
 from bertwright.encoder.config import PRESETS, EncoderConfig
 from bertwright.examples.settings import ExampleSettings
 from bertwright.heads.model import PRETRAINING, Bert, parameter_table
@@ -201,6 +201,7 @@ def _step_seconds(
         ends: list[float] = []
         enough = StopWish()
         tokens = size * examples.max_length
+        batch = random_batch(config.vocab_size, size, examples.max_length, examples.max_predictions)
 
         def report(told: Report) -> None:
             ends.append(tokens / told.tokens_per_second)
@@ -214,7 +215,7 @@ def _step_seconds(
         train(
             trainee,
             settings,
-            portions=undivided(itertools.repeat(_random_batch(config, examples, size))),
+            portions=undivided(itertools.repeat(batch)),
             objective=objective,
             dtype=choose_dtype("auto", device),
             hooks=Hooks(report=report, evaluate=lambda _: None, save=lambda _: None),
@@ -222,22 +223,6 @@ def _step_seconds(
             world=alone(device),
         )
     return min(ends[_WARMING:] or ends)
-
-
-def _random_batch(config: EncoderConfig, examples: ExampleSettings, size: int) -> PretrainingBatch:
-    generator = torch.Generator().manual_seed(0)
-    length, predictions = examples.max_length, examples.max_predictions
-    ids = torch.randint(config.vocab_size, (size, length), generator=generator)
-    places = torch.rand((size, length), generator=generator).argsort(dim=1)[:, :predictions].sort(dim=1).values
-    return PretrainingBatch(
-        input_ids=ids,
-        token_type_ids=(torch.arange(length) >= length // 2).long().expand(size, length).contiguous(),
-        attention_mask=torch.ones((size, length), dtype=torch.int64),
-        first_positions=torch.zeros((size, 1), dtype=torch.int64),
-        masked_positions=places,
-        masked_labels=ids.gather(1, places).flatten(),
-        next_sentence_labels=torch.arange(size) % 2,
-    )
 
 
 def _rate(config: EncoderConfig, speeds: list[Speed]) -> float:

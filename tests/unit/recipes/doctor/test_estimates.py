@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bertwright.batches.random_rows import random_batch
 from bertwright.cli.main import main
 from bertwright.encoder.config import PRESETS
 from bertwright.examples.settings import ExampleSettings
@@ -40,7 +41,7 @@ def test_operations_are_those_that_torch_counts() -> None:
     config, examples = PRESETS["bert-mini"].replaced(["vocab_size=5000"]), ExampleSettings()
     model = Bert(config, PRETRAINING)
     model.initialise(0)
-    batch = estimates._random_batch(config, examples, 2)
+    batch = random_batch(config.vocab_size, 2, examples.max_length, examples.max_predictions)
     with FlopCounterMode(display=False) as counter:
         loss, _ = objective(model, batch, batch.counts)
         loss.backward()
