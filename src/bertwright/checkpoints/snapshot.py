@@ -54,7 +54,8 @@ def restore(trainee: Trainee, state: TrainingState, path: Path) -> None:
             "the weights do not fit this recipe's model", where=path, cure="resume with the run's own recipe"
         )
     moved = {name for name, _, _ in split.values()}
-    if moved and (missing := parameters.keys() - moved):
+    moving = {name for name, parameter in parameters.items() if parameter.requires_grad}
+    if moved and (missing := moving - moved):
         what = f"the optimizer's moments of `{min(missing)}` are missing, and of {len(missing) - 1} others"
         raise ModelError(what, where=path, cure="begin anew with --overwrite")
     for name, parameter in parameters.items():

@@ -15,6 +15,8 @@ from bertwright.heads.mlm import MaskedWordHead
 from bertwright.heads.nsp import NextSentenceHead
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bertwright.encoder.config import EncoderConfig
 
 
@@ -59,6 +61,11 @@ class Bert(nn.Module):
         initialise(self, standard_deviation=self.config.initializer_range, seed=seed)
         if self.masked_words is not None:
             nn.init.zeros_(self.masked_words.bias)  # the one parameter that lies in no layer of torch's
+
+    def train_only(self, parts: Collection[str]) -> None:
+        """Let only the parts of these names move, as `masked_words`; all others keep their weights."""
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name.partition(".")[0] in parts)
 
     def word_scores(self, hidden: Tensor) -> Tensor:
         """hidden: (positions, hidden) -> (positions, vocabulary)."""

@@ -30,19 +30,20 @@ def decays(parameter: nn.Parameter) -> bool:
 
 
 def build_optimizers(model: Bert, settings: TrainingSettings) -> tuple[torch.optim.Optimizer, ...]:
-    """The optimizers of a run; every parameter belongs to one of them."""
+    """The optimizers of a run; every parameter that is to move belongs to one of them."""
+    moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if settings.optimizer == "adamw":
-        return (adamw(model.parameters(), settings),)
+        return (adamw(moving, settings),)
     adam: dict[str, Any] = {
         "lr": settings.learning_rate,
         "betas": (settings.adam_beta1, settings.adam_beta2),
         "eps": settings.adam_epsilon,
     }
     if settings.optimizer == "adam-2018":
-        return (Adam2018(_by_decay(model.parameters(), settings), **adam),)
+        return (Adam2018(_by_decay(moving, settings), **adam),)
     stacked, single = _layer_matrices(model)
     inside = {*stacked, *single}
-    others = [parameter for parameter in model.parameters() if parameter not in inside]
+    others = [parameter for parameter in moving if parameter not in inside]
     if settings.optimizer == "lamb":
         tables, vectors = _by_decay(others, settings)
         decay = {"weight_decay": settings.weight_decay}
@@ -80,11 +81,11 @@ def _by_decay(parameters: Iterable[nn.Parameter], settings: TrainingSettings) ->
 
 
 def _layer_matrices(model: Bert) -> tuple[list[Tensor], list[Tensor]]:
-    """The matrices inside the layers: those of query, key and value, three in one, and the others."""
+    """The matrices inside the layers that are to move: those of query, key and value, three in one, and the others."""
     stacked: list[Tensor] = []
     single: list[Tensor] = []
     for layer in model.encoder.layers:
         assert isinstance(layer, EncoderLayer)
         stacked.append(layer.attention.query_key_value.weight)
         single += [linear.weight for linear in (layer.attention.output, layer.expand, layer.contract)]
-    return stacked, single
+    return [matrix for matrix in stacked if matrix.requires_grad], [m for m in single if m.requires_grad]
