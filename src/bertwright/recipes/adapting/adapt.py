@@ -167,7 +167,8 @@ class _Adaptation:
         if rows:
             shards = self._shards("task", [str(task_file)], "text", settings.task.held_out, 1)
             self.texts.append(Text("task", shards, settings.task, pairs))
-        self.watched = {text.name: text.held_out for text in self.texts if text.held_out}
+        kept_aside = ((text.name, text.shards.shards("held_out")) for text in self.texts)
+        self.watched = {name: shards for name, shards in kept_aside if shards}
         if general:
             self.watched["general"] = self._general(general).shards("train")
         else:

@@ -39,6 +39,8 @@ class Adapted:
 
     def table(self) -> list[str]:
         """The same as lines: a row a text, a column a stage."""
+        if not any(found.figures for found in self.measured):
+            return ["nothing was held out, so nothing was measured: give more text, or a larger held_out"]
         heads = [found.after if found.after == "before" else f"after {found.after}" for found in self.measured]
         lines = ["held-out text: MLM loss (accuracy)" + "".join(f"{head:>18}" for head in heads)]
         for text in TEXTS:

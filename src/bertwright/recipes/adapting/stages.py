@@ -34,11 +34,6 @@ class Text:
     settings: StageSettings
     pairs: bool = False
 
-    @property
-    def held_out(self) -> Sequence[Shard]:
-        """What was kept aside of it."""
-        return self.shards.shards("held_out")
-
 
 @dataclass(frozen=True, slots=True)
 class Stage:

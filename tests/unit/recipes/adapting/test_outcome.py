@@ -21,6 +21,11 @@ def test_the_table_has_a_row_a_text_and_a_column_a_stage() -> None:
     ]
 
 
+def test_where_nothing_was_measured_a_line_says_so() -> None:
+    (line,) = Adapted(Path("out"), measured_of([("task", {})], head_is_new=False)).table()
+    assert line == "nothing was held out, so nothing was measured: give more text, or a larger held_out"
+
+
 def test_a_new_head_has_no_before() -> None:
     measured = measured_of(
         [("head", {"before": BEFORE, "after": AFTER}), ("task", {"before": AFTER, "after": BEFORE})], head_is_new=True
