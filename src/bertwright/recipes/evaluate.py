@@ -86,7 +86,7 @@ def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[st
 
 def _example_settings(loaded: LoadedModel) -> ExampleSettings:
     """Those of the model's own pretraining, where its record tells; else the paper's, as long as the model takes."""
-    recipes = [step.get("recipe") for step in loaded.record.get("lineage", []) if step["step"] == "pretrain"]
+    recipes = [step.get("recipe") for step in loaded.record.get("lineage", []) if step["step"] in ("pretrain", "adapt")]
     if recipes:
         try:
             return ExampleSettings.from_values(recipes[-1]["examples"])

@@ -56,7 +56,12 @@ def first_model(
     unused = [*loaded.unused, *sorted({name.split(".")[0] for name in dropped})]
     if unused:
         progress.say(f"{init}: not used, {', '.join(unused)}")
-    return model, f"{init.name}, weights sha256 {weights_hash(loaded.model)}"
+    return model, start_of(init, loaded.model)
+
+
+def start_of(init: Path, model: Bert) -> str:
+    """What a run that begins with a model says that it began with."""
+    return f"{init.name}, weights sha256 {weights_hash(model)}"
 
 
 def _refuse_long(max_length: int, config: EncoderConfig) -> None:

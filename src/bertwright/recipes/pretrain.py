@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import functools
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bertwright.batches.pretraining import PretrainingBatch, PretrainingBatches
 from bertwright.checkpoints.model_directory import write_model
 from bertwright.errors import DiskFull, ModelError, SettingsError, ShardError, Stopped
-from bertwright.examples.plan import SHARDS_PER_WINDOW, Cursor, ExamplePlan
+from bertwright.examples.plan import SHARDS_PER_WINDOW
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress, Silent
 from bertwright.recipes.course import Course, Stretch, sizes_of
 from bertwright.recipes.curves import draw_curves
 from bertwright.recipes.first_model import first_model
+from bertwright.recipes.held_out import WatchedTexts, held_out_batches
 from bertwright.recipes.recipe import PretrainRecipe
 from bertwright.recipes.run import Run, open_run
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
@@ -30,6 +30,7 @@ from bertwright.tasks.operations import operations_per_token
 from bertwright.tasks.pretrain import held_out_scores, objective, unigram_baseline
 from bertwright.training.compilation import compile_encoder, refuse_without_compiler
 from bertwright.training.fitting import largest_fitting
+from bertwright.training.freezing import train_only
 from bertwright.training.loop import Trainee
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.peak import matmul_rate
@@ -39,7 +40,6 @@ from bertwright.training.watch import Watch
 from bertwright.training.world import World, alone, check_batch
 from bertwright.version import VERSION
 
-_EVALUATION_BATCH = 64
 # Bytes for each byte of the weights that the trial does not see yet: two of moments, which come with the first step,
 # and one of gradients, which are all there from the second part of a step on.
 _TO_COME = 3
@@ -47,12 +47,16 @@ _TO_COME = 3
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """What a finished run tells: held-out scores and baseline are empty where nothing was held out."""
+    """What a finished run tells: held-out scores and baseline are empty where nothing was held out.
+
+    watched: the figures of the texts that were watched, `before` the first step and `after` the last.
+    """
 
     out: Path
     scores: dict[str, float]
     baseline: dict[str, float]
     seconds: float
+    watched: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def pretrain(
@@ -61,6 +65,8 @@ def pretrain(
     out: Path,
     *,
     init: Path | None = None,
+    trained: Collection[str] = (),
+    watched: Mapping[str, Sequence[Shard]] | None = None,
     cache: ShardCache | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -72,6 +78,10 @@ def pretrain(
 
     `world` is this process's place among those that train together, each of which calls this. Raises Stopped after
     saving, or UserFault. Shards at an address come through `cache`. `tensorboard` writes event files too.
+
+    trained: the parts of the model that move, as `masked_words`; all of them where none is named. watched: held-out
+    text by name, made with the same tokenizer, whose masked words are measured before the first step and with each
+    evaluation.
     """
     world = world or alone()
     progress = progress if world.is_first else Silent()
@@ -103,6 +113,9 @@ def pretrain(
         "init": start,
         "precision": str(dtype).removeprefix("torch."),
     }
+    if trained:
+        identity["trained"] = sorted(trained)
+        train_only(model, trained)
     with open_run(
         out,
         identity,
@@ -114,6 +127,7 @@ def pretrain(
         progress=progress,
     ) as run:
         session = _Session(run, recipe, shards, train_shards, model.to(world.device), dtype, start, progress)
+        session.watch(watched or {})
         return session.go()
 
 
@@ -134,12 +148,22 @@ class _Session:
         self.run, self.recipe, self.shards, self.start, self.progress = run, recipe, shards, start, progress
         self.world, self.dtype, self.train_shards = run.world, dtype, train_shards
         model.encoder.recompute = recipe.machine.recompute
+        self.frozen = not all(parameter.requires_grad for parameter in model.parameters())
         if recipe.machine.compile:
             compile_encoder(model)
         share_out(model, self.world, recipe.machine.sharding)
         self.trainee = Trainee(model, build_optimizers(model, recipe.training))
         vocabulary = shards.tokenizer.vocabulary
-        self.held_out = list(self._held_out_batches())
+        fixed = recipe.machine.compile
+        self.held_out = list(
+            held_out_batches(
+                shards.shards("held_out"),
+                recipe.examples,
+                vocabulary,
+                most=recipe.evaluation_examples,
+                fixed_shape=fixed,
+            )
+        )
         counts = shards.unigrams(train_shards)
         never = (vocabulary.pad_id, vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id)
         self.baseline = unigram_baseline(counts, self.held_out, never) if self.held_out else {}
@@ -150,6 +174,19 @@ class _Session:
         # The step of the state just saved as the best, and the best before it: a full disk may have no room for it.
         self.claimed: int | None = None
         self.before = self.best
+        self.watched: WatchedTexts | None = None
+        self.watched_figures: dict[str, dict[str, float]] = {}
+
+    def watch(self, texts: Mapping[str, Sequence[Shard]]) -> None:
+        """Measure other texts too."""
+        if texts:
+            self.watched = WatchedTexts(
+                texts,
+                self.recipe.examples,
+                self.shards.tokenizer.vocabulary,
+                most=self.recipe.evaluation_examples,
+                fixed_shape=self.recipe.machine.compile,
+            )
 
     def go(self) -> Pretrained:
         recipe, trainee = self.recipe, self.trainee
@@ -157,12 +194,15 @@ class _Session:
         if saved:
             self.scores = saved["scores"]
             self.best = float("inf") if saved["best"] is None else saved["best"]
+            self.watched_figures = saved.get("watched", {})
         place = saved["place"] if saved else None
         vocabulary = self.shards.tokenizer.vocabulary
         coming = functools.partial(self.shards.fetch_ahead, "train")
         self.course = Course(recipe, self.train_shards, vocabulary, self.world, place=place, coming=coming)
         self._introduce()
         self._fit_memory()
+        if not saved:
+            self._measure_watched(0, "before")
         try:
             self.run.train(
                 "pretraining",
@@ -179,7 +219,8 @@ class _Session:
                     unigram_loss=self.baseline.get("mlm_loss"),
                     warmup_steps=round(recipe.training.steps * recipe.training.warmup_fraction),
                 ),
-                share_of_peak=self._share_of_peak(),
+                # Where parts stand still, what a step costs is not what it is counted as.
+                share_of_peak=None if self.frozen else self._share_of_peak(),
             )
         except Stopped as stopped:
             # After Ctrl-C someone is there to look; who sends SIGTERM wants the machine back.
@@ -189,19 +230,7 @@ class _Session:
         # The model first: on a disk that is all but full, the picture is not to take its room.
         self._write_model()
         self._draw()
-        return Pretrained(self.run.out, self.scores, self.baseline, self.run.seconds)
-
-    def _held_out_batches(self) -> Iterator[PretrainingBatch]:
-        shards = self.shards.shards("held_out")
-        if not shards:
-            return
-        # A seed of its own: what is measured stays the same whatever the training seed.
-        plan = ExamplePlan(shards, self.recipe.examples, seed=0)
-        fixed = self.recipe.machine.compile
-        builder = PretrainingBatches(plan, self.shards.tokenizer.vocabulary, fixed_shape=fixed)
-        count = min(plan.size(0), self.recipe.evaluation_examples)
-        for start in range(0, count, _EVALUATION_BATCH):
-            yield builder.build(Cursor(0, start), min(_EVALUATION_BATCH, count - start))
+        return Pretrained(self.run.out, self.scores, self.baseline, self.run.seconds, self.watched_figures)
 
     def _introduce(self) -> None:
         parameters = sum(parameter.numel() for parameter in self.trainee.model.parameters())
@@ -275,8 +304,22 @@ class _Session:
         return share
 
     def _evaluate(self, step: int, tell: Callable[[str], None]) -> None:
-        if not self.held_out:
+        if self.held_out:
+            self._measure_held_out(step, tell)
+        self._measure_watched(step, "after", tell)
+
+    def _measure_watched(self, step: int, when: str, tell: Callable[[str], None] = lambda _: None) -> None:
+        if self.watched is None:
             return
+        with computing_in(self.dtype, self.world.device):
+            figures = self.watched.figures(self.trainee.model, tell)
+        self.watched_figures = self.watched_figures | {when: figures}
+        self.run.record({"step": step, **figures})
+        names = [name.removesuffix("_mlm_loss") for name in figures if name.endswith("_mlm_loss")]
+        told = (f"{n} {figures[f'{n}_mlm_loss']:.3f} ({figures[f'{n}_mlm_accuracy']:.1%})" for n in names)
+        self.progress.say(f"step {step:,}, MLM loss (accuracy): {', '.join(told)}")
+
+    def _measure_held_out(self, step: int, tell: Callable[[str], None]) -> None:
         total = sum(len(batch.input_ids) for batch in self.held_out)
         tally = FrequencyTally(self.bands)
         with computing_in(self.dtype, self.world.device):
@@ -303,7 +346,8 @@ class _Session:
         if better:
             self.claimed, self.before, self.best = step, self.best, self.scores["mlm_loss"]
         best = self.best if self.best < float("inf") else None
-        self.run.save(self.trainee, better=better, place=self.course.place(step), scores=self.scores, best=best)
+        figures = {"scores": self.scores, "best": best, "watched": self.watched_figures}
+        self.run.save(self.trainee, better=better, place=self.course.place(step), **figures)
 
     def _draw(self) -> None:
         if not self.world.is_first:
@@ -336,6 +380,8 @@ class _Session:
             "metrics": self.scores,
             "baseline": self.baseline,
         }
+        if self.watched_figures:
+            record["watched"] = self.watched_figures
         try:
             write_model(self.run.out, model, self.shards.tokenizer, record=record)
         except DiskFull:

@@ -31,7 +31,17 @@ from bertwright.checkpoints.snapshot import restore, snapshot
 from bertwright.checkpoints.training_state import newest_state, newest_step, read_state, state_path
 from bertwright.checkpoints.writer import StateWriter
 from bertwright.errors import DiskFull, DivergenceError, ModelError, Stopped, ToldElsewhere
-from bertwright.files import PARTIAL, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
+from bertwright.files import (
+    OLD,
+    PARTIAL,
+    beside,
+    hold,
+    read_json,
+    refuse_existing,
+    storage_faults,
+    to_json,
+    write_atomic,
+)
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress
 from bertwright.recipes.tensorboard import Board
@@ -122,7 +132,7 @@ class Run:
         found: list[str] = []
         step = self.world.of_first(lambda: self._newest_step(found))
         if step is None:
-            self._continue_figures(0)
+            self._continue_figures(-1)
             self._record_found(found, 0)
             if self.resumed:
                 self.progress.say(f"no checkpoint had been written yet: beginning again with step 0 of {steps:,}")
@@ -312,7 +322,7 @@ class Run:
         return found
 
     def _continue_figures(self, step: int) -> None:
-        """Drop what was reported after the state that the run goes on from: those steps are done again."""
+        """Drop what was reported after the step that the run goes on from: it is done again. -1: nothing was saved."""
         if not self.world.is_first:
             return
         kept = [values for values in self.metrics() if values["step"] <= step]
@@ -338,11 +348,13 @@ def open_run(
     resume: bool,
     overwrite: bool,
     tensorboard: bool = False,
+    made: Sequence[str] = (),
     progress: Progress,
 ) -> Iterator[Run]:
     """Open the run at `out` and keep other processes out of it until the block ends.
 
     `identity` is everything that the weights follow from. A new run writes it down; a resumed one must have the same.
+    `made` names the folders that the run makes in `out`: one that begins anew finds none of them.
     Each process of the run calls this, and the first does it. Raises ModelError, naming what differs, or UserFault
     where `out` holds something else.
     """
@@ -354,7 +366,9 @@ def open_run(
             _refuse_other(run, identity)
             held.enter_context(hold(run.folder))
         else:
-            _begin_anew(run, identity, held, overwrite=overwrite)
+            _begin_anew(run, identity, held, overwrite=overwrite, made=made)
+        for name in made:
+            shutil.rmtree(beside(out / name, OLD), ignore_errors=True)
 
     with ExitStack() as held:
         held.enter_context(storage_faults(out))
@@ -378,7 +392,9 @@ def _refuse_other(run: Run, identity: dict[str, Any]) -> None:
         raise ModelError(f"the run began otherwise: {'; '.join(details[:_TOLD])}{more}", where=run.out, cure=cure)
 
 
-def _begin_anew(run: Run, identity: dict[str, Any], held: ExitStack, *, overwrite: bool) -> None:
+def _begin_anew(
+    run: Run, identity: dict[str, Any], held: ExitStack, *, overwrite: bool, made: Sequence[str] = ()
+) -> None:
     path = run.folder / "run.json"
     if path.exists() and not overwrite:
         finished = "a finished run" if (run.out / CONFIG).exists() else "a run that was stopped"
@@ -396,6 +412,12 @@ def _begin_anew(run: Run, identity: dict[str, Any], held: ExitStack, *, overwrit
     shutil.rmtree(run.events_folder, ignore_errors=True)
     run.metrics_path.unlink(missing_ok=True)
     run.checkpoints.mkdir()
+    for name in made:
+        # Moved away whole, by one rename: after a kill, neither the old run nor the new one finds a part of it.
+        old = beside(run.out / name, OLD)
+        shutil.rmtree(old, ignore_errors=True)
+        if (run.out / name).exists():
+            (run.out / name).rename(old)
     write_atomic(path, to_json(identity))
 
 

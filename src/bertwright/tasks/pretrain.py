@@ -51,6 +51,8 @@ def held_out_scores(
 ) -> dict[str, float]:
     """Losses and accuracies over all words and all pairs of the batches (not means of batch means).
 
+    Of running text there are no figures of pairs, whatever heads the model has.
+
     `on_progress` is told the number of examples done; `on_words` the scores of each batch.
     """
     device = next(model.parameters()).device
@@ -68,7 +70,7 @@ def held_out_scores(
             examples += len(batch.input_ids)
             if on_progress is not None:
                 on_progress(examples)
-    return {name: total / counts[name[:3]] for name, total in sums.items()}
+    return {name: total / counts[name[:3]] for name, total in sums.items() if counts[name[:3]]}
 
 
 def unigram_baseline(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from bertwright.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from torch import nn
 
     from bertwright.heads.model import Bert
@@ -35,6 +37,12 @@ def freeze(model: Bert, what: Frozen | int) -> int:
     for part in frozen:
         part.requires_grad_(False)
     return sum(parameter.numel() for part in frozen for parameter in part.parameters())
+
+
+def train_only(model: Bert, parts: Collection[str]) -> None:
+    """Let only the parts of these names learn, such as `masked_words`; all others are frozen."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.partition(".")[0] in parts)
 
 
 def set_training(model: Bert) -> None:

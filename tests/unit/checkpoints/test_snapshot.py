@@ -10,7 +10,7 @@ from bertwright.checkpoints.snapshot import restore, snapshot
 from bertwright.checkpoints.training_state import TrainingState, read_state, write_state
 from bertwright.errors import ModelError
 from bertwright.heads.model import PRETRAINING, Parts
-from bertwright.training.freezing import freeze
+from bertwright.training.freezing import freeze, train_only
 from bertwright.training.loop import Trainee
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.settings import TrainingSettings
@@ -135,3 +135,19 @@ def test_another_model_is_refused_untouched(tmp_path: Path) -> None:
     strange = TrainingState(1, state.weights, {"nobody/exp_avg": torch.zeros(1)}, {})
     with pytest.raises(ModelError, match="do not fit this recipe's model"):
         restore(trainee(), strange, tmp_path)
+
+
+def test_what_stands_still_needs_no_moments(tmp_path: Path) -> None:
+    def frozen(seed: int = 0) -> Trainee:
+        model = small_model(PRETRAINING, seed=seed)
+        train_only(model, ["masked_words"])
+        return Trainee(model, build_optimizers(model, SETTINGS))
+
+    before = step(frozen())
+    path = write_state(tmp_path, snapshot(before, {}))
+    after = frozen(seed=1)
+    restore(after, read_state(path), path)
+    assert_identical(after, before)
+    # A run in which they move is another one.
+    with pytest.raises(ModelError, match=r"the optimizer's moments of `encoder.* are missing"):
+        restore(trainee(seed=1), read_state(path), path)

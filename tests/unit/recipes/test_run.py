@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from bertwright.encoder.config import EncoderConfig
+from bertwright.heads.model import Bert, Parts
 from bertwright.progress import Silent
 from bertwright.recipes.run import Run
+from bertwright.training.loop import Trainee
 from bertwright.training.settings import MachineSettings
 from bertwright.training.world import World, alone
 
 CPU = torch.device("cpu")
+SMALL = EncoderConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
 
 
 class Told(Silent):
@@ -66,3 +70,11 @@ def test_one_process_alone_writes(tmp_path: Path) -> None:
     run = begun(tmp_path, Silent(), World(CPU, 1, 2))
     run.record({"step": 1})
     assert not run.metrics_path.exists()
+
+
+def test_where_nothing_was_saved_what_was_measured_before_the_first_step_comes_again(tmp_path: Path) -> None:
+    run = begun(tmp_path, Silent())
+    run.checkpoints.mkdir()
+    run.record({"step": 0, "general_mlm_loss": 2.5})
+    assert run.restore(Trainee(Bert(SMALL, Parts()), ()), steps=10) == {}
+    assert run.metrics() == []

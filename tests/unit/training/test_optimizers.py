@@ -198,3 +198,22 @@ def test_lamb_adapts_matrices_and_knows_query_key_and_value_apart() -> None:
     for name, parameter in model.named_parameters():
         wanted = (3, True) if name.endswith("query_key_value.weight") else (1, parameter.dim() > 1)
         assert kind[parameter] == wanted, name
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam-2018", "lamb", "muon"])
+def test_what_stands_still_is_in_no_optimizer(name: str) -> None:
+    model = Bert(CONFIG, MODEL_PARTS)
+    train_only(model, ["masked_words"])
+    moving = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    assert model.masked_words is not None
+    assert moving == {id(parameter) for parameter in model.masked_words.parameters()}
+    optimizers = build_optimizers(model, settings(optimizer=name))
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    assert {id(parameter) for group in groups for parameter in group["params"]} == moving
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    for parameter in model.masked_words.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    for optimizer in optimizers:
+        optimizer.step()
+    moved = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    assert {name.partition(".")[0] for name in moved} == {"masked_words"}

@@ -1,0 +1,91 @@
+"""The texts of an adaptation, as documents: a task's rows without their labels, and a sample of a large corpus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from bertwright.errors import CorpusError, RowError
+from bertwright.lines import STANDARD_INPUT, told
+from bertwright.records import kind_of, read_records
+from bertwright.tasks.rows import PAIR, SINGLE, rows_of
+from bertwright.text.documents import OnError, corpus_files, read_documents
+
+# A corpus of more files is sampled in so many of them, evenly spaced: each is opened, and an address takes its time.
+_MOST_FILES = 64
+# The part of a sample that one document may be: few long ones would be a sample of little.
+_LONGEST_SHARE = 1 / 32
+
+
+def refuse_standard_input(places: Sequence[str]) -> None:
+    """Raise CorpusError where a text can be read only once."""
+    if STANDARD_INPUT in places:
+        what = "an adaptation reads its texts more than once, and standard input can be read only once"
+        raise CorpusError(what, cure="save it to a file")
+
+
+def task_documents(files: Sequence[str], columns: Sequence[str] | None) -> tuple[list[str], bool]:
+    """The text of each row, and whether rows are pairs: both texts of a pair are paragraphs of one document.
+
+    They stand in one document because a task's model will read them together. Labels are not looked at; .txt is read
+    as documents. Raises RowError or CorpusError.
+    """
+    texts: list[str] = []
+    pairs = False
+    for file in files:
+        if kind_of(file) == ".txt":
+            texts += ["\n\n".join(document.paragraphs) for document in read_documents([file])]
+            continue
+        records = list(read_records(file, RowError))
+        if not records:
+            raise RowError("holds no rows", where=told(file))
+        place, values = records[0]
+        chosen = tuple(columns) if columns else _usual(values, place)
+        pairs |= len(chosen) > 1
+        texts += ["\n\n".join(row.texts) for row in rows_of(records, chosen, None)]
+    return texts, pairs
+
+
+def _usual(values: dict[str, object], place: str) -> tuple[str, ...]:
+    for columns in (SINGLE, PAIR):
+        if all(name in values for name in columns):
+            return columns
+    known = ", ".join(f"`{name}`" for name in list(values)[:10]) or "none"
+    what = f"there is neither a column `text` nor `text_a` and `text_b`; the columns are {known}"
+    raise RowError(what, where=place, cure="name it with --text-column, twice for pairs")
+
+
+def documents_json(texts: Sequence[str]) -> bytes:
+    """Documents as .jsonl."""
+    return "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts).encode()
+
+
+def sampled_documents(sources: Sequence[str], *, characters: int, text_column: str, on_error: OnError) -> Iterator[str]:
+    """Text of about so many characters from the beginnings of a corpus' files; no more than that is read.
+
+    Raises CorpusError, also where there is a single document.
+    """
+    files = corpus_files(sources)
+    chosen = [files[number * len(files) // _MOST_FILES] for number in range(_MOST_FILES)]
+    chosen = files if len(files) <= _MOST_FILES else chosen
+    longest = max(1, int(characters * _LONGEST_SHARE))
+    found = 0
+    for file in chosen:
+        taken = 0
+        documents = read_documents([file], text_column=text_column, on_error=on_error)
+        with closing(documents):  # type: ignore[type-var]  # a generator, as its author knows
+            for document in documents:
+                text = "\n\n".join(document.paragraphs)
+                if len(text) > longest:
+                    # Not within a word, where there is an end of one.
+                    text = text[:longest].rsplit(" ", 1)[0] or text[:longest]
+                yield text
+                found += 1
+                taken += len(text)
+                if taken >= characters / len(chosen):
+                    break
+    if found < 2:
+        what = f"holds {found} documents, and two are the least that can be measured on"
+        cure = "part its documents by blank lines (.txt), or give one object a document (.jsonl)"
+        raise CorpusError(what, where=" ".join(sources), cure=cure)
