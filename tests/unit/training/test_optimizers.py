@@ -5,7 +5,7 @@ import torch
 
 from bertwright.errors import SettingsError
 from bertwright.heads.model import PRETRAINING, WORDS_ALONE, Bert, Parts
-from bertwright.training.freezing import Frozen, freeze
+from bertwright.training.freezing import Frozen, freeze, train_only
 from bertwright.training.muon import Muon, orthogonalised
 from bertwright.training.optimizers import adamw, build_optimizers, rate_factors
 from bertwright.training.settings import TrainingSettings
