@@ -321,6 +321,10 @@ class Run:
                         found.append(values)
         return found
 
+    def told_seconds(self) -> float:
+        """The time that the run had taken at its last report, over all sittings."""
+        return max((float(values["seconds"]) for values in self.metrics() if "seconds" in values), default=0.0)
+
     def _continue_figures(self, step: int) -> None:
         """Drop what was reported after the step that the run goes on from: it is done again. -1: nothing was saved."""
         if not self.world.is_first:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,14 @@ def adapt(
         refuse_without_tensorboard()
     refuse_standard_input([*corpora, *task_data, *general])
     loaded = read_model(source)
-    _refuse_long(settings, loaded)
+    refuse_long(settings, loaded)
     # Looked at before anything is written: what is wrong with the rows, or a name, leaves nothing behind.
     for place in (corpora, general):
         if place:
             corpus_files(place)
-    rows, pairs = task_documents(corpus_files(task_data) if task_data else [], settings.task.text_columns)
+    rows, pairs = task_documents(
+        corpus_files(task_data) if task_data else [], settings.task.text_columns, settings.task.rows
+    )
     identity = {
         "command": "adapt",
         "model": f"weights sha256 {weights_hash(loaded.model)}",
@@ -111,11 +113,19 @@ def adapt(
         return whole.go(tensorboard=tensorboard)
 
 
-def _refuse_long(settings: AdaptSettings, loaded: LoadedModel) -> None:
+def refuse_long(settings: AdaptSettings, loaded: LoadedModel) -> None:
+    """Raise SettingsError where examples would have more tokens than the model has positions."""
     wanted, positions = settings.examples.max_length, loaded.model.config.max_position_embeddings
     if wanted > positions:
         what = f"`examples.max_length` is {wanted}, but the model has {positions} positions"
         raise SettingsError(what, cure=f"give --set examples.max_length={positions} or less")
+
+
+def general_sample(general: Sequence[str], settings: AdaptSettings) -> Iterator[str]:
+    """As much of a general corpus as is watched. Raises CorpusError."""
+    characters = settings.evaluation_examples * settings.examples.max_length * _CHARACTERS_PER_TOKEN
+    column = settings.general_text_column or settings.text_column
+    return sampled_documents(general, characters=characters, text_column=column, on_error=settings.on_error)
 
 
 class _Adaptation:
@@ -197,12 +207,9 @@ class _Adaptation:
 
     def _general(self, general: Sequence[str]) -> ShardDirectory:
         """A sample of general text as shards, all of which is held out."""
-        settings, folder = self.settings, self.folder / "general"
+        folder = self.folder / "general"
         if not (folder / "shards").exists():
-            characters = settings.evaluation_examples * settings.examples.max_length * _CHARACTERS_PER_TOKEN
-            column = settings.general_text_column or settings.text_column
-            sampled = sampled_documents(general, characters=characters, text_column=column, on_error=settings.on_error)
-            write_atomic(folder / "sample.jsonl", documents_json(list(sampled)))
+            write_atomic(folder / "sample.jsonl", documents_json(list(general_sample(general, self.settings))))
             # Without its report, which would tell of a corpus of which nothing was held out.
             sample = [str(folder / "sample.jsonl")]
             whole = self._prepare_settings("text", 0.0)
@@ -236,7 +243,8 @@ class _Adaptation:
         columns = measured_of(found, head_is_new=head_is_new)
         advice = self._gather_metrics(stages)
         self._write_model(begun, stages, columns)
-        return Adapted(self.run.out, columns, tuple(advice))
+        seconds = sum(self._run_of(stage).told_seconds() for stage in stages)
+        return Adapted(self.run.out, columns, tuple(advice), seconds)
 
     def _gather_metrics(self, stages: Sequence[Stage]) -> list[str]:
         """Write the figures of the watched texts over the steps of all stages; returns what they advise."""
@@ -245,11 +253,7 @@ class _Adaptation:
         before = 0
         for stage in stages:
             of_stage = [
-                row
-                for row in Run(
-                    stage.out, self.settings.machine, self.run.world, self.progress, tensorboard=False
-                ).metrics()
-                if any(f"{name}_mlm_loss" in row for name in self.watched)
+                row for row in self._run_of(stage).metrics() if any(f"{name}_mlm_loss" in row for name in self.watched)
             ]
             lines += [row | {"step": before + row["step"], "stage": stage.name} for row in of_stage]
             before += stage.recipe.training.steps
@@ -258,6 +262,9 @@ class _Adaptation:
                 advice.append(said)
         write_atomic(self.run.metrics_path, "".join(json.dumps(row) + "\n" for row in lines).encode())
         return advice
+
+    def _run_of(self, stage: Stage) -> Run:
+        return Run(stage.out, self.settings.machine, self.run.world, self.progress, tensorboard=False)
 
     def _write_model(self, begun: LoadedModel, stages: Sequence[Stage], columns: Sequence[Measured]) -> None:
         last = read_model(stages[-1].out)

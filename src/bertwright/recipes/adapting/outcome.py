@@ -28,6 +28,8 @@ class Adapted:
     measured: tuple[Measured, ...]
     # What there is to say about it, a sentence each.
     advice: tuple[str, ...] = ()
+    # What its runs took in all sittings, without the preparing of the texts.
+    seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain values."""

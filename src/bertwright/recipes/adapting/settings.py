@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bertwright.encoder.config import EncoderConfig
 from bertwright.examples.settings import ExampleSettings, MaskedUnit
+from bertwright.recipes.adapting.texts import Rows
 from bertwright.recipes.recipe import ModelSettings, PretrainRecipe
 from bertwright.settings import Settings
 from bertwright.text.chinese import Segmenter
@@ -60,6 +61,8 @@ class TaskStageSettings(StageSettings):
     held_out: float = Field(default=0.05, ge=0, le=0.5)
     # Columns that hold the text; None is `text`, or `text_a` and `text_b`, whichever the rows have.
     text_columns: list[str] | None = Field(default=None, min_length=1, max_length=2)
+    # What the rows are: "texts", "tagged" (words with tags) or "questions"; "auto": what the files say.
+    rows: Rows = "auto"
 
 
 class AdaptSettings(Settings):

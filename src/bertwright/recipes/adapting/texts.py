@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import Literal
 
-from bertwright.errors import CorpusError, RowError
+from bertwright.errors import CorpusError, RowError, SettingsError
 from bertwright.lines import STANDARD_INPUT, told
 from bertwright.records import kind_of, read_records
+from bertwright.tasks.questions import read_questions
 from bertwright.tasks.rows import PAIR, SINGLE, rows_of
+from bertwright.tasks.tagged_rows import TaggedRow, read_tagged
 from bertwright.text.documents import OnError, corpus_files, read_documents
 
+# What a task's rows are; auto: what their file's ending and columns say.
+Rows = Literal["auto", "texts", "tagged", "questions"]
+_COLUMN_ENDINGS = (".conll", ".bio", ".iob")
 # A corpus of more files is sampled in so many of them, evenly spaced: each is opened, and an address takes its time.
 _MOST_FILES = 64
 # The part of a sample that one document may be: few long ones would be a sample of little.
@@ -25,15 +31,23 @@ def refuse_standard_input(places: Sequence[str]) -> None:
         raise CorpusError(what, cure="save it to a file")
 
 
-def task_documents(files: Sequence[str], columns: Sequence[str] | None) -> tuple[list[str], bool]:
+def task_documents(files: Sequence[str], columns: Sequence[str] | None, rows: Rows = "auto") -> tuple[list[str], bool]:
     """The text of each row, and whether rows are pairs: both texts of a pair are paragraphs of one document.
 
-    They stand in one document because a task's model will read them together. Labels are not looked at; .txt is read
-    as documents. Raises RowError or CorpusError.
+    They stand in one document because a task's model will read them together. Words with tags are joined by spaces, and
+    of questions each context comes once. Labels are not looked at; .txt is read as documents, unless `rows` says that
+    it holds words with tags. Raises RowError or CorpusError.
     """
     texts: list[str] = []
     pairs = False
     for file in files:
+        what = _rows_in(file, columns) if rows == "auto" else rows
+        if what == "tagged":
+            texts += [_sentence(row) for row in read_tagged(file, tags=False, words_column=_only(columns)).rows]
+            continue
+        if what == "questions":
+            texts += dict.fromkeys(row.context for row in read_questions(file, answers=False).rows)
+            continue
         if kind_of(file) == ".txt":
             texts += ["\n\n".join(document.paragraphs) for document in read_documents([file])]
             continue
@@ -45,6 +59,35 @@ def task_documents(files: Sequence[str], columns: Sequence[str] | None) -> tuple
         pairs |= len(chosen) > 1
         texts += ["\n\n".join(row.texts) for row in rows_of(records, chosen, None)]
     return texts, pairs
+
+
+def _rows_in(file: str, columns: Sequence[str] | None) -> Rows:
+    kind = kind_of(file)
+    if kind in _COLUMN_ENDINGS:
+        return "tagged"
+    if kind == ".json":
+        return "questions"
+    if columns or kind not in (".jsonl", ".parquet"):
+        return "texts"
+    with closing(read_records(file, RowError)) as records:
+        values = next(records, ("", {}))[1]
+    if any(name in values for name in (*SINGLE, *PAIR)):
+        return "texts"
+    if "question" in values and "context" in values:
+        return "questions"
+    return "tagged" if "words" in values or "tokens" in values else "texts"
+
+
+def _sentence(row: TaggedRow) -> str:
+    # Single spaces: a word may hold white space, and a blank line in it would part the sentence.
+    return " ".join((row.text or " ".join(row.words)).split())
+
+
+def _only(columns: Sequence[str] | None) -> str | None:
+    if columns is not None and len(columns) > 1:
+        what = f"words with tags stand in one column, but {len(columns)} are named: {', '.join(columns)}"
+        raise SettingsError(what, cure="name the one that holds the words")
+    return columns[0] if columns else None
 
 
 def _usual(values: dict[str, object], place: str) -> tuple[str, ...]:
