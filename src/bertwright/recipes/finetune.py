@@ -43,6 +43,8 @@ class Finetuned:
     baseline: dict[str, float]
     labels: tuple[str, ...]
     best_by: str
+    # What training took, in all sittings.
+    seconds: float = 0.0
 
 
 def finetune(
@@ -279,4 +281,4 @@ class _Sitting:
             "baseline": unmodelled,
         }
         write_model(self.run.out, model, self.loaded.tokenizer, labels=task.labels, record=record)
-        return Finetuned(self.run.out, scores, unmodelled, self.task.labels, self.best_by)
+        return Finetuned(self.run.out, scores, unmodelled, self.task.labels, self.best_by, self.run.told_seconds())

@@ -18,6 +18,8 @@ class Repeated:
     kept: Result
     seed: int
     intervals: dict[str, Interval]
+    # In the order of their seeds.
+    runs: tuple[Result, ...]
 
 
 def repeat(series: Series, settings: FinetuneSettings, seeds: int, progress: Progress) -> Repeated:
@@ -34,7 +36,8 @@ def repeat(series: Series, settings: FinetuneSettings, seeds: int, progress: Pro
         results.append((seed, series.run(f"seed-{seed}", settings.model_copy(update={"seed": seed}), {"seed": seed})))
     ranked = sorted(results, key=lambda each: (each[1].score, -each[0]))
     seed, kept = ranked[(len(ranked) - 1) // 2]
-    return Repeated(kept, seed, intervals_of([result for _, result in results]))
+    runs = tuple(result for _, result in results)
+    return Repeated(kept, seed, intervals_of(runs), runs)
 
 
 def intervals_of(results: Sequence[Result]) -> dict[str, Interval]:

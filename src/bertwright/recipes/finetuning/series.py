@@ -38,6 +38,8 @@ class Result:
     baseline: dict[str, float]
     labels: tuple[str, ...]
     best_by: str
+    # What training it took, in all sittings.
+    seconds: float = 0.0
 
     @property
     def score(self) -> float:
@@ -68,7 +70,7 @@ class Series:
             return self.results[name]
         place = self.folder / name
         done = self._train(settings, place)
-        result = Result(name, differing, done.scores, done.baseline, done.labels, done.best_by)
+        result = Result(name, differing, done.scores, done.baseline, done.labels, done.best_by, done.seconds)
         self.results[name] = result
         lines = [json.dumps(_values(each), ensure_ascii=False) + "\n" for each in self.results.values()]
         write_atomic(self._path, "".join(lines).encode())
@@ -148,4 +150,5 @@ def _values(result: Result) -> dict[str, Any]:
         "baseline": result.baseline,
         "labels": list(result.labels),
         "best_by": result.best_by,
+        "seconds": result.seconds,
     }

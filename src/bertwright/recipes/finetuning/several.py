@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from bertwright.errors import ModelError, SettingsError
 from bertwright.files import sha256
 from bertwright.metrics.intervals import Interval
 from bertwright.progress import Progress
+from bertwright.recipes.evaluate import evaluate
 from bertwright.recipes.finetune import Finetuned, finetune
 from bertwright.recipes.finetuning.repeated import repeat
 from bertwright.recipes.finetuning.search import check_grid, refuse_without_optuna, search
@@ -28,6 +29,8 @@ class Several:
     seed: int | None
     intervals: dict[str, Interval]
     found: dict[str, Any]
+    # The runs of the seeds, in their order.
+    runs: tuple[Result, ...] = ()
 
 
 def finetune_several(
@@ -37,6 +40,7 @@ def finetune_several(
     dev_file: Path,
     out: Path,
     *,
+    test_file: Path | None = None,
     settings: FinetuneSettings,
     seeds: int = 1,
     grid: Mapping[str, Sequence[Any]] | None = None,
@@ -50,7 +54,8 @@ def finetune_several(
     """Fine-tune with every combination of `grid`, then with the best of them, or the settings as given, `seeds` times.
 
     `out` becomes the model directory of the run of the median score, or of the best of the search. With `trials` Optuna
-    chooses so many combinations. A search and its seeds that were stopped go on with `resume`.
+    chooses so many combinations. On the rows of `test_file` each run is scored before it may be dropped, as `test_...`
+    beside its scores on dev; they choose nothing. A search and its seeds that were stopped go on with `resume`.
     Raises Stopped after saving, or UserFault.
     """
     if trials is not None:
@@ -67,13 +72,14 @@ def finetune_several(
         "model": "random weights" if from_scratch else f"weights sha256 {weights_hash(read_model(source).model)}",
         "train": sha256(train_file),
         "dev": sha256(dev_file),
+        "test": None if test_file is None else sha256(test_file),
         "seeds": seeds,
         "search": grid,
         "trials": trials,
     }
 
     def train(chosen: FinetuneSettings, place: Path) -> Finetuned:
-        return finetune(
+        done = finetune(
             source,
             task,
             train_file,
@@ -85,6 +91,12 @@ def finetune_several(
             tensorboard=tensorboard,
             progress=progress,
         )
+        if test_file is None:
+            return done
+        found = evaluate(place, test_file, progress=progress)
+        told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+        progress.say(f"test: {told}")
+        return replace(done, scores=done.scores | {f"test_{name}": value for name, value in found.items()})
 
     with open_series(out, identity, train, resume=resume, overwrite=overwrite) as series:
         more: dict[str, Any] = {}
@@ -98,15 +110,17 @@ def finetune_several(
             }
             settings = settings.from_values(settings.model_dump() | kept.settings)
         intervals: dict[str, Interval] = {}
+        runs: tuple[Result, ...] = ()
         seed = None
         if seeds > 1 or kept is None:
             repeated = repeat(series, settings, seeds, progress)
             kept, seed, intervals = repeated.kept, repeated.seed, repeated.intervals
+            runs = repeated.runs
             more["seeds"] = {
                 "kept": seed,
                 "scores": {name: found._asdict() for name, found in intervals.items()},
             }
         series.adopt(kept.name, more)
         found = more.get("search", {}).get("best", {})
-        finished = Finetuned(out, kept.scores, kept.baseline, kept.labels, kept.best_by)
-        return Several(finished, seed, intervals, found)
+        finished = Finetuned(out, kept.scores, kept.baseline, kept.labels, kept.best_by, kept.seconds)
+        return Several(finished, seed, intervals, found, runs)
