@@ -17,6 +17,7 @@ from bertwright.cli import (
     fill,
     finetune,
     inspect_,
+    ladder,
     masks,
     predict,
     prepare,
@@ -68,6 +69,7 @@ app.command("masks")(masks.run)
 app.command("pretrain")(pretrain.run)
 app.command("adapt")(adapt.run)
 app.command("finetune")(finetune.run)
+app.command("ladder")(ladder.run)
 app.command("report")(report.run)
 app.command("evaluate")(evaluate.run)
 app.command("predict")(predict.run)

@@ -1,0 +1,114 @@
+"""What is wrong with the rows and the texts of a ladder, found before hours were spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertwright.checkpoints.model_directory import LoadedModel
+from bertwright.errors import CorpusError, RowError, SettingsError
+from bertwright.files import sha256
+from bertwright.lines import STANDARD_INPUT, is_remote
+from bertwright.progress import Progress
+from bertwright.recipes.adapting.adapt import general_sample, refuse_long
+from bertwright.recipes.adapting.settings import AdaptSettings
+from bertwright.recipes.adapting.texts import Rows, task_documents
+from bertwright.recipes.finetuning.assembly import TASKS, assemble
+from bertwright.recipes.finetuning.settings import FinetuneSettings
+from bertwright.text.documents import corpus_files, read_documents
+
+_ROWS: dict[str, Rows] = {"tag": "tagged", "answer": "questions"}
+_TOLD_EVERY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The labelled files of a task; without `test`, dev is what rungs are told by."""
+
+    train: Path
+    dev: Path
+    test: Path | None
+
+    @property
+    def scored(self) -> tuple[str, Path]:
+        """The rows that rungs are told by."""
+        return ("dev", self.dev) if self.test is None else ("test", self.test)
+
+
+def adapting_rows(task: str, adapting: AdaptSettings, fine_tuning: FinetuneSettings) -> AdaptSettings:
+    """Settings that read the text of training rows where the task reads it, unless they say where it is."""
+    known = adapting.task
+    rows = _ROWS.get(task, "auto") if known.rows == "auto" else known.rows
+    columns = known.text_columns or fine_tuning.text_columns
+    return adapting.model_copy(update={"task": known.model_copy(update={"rows": rows, "text_columns": columns})})
+
+
+def check_rows(
+    task: str,
+    files: Files,
+    loaded: LoadedModel,
+    settings: FinetuneSettings,
+    adapting: AdaptSettings,
+    progress: Progress,
+) -> int:
+    """Read all rows as the task reads them; returns the number of those that rungs are told by.
+
+    Raises RowError or SettingsError.
+    """
+    if task not in TASKS:
+        raise SettingsError(f"`--task` must be one of {', '.join(TASKS)}, but is {task!r}")
+    given = [file for file in (files.train, files.dev, files.test) if file is not None]
+    for file in given:
+        if str(file) == STANDARD_INPUT:
+            raise RowError("rows are read more than once, and standard input only once", cure="save them to a file")
+    digests: dict[str, Path] = {}
+    for file in given:
+        other = digests.setdefault(sha256(file), file)
+        if other is not file:
+            what = f"holds the same as {other}" if other != file else "is named twice"
+            raise RowError(f"{what}: no score on it would say anything", where=file, cure="give other rows")
+    lengths = settings.lengths(loaded.model.config.max_position_embeddings)
+    lesson = assemble(task, files.train, files.dev, settings, lengths, progress.say)
+    if settings.keep_best_by not in (None, *lesson.task.metrics):
+        what = f"`keep_best_by` is {settings.keep_best_by!r}, but the scores are {', '.join(lesson.task.metrics)}"
+        raise SettingsError(what, cure="name one of them")
+    rows, _ = task_documents([str(files.train)], adapting.task.text_columns, adapting.task.rows)
+    if len(rows) < 2:
+        raise RowError("holds the text of one row, and two are the least to adapt to", where=files.train)
+    return len(lesson.dev if files.test is None else lesson.task.read(files.test, progress.say))
+
+
+def check_texts(
+    field: Sequence[str], general: Sequence[str], files: Files, loaded: LoadedModel, settings: AdaptSettings
+) -> None:
+    """Look at all that costs no reading. Raises CorpusError or SettingsError."""
+    refuse_long(settings, loaded)
+    if STANDARD_INPUT in (*field, *general):
+        what = "a ladder reads its texts more than once, and standard input can be read only once"
+        raise CorpusError(what, cure="save it to a file")
+    scored = {file.resolve() for file in (files.dev, files.test) if file is not None}
+    for texts in (field, general):
+        for file in corpus_files(texts) if texts else ():
+            if not is_remote(file) and Path(file).resolve() in scored:
+                what = "holds rows that are scored on, and a model that had read them would look better than it is"
+                raise CorpusError(what, where=file, cure="leave it out of the corpus")
+
+
+def read_texts(field: Sequence[str], general: Sequence[str], settings: AdaptSettings, progress: Progress) -> None:
+    """Read the field's text to its end, and of the general one what is watched of it. Raises CorpusError."""
+    if field:
+        count = 0
+        with progress.task("reading the field's text", None, "documents") as bar:
+            for _ in read_documents(field, text_column=settings.text_column, on_error=settings.on_error):
+                count += 1
+                if not count % _TOLD_EVERY:
+                    bar.update(count)
+            bar.update(count)
+        if count < 2:
+            cure = "part its documents by blank lines (.txt), or give one object a document (.jsonl)"
+            what = f"holds {count} documents, and two are the least to adapt to"
+            raise CorpusError(what, where=" ".join(field), cure=cure)
+    if general:
+        for _ in general_sample(general, settings):
+            pass
