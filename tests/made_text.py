@@ -12,6 +12,7 @@ ANIMALS = {
     "farm": ["horse", "goat", "sheep", "hen"],
     "forest": ["bear", "wolf", "owl", "deer"],
 }
+TOOLS = {"kitchen": ["spoon", "kettle", "skillet"], "garage": ["wrench", "hammer", "pliers"]}
 VERBS = ["sleeps", "eats", "plays", "waits", "hides"]
 TIMES = ["at night", "in winter", "every morning", "after the rain"]
 
@@ -38,6 +39,21 @@ def write_corpus(path: Path, count: int = 120) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps({"text": text}) + "\n" for _, text in documents(count)), encoding="utf-8")
     return path
+
+
+def tools(count: int, seed: int, sentences: int = 8) -> list[str]:
+    """Documents that each stay in one room, whose tools are only ever seen there."""
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        room = str(random.choice(list(TOOLS)))
+        said = [
+            f"The {random.choice(TOOLS[room])} of the {room} {random.choice(['lies', 'hangs', 'rusts'])} "
+            f"{random.choice(['below the shelf', 'beside the sink', 'in a drawer'])}."
+            for _ in range(sentences)
+        ]
+        found.append(" ".join(said))
+    return found
 
 
 def write_packages(root: Path, modules: int) -> None:

@@ -14,6 +14,28 @@ import pytest
 from bertwright.cli.main import main
 from tests.made_text import write_corpus
 
+# The command line, killed when a function is called for the n-th time.
+KILLED = """
+import importlib, os, signal, sys
+from bertwright.cli.main import main
+
+place, name, count = sys.argv[1:4]
+owner = importlib.import_module(place)
+*inside, name = name.split(".")
+for part in inside:
+    owner = getattr(owner, part)
+original, calls = getattr(owner, name), []
+
+def killing(*values, **named):
+    calls.append(None)
+    if len(calls) == int(count):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*values, **named)
+
+setattr(owner, name, killing)
+sys.exit(main(sys.argv[4:]))
+"""
+
 
 def prepare_shards(home: Path) -> Path:
     """Sixty documents, a tenth of them held out."""

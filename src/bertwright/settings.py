@@ -66,24 +66,30 @@ class Settings(BaseModel):
                 faults.append(f"{place}: {_describe(cls, key, fault)}")
             raise SettingsError("\n".join(faults)) from None
 
-    def replaced(self, overrides: list[str]) -> Self:
-        """The same settings with `key=value` overrides applied; raises SettingsError."""
-        return self._overridden(self.model_dump(), overrides)
+    def replaced(self, overrides: list[str], *, option: str = "--set") -> Self:
+        """The same settings with `key=value` overrides applied; raises SettingsError, which names the `option`."""
+        return self._overridden(self.model_dump(), overrides, option=option)
 
     @classmethod
     def _overridden(
-        cls, values: dict[str, Any], overrides: list[str], *, where: str = "settings", text: str = ""
+        cls,
+        values: dict[str, Any],
+        overrides: list[str],
+        *,
+        where: str = "settings",
+        text: str = "",
+        option: str = "--set",
     ) -> Self:
         origin: dict[str, str] = {}
         faults: list[str] = []
         for override in overrides:
             try:
-                key, value = _parse_override(override)
-                _put(values, key, value)
-                origin[key] = f"--set {key}"
+                key, value = _parse_override(override, option)
+                _put(values, key, value, option)
+                origin[key] = f"{option} {key}"
                 # A table that is no setting is refused by its own name.
                 for depth in range(1, key.count(".") + 1):
-                    origin[key.rsplit(".", depth)[0] + ".*"] = f"--set {key}"
+                    origin[key.rsplit(".", depth)[0] + ".*"] = f"{option} {key}"
             except SettingsError as fault:
                 faults.append(str(fault))
         try:
@@ -95,11 +101,12 @@ class Settings(BaseModel):
         return found
 
 
-def _parse_override(override: str) -> tuple[str, Any]:
+def _parse_override(override: str, option: str) -> tuple[str, Any]:
     key, equals, raw = override.partition("=")
     key = key.strip()
     if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", key):
-        raise SettingsError(f"`--set {override}` is not of the form key=value", cure="as in --set training.steps=100")
+        cure = f"as in {option} training.steps=100"
+        raise SettingsError(f"`{option} {override}` is not of the form key=value", cure=cure)
     try:
         # TOML's own rules decide what is a number, a truth value or a list; the rest is a string without its quotes.
         return key, tomllib.loads(f"value = {raw}")["value"]
@@ -107,12 +114,12 @@ def _parse_override(override: str) -> tuple[str, Any]:
         return key, raw.strip()
 
 
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
+def _put(values: dict[str, Any], key: str, value: Any, option: str) -> None:
     *tables, name = key.split(".")
     for depth, table in enumerate(tables):
         values = values.setdefault(table, {})
         if not isinstance(values, dict):
-            raise SettingsError(f"--set {key}: `{'.'.join(tables[: depth + 1])}` is a value, not a table")
+            raise SettingsError(f"{option} {key}: `{'.'.join(tables[: depth + 1])}` is a value, not a table")
     values[name] = value
 
 

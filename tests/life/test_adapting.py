@@ -10,17 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from bertwright.checkpoints.model_directory import read_model, with_parts, write_model
 from bertwright.cli.main import main
 from bertwright.heads.model import Parts
-from tests.made_text import write_corpus
-from tests.small_runs import metrics, prepare_shards, weights
+from tests.made_text import tools, write_corpus
+from tests.small_runs import KILLED, metrics, prepare_shards, weights
 
-TOOLS = {"kitchen": ["spoon", "kettle", "skillet"], "garage": ["wrench", "hammer", "pliers"]}
 PRETRAINING = [
     "model.preset=bert-tiny",
     "model.hidden_size=32",
@@ -49,42 +47,6 @@ SETTINGS = [
     "dropout=0.1",
     "precision=fp32",
 ]
-# The command line, killed when a function is called for the n-th time.
-KILLED = """
-import importlib, os, signal, sys
-from bertwright.cli.main import main
-
-place, name, count = sys.argv[1:4]
-owner = importlib.import_module(place)
-*inside, name = name.split(".")
-for part in inside:
-    owner = getattr(owner, part)
-original, calls = getattr(owner, name), []
-
-def killing(*values, **named):
-    calls.append(None)
-    if len(calls) == int(count):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*values, **named)
-
-setattr(owner, name, killing)
-sys.exit(main(sys.argv[4:]))
-"""
-
-
-def tools(count: int, seed: int, sentences: int = 8) -> list[str]:
-    """Documents that each stay in one room, whose tools are only ever seen there."""
-    random = np.random.default_rng(seed)
-    found = []
-    for _ in range(count):
-        room = str(random.choice(list(TOOLS)))
-        said = [
-            f"The {random.choice(TOOLS[room])} of the {room} {random.choice(['lies', 'hangs', 'rusts'])} "
-            f"{random.choice(['below the shelf', 'beside the sink', 'in a drawer'])}."
-            for _ in range(sentences)
-        ]
-        found.append(" ".join(said))
-    return found
 
 
 def write_rows(path: Path, texts: list[str]) -> Path:

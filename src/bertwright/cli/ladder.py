@@ -62,7 +62,7 @@ def run(
         rungs=None if rungs is None else [name.strip() for name in rungs.split(",")],
         seeds=seeds,
         extend=extend,
-        adapting=AdaptSettings().replaced(adapt_set or []),
+        adapting=AdaptSettings().replaced(adapt_set or [], option="--adapt-set"),
         settings=FinetuneSettings().replaced(set_ or []),
         workers=workers,
         resume=resume,

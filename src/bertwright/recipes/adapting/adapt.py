@@ -113,12 +113,12 @@ def adapt(
         return whole.go(tensorboard=tensorboard)
 
 
-def refuse_long(settings: AdaptSettings, loaded: LoadedModel) -> None:
+def refuse_long(settings: AdaptSettings, loaded: LoadedModel, option: str = "--set") -> None:
     """Raise SettingsError where examples would have more tokens than the model has positions."""
     wanted, positions = settings.examples.max_length, loaded.model.config.max_position_embeddings
     if wanted > positions:
         what = f"`examples.max_length` is {wanted}, but the model has {positions} positions"
-        raise SettingsError(what, cure=f"give --set examples.max_length={positions} or less")
+        raise SettingsError(what, cure=f"give {option} examples.max_length={positions} or less")
 
 
 def general_sample(general: Sequence[str], settings: AdaptSettings) -> Iterator[str]:

@@ -83,7 +83,7 @@ def check_texts(
     field: Sequence[str], general: Sequence[str], files: Files, loaded: LoadedModel, settings: AdaptSettings
 ) -> None:
     """Look at all that costs no reading. Raises CorpusError or SettingsError."""
-    refuse_long(settings, loaded)
+    refuse_long(settings, loaded, "--adapt-set")
     if STANDARD_INPUT in (*field, *general):
         what = "a ladder reads its texts more than once, and standard input can be read only once"
         raise CorpusError(what, cure="save it to a file")

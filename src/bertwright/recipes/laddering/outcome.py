@@ -14,7 +14,9 @@ from bertwright.recipes.laddering.rungs import GENERAL
 
 # Seeds that the reach of an interval is compared with, where there are fewer.
 _MANY = 10
-_NO_GAIN = "no gain shown"
+NO_GAIN = "no gain shown"
+# Below this, differences differ by their last bits alone.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +147,9 @@ def _heads(metric: str) -> list[str]:
 def verdict(gain: Interval) -> str:
     """What a gain's interval allows to say."""
     if gain.low <= 0 <= gain.high:
-        return _NO_GAIN
+        return NO_GAIN
     # Equal differences of few seeds, as of scores on few rows, leave no spread to make an interval of.
-    sure = ", the same in all seeds" if gain.deviation == 0 else ""
+    sure = ", the same in all seeds" if gain.deviation < _ROUNDING else ""
     return ("gain" if gain.mean > 0 else "loss") + sure
 
 

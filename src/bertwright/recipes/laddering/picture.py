@@ -10,7 +10,7 @@ from typing import Any
 
 from bertwright.files import write_atomic
 from bertwright.metrics.intervals import Interval, interval
-from bertwright.recipes.laddering.outcome import Climbed
+from bertwright.recipes.laddering.outcome import NO_GAIN, Climbed, verdict
 
 
 def draw_ladder(found: Climbed, path: Path) -> bool:
@@ -26,13 +26,14 @@ def draw_ladder(found: Climbed, path: Path) -> bool:
     first = found.values(found.rungs[0])
     for place, rung in enumerate(found.rungs):
         values = found.values(rung)
-        _point(left, place, interval(values), values)
+        _point(left, place, interval(values), values, "tab:blue")
         if place:
             gains = [one - other for one, other in zip(values, first, strict=True)]
-            _point(right, place, found.gain(rung), gains)
+            shown = verdict(found.gain(rung)) != NO_GAIN
+            _point(right, place, found.gain(rung), gains, "tab:blue" if shown else "grey")
     right.axvline(0, color="grey", linestyle="--", linewidth=1)
-    left.set_title(f"{found.metric} on {found.scored_on}")
-    right.set_title("gain over general, paired by seed")
+    left.set_title(f"{found.metric} on {found.scored_on}", fontsize="medium")
+    right.set_title("gain over general, paired by seed (grey: no gain shown)", fontsize="medium")
     left.set_yticks(range(len(found.rungs)), [rung.name for rung in found.rungs])
     # The first rung lies lowest, as on a ladder.
     left.set_ylim(-0.6, len(found.rungs) - 0.4)
@@ -45,7 +46,7 @@ def draw_ladder(found: Climbed, path: Path) -> bool:
     return True
 
 
-def _point(axis: Any, place: int, found: Interval, values: Sequence[float]) -> None:
+def _point(axis: Any, place: int, found: Interval, values: Sequence[float], colour: str) -> None:
     reach = [[found.mean - found.low], [found.high - found.mean]]
-    axis.errorbar([found.mean], [place], xerr=reach, fmt="o", color="tab:blue", capsize=4, zorder=2)
+    axis.errorbar([found.mean], [place], xerr=reach, fmt="o", color=colour, capsize=4, zorder=2)
     axis.plot(values, [place + 0.18] * len(values), ".", color="grey", markersize=5, zorder=1)

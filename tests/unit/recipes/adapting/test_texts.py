@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from bertwright.errors import CorpusError, RowError
-from bertwright.recipes.adapting.texts import documents_json, sampled_documents, task_documents
+from bertwright.errors import CorpusError, RowError, SettingsError
+from bertwright.recipes.adapting.texts import Rows, documents_json, sampled_documents, task_documents
+
+SQUAD = {"data": [{"paragraphs": [{"context": "It was Ann.", "qas": [{"id": "1", "question": "Who?"}]}]}]}
 
 
-def rows(path: Path, *values: dict[str, str]) -> str:
+def rows(path: Path, *values: Mapping[str, object]) -> str:
     path.write_text("".join(json.dumps(row) + "\n" for row in values))
     return str(path)
 
@@ -79,3 +82,26 @@ def test_a_single_document_is_no_sample(tmp_path: Path) -> None:
 
 def test_documents_are_lines_of_json() -> None:
     assert documents_json(["A\n\nB", "猫"]) == '{"text": "A\\n\\nB"}\n{"text": "猫"}\n'.encode()
+
+
+def test_words_with_tags_are_joined_and_their_tags_are_not_read(tmp_path: Path) -> None:
+    columns = "U.N.\tB-org\nofficial\tO\n\nEkeus\tB-per\n"
+    forms: dict[str, Rows] = {"rows.conll": "auto", "rows.txt": "tagged", "rows.tsv": "tagged"}
+    for name, form in forms.items():
+        (tmp_path / name).write_text(columns)
+        assert task_documents([str(tmp_path / name)], None, form) == (["U.N. official", "Ekeus"], False), name
+    table = rows(tmp_path / "rows.jsonl", {"words": ["U.N.", "offi \n\n cial"], "tags": ["B-org", "O"]})
+    # A blank line within a word does not part the sentence.
+    assert task_documents([table], None) == (["U.N. offi cial"], False)
+    text = rows(tmp_path / "text.jsonl", {"sentence": "U.N. official.", "spans": []})
+    assert task_documents([text], ["sentence"], "tagged") == (["U.N. official."], False)
+    with pytest.raises(SettingsError, match=r"stand in one column, but 2 are named: a, b; name the one"):
+        task_documents([text], ["a", "b"], "tagged")
+
+
+def test_of_questions_each_context_comes_once(tmp_path: Path) -> None:
+    (tmp_path / "squad.json").write_text(json.dumps(SQUAD))
+    assert task_documents([str(tmp_path / "squad.json")], None) == (["It was Ann."], False)
+    lines = [{"id": f"q{number}", "question": "Who?", "context": f"It was {'AB'[number // 2]}."} for number in range(4)]
+    table = rows(tmp_path / "rows.jsonl", *lines)
+    assert task_documents([table], None) == (["It was A.", "It was B."], False)

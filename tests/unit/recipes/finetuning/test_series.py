@@ -39,7 +39,7 @@ class Trainer:
         (place / "run/metrics.jsonl").write_text(f'{{"step": 1, "seed": {settings.seed}}}\n')
         record = {"task": "classify", "metrics": scores, "seed": settings.seed}
         write_model(place, small_model(Parts(labels=2)), TOKENIZER, labels=("no", "yes"), record=record)
-        return Finetuned(place, scores, {}, ("no", "yes"), "accuracy")
+        return Finetuned(place, scores, {}, ("no", "yes"), "accuracy", 1.5)
 
 
 def in_series(out: Path, trainer: Trainer, work: Any, *, resume: bool = False, overwrite: bool = False) -> Any:
@@ -184,4 +184,5 @@ def test_results_are_lines_of_json(tmp_path: Path) -> None:
         "baseline": {},
         "labels": ["no", "yes"],
         "best_by": "accuracy",
+        "seconds": 1.5,
     }
