@@ -81,7 +81,7 @@ def test_where_nothing_was_saved_what_was_measured_before_the_first_step_comes_a
 
 
 def test_the_time_that_a_run_took_is_that_of_its_last_report(tmp_path: Path) -> None:
-    run = begun(tmp_path / "out", Silent())
+    run = begun(tmp_path, Silent())
     assert run.told_seconds() == 0
     run.record({"step": 1, "seconds": 1.5})
     run.record({"step": 2, "seconds": 4.0})

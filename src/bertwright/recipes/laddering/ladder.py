@@ -207,9 +207,9 @@ class _Climb:
         place = self.folder.seeds(found.best)
         if not self.folder.best.exists():
             with new_directory(self.folder.best, say=self.progress.say) as partial:
-                for entry in place.iterdir():
-                    if entry.is_file():
-                        shutil.copy2(entry, partial)
+                for entry in _of_model(place):
+                    copy = shutil.copytree if entry.is_dir() else shutil.copy2
+                    copy(entry, partial / entry.name)
                 loaded = read_model(partial)
                 told = {"rungs": [{"rung": rung.name, found.metric: mean(found.values(rung))} for rung in found.rungs]}
                 record = loaded.record | {"ladder": {"rung": found.best, "scored_on": found.scored_on, **told}}
@@ -221,9 +221,13 @@ class _Climb:
             seeds = self.folder.seeds(rung.name)
             # config.json first: what is left of it must not look like a model.
             (seeds / CONFIG).unlink(missing_ok=True)
-            for entry in seeds.iterdir():
-                if entry.is_file():
-                    entry.unlink()
+            for entry in _of_model(seeds):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _of_model(seeds: Path) -> list[Path]:
+    """All that a fine-tuning leaves but how it went."""
+    return [entry for entry in seeds.iterdir() if entry.name not in ("run", "series")]
 
 
 def _rung(name: str, several: Several, adaptations: Sequence[dict[str, Any]]) -> Rung:
