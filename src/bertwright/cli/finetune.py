@@ -12,8 +12,8 @@ from bertwright.cli.talk import Talk
 
 def run(
     model: Annotated[Path, typer.Argument(help="Model directory to start from.")],
-    task: Annotated[str, typer.Option(help="classify (text,label) or pair (text_a,text_b,label).")],
-    train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv or .tsv.")],
+    task: Annotated[str, typer.Option(help="classify (text,label), pair (text_a,text_b,label) or tag (words,tags).")],
+    train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv or .tsv; for tag .conll too.")],
     dev: Annotated[Path, typer.Option(help="Rows to score on while training; the best weights are kept.")],
     out: Annotated[Path, typer.Option(help="Directory that becomes the model.")],
     recipe: Annotated[Path | None, typer.Option(help="TOML file with settings, as epochs = 5.")] = None,
