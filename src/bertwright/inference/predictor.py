@@ -115,7 +115,7 @@ class Predictor:
 
     def tag(self, texts: Iterable[str | Sequence[str]]) -> list[Tagged]:
         """The words, tags and spans of each text or list of words. Raises ModelError where there is no tagger."""
-        task = self._task()
+        task = self._task() if self._loaded.task == Tag.name else None
         if not isinstance(task, Tag):
             cure = "fine-tune one with: bertwright finetune MODEL --task tag"
             raise ModelError("has no tagger", where=self.path, cure=cure)

@@ -16,6 +16,7 @@ from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import RowError, SettingsError
 from bertwright.examples.masking import IGNORED
 from bertwright.heads.model import Bert
+from bertwright.records import Record
 from bertwright.tasks.answering import answers
 from bertwright.tasks.tag import Tag, Tagged, balanced_tag_weights, one_column, tag_labels
 from bertwright.tasks.tag_schemes import BIO2, mend
@@ -351,7 +352,11 @@ def test_what_was_mended_or_left_out_is_said(tmp_path: Path) -> None:
 
 
 def test_rows_to_be_answered_come_out_one_for_one() -> None:
-    records = [("rows:1", {"text": "Anna sleeps."}), ("rows:2", {"words": ["Anna"]}), ("rows:3", {"text": ""})]
+    records: list[Record] = [
+        ("rows:1", {"text": "Anna sleeps."}),
+        ("rows:2", {"words": ["Anna"]}),
+        ("rows:3", {"text": ""}),
+    ]
     assert [row.words for row in tagger().unlabelled(records)] == [("Anna", "sleeps", "."), ("Anna",), ()]
     of_conll = Tag(labels=LABELS, lengths=Lengths(), words_column="2")
     assert of_conll.unlabelled(records)[0].words == ("Anna", "sleeps", ".")
