@@ -29,7 +29,7 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever --out holds.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write the figures for TensorBoard too.")] = False,
 ) -> None:
-    """Fine-tune a model on labelled rows; accuracy, macro F1 and MCC on dev, best kept.
+    """Fine-tune a model on labelled rows; the scores of the task on dev, best kept.
 
     Example: bertwright finetune model --task classify --train train.jsonl --dev dev.jsonl --out classifier
     """

@@ -237,6 +237,12 @@ def test_labels_of_others(labels: str, said: str, expected: str, spans: list[tup
     assert [(span.kind, *span.words) for span in found.spans] == spans
 
 
+@pytest.mark.parametrize("labels", ["B-per I-per O", "NOUN VERB"])
+def test_a_word_without_pieces_is_outside_whatever_the_labels(labels: str) -> None:
+    task = tagger(labels=labels.split(), foreign=True)
+    assert decoded(task, row_of([ZERO_WIDTH]), labels.split()[:1]).tags == ("O",)
+
+
 def test_long_sentences_are_scored_to_the_last_word() -> None:
     """Three in a hundred words are of a span, and the last of all 700 too: a model that sees none has recall 0."""
     tags = (["B-per"] + ["O"] * 34) * 20
