@@ -259,6 +259,36 @@ def test_rows_that_are_none(home: Path, tmp_path: Path, fails: Run, name: str, c
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("rows", "more", "message"),
+    [
+        ("anna O\n", [], "train.conll: every word is tagged O, so there is nothing to find; give rows with spans"),
+        ("anna B-x\n", ["--text-column", "1", "--text-column", "2"], "`tag` reads 1 column, but 2 are named: 1, 2;"),
+        ("anna X-x\n", [], "train.conll:1: the tag 'X-x' fits no scheme; a tag is O, or B-,"),
+        (
+            "anna B-x\n",
+            ["--set", "tag_features=last-four", "--set", "freeze=1"],
+            '`freeze` is 1, but `tag_features = "last-four"` freezes the whole encoder',
+        ),
+    ],
+)
+def test_tags_that_are_none(home: Path, tmp_path: Path, fails: Run, rows: str, more: list[str], message: str) -> None:
+    train, dev = tmp_path / "train.conll", tmp_path / "dev.conll"
+    train.write_text(rows)
+    dev.write_text("anna B-x\n")
+    task = ["--task", "tag", "--train", train, "--dev", dev, "--out", tmp_path / "out"]
+    assert message in fails("finetune", home / "model", *task, *more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_features_are_for_tags(home: Path, tmp_path: Path, fails: Run) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
+    task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
+    assert fails("finetune", home / "model", *task, "--set", "tag_features=last-four") == (
+        "`tag_features` is 'last-four', which is for --task tag and not for classify"
+    )
+
+
 def test_a_head_that_is_not_there(home: Path, tmp_path: Path, fails: Run) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
     message = "has no head for a task; fine-tune one with: bertwright finetune MODEL --task classify"

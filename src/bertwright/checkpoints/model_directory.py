@@ -207,12 +207,16 @@ def _what_it_is(path: Path) -> str:
 def _parts_in(ours: dict[str, Tensor]) -> Parts:
     """Which parts a file of weights holds."""
     classifier, tagger = ours.get("classifier.dense.weight"), ours.get("tagger.dense.weight")
+    lstm = ours.get("feature_tagger.lstm.weight_hh_l0")
+    if lstm is not None:
+        tagger = ours.get("feature_tagger.dense.weight")
     return Parts(
         pooler="pooler.dense.weight" in ours,
         masked_words="masked_words.dense.weight" in ours,
         next_sentence="next_sentence.dense.weight" in ours,
         labels=0 if classifier is None else len(classifier),
         tags=0 if tagger is None else len(tagger),
+        lstm=0 if lstm is None or tagger is None else lstm.shape[-1],
         spans="spans.dense.weight" in ours,
     )
 
@@ -291,6 +295,8 @@ def _config_json(model: Bert, labels: Sequence[str], task: str) -> dict[str, Any
 def _architecture(parts: Parts) -> str:
     if parts.labels:
         return "BertForSequenceClassification"
+    if parts.lstm:
+        return "BertModel"  # there is no class for what stands on it
     if parts.tags:
         return "BertForTokenClassification"
     if parts.spans:

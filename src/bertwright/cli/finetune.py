@@ -16,10 +16,10 @@ def run(
         str,
         typer.Option(
             help="classify (text,label), pair (text_a,text_b,label), multilabel (text,labels), regress "
-            "(text_a,text_b,score) or embed (text_a,text_b and, where there is one, score)."
+            "(text_a,text_b,score), tag (words,tags) or embed (text_a,text_b and, where there is one, score)."
         ),
     ],
-    train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv, .tsv or .parquet.")],
+    train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv, .tsv or .parquet; for tag also .conll.")],
     dev: Annotated[Path, typer.Option(help="Rows to score on while training; the best weights are kept.")],
     out: Annotated[Path, typer.Option(help="Directory that becomes the model.")],
     recipe: Annotated[Path | None, typer.Option(help="TOML file with settings, as epochs = 5.")] = None,

@@ -20,7 +20,7 @@ def run(
         list[str] | None, typer.Option(help="Column that holds the text; twice for pairs. Default: as in training.")
     ] = None,
 ) -> None:
-    """Classify rows: JSONL out, each row with its prediction beside what it held.
+    """Classify or tag rows: JSONL out, each row with its prediction beside what it held.
 
     Example: echo '{"text": "Return the sum."}' | bertwright predict classifier
     """

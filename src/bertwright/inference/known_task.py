@@ -14,6 +14,7 @@ from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel
 from bertwright.tasks.regress import Regress
 from bertwright.tasks.rows import LABEL_COLUMN, PAIR, columns_of
+from bertwright.tasks.tag import Tag, one_column
 from bertwright.tasks.task import Task
 
 
@@ -60,6 +61,15 @@ def task_of(
             pooling=pooling_of(loaded),
             top=_number(loaded, "similar_score", 1.0),
         )
+    if name == "tag":
+        return Tag(
+            labels=labels,
+            lengths=lengths_of(loaded),
+            words_column=one_column(text_columns or known.get("texts")),
+            tags_column=label_column or known.get("label"),
+            lstm=loaded.model.parts.lstm,
+            foreign=not record,
+        )
     cure = "fine-tune one with: bertwright finetune MODEL --task classify"
     raise ModelError("has no head for a task", where=loaded.path, cure=cure)
 
@@ -77,8 +87,10 @@ def pooling_of(loaded: LoadedModel) -> Pooling:
 
 
 def _number(loaded: LoadedModel, name: str, usual: float) -> float:
-    """A number of bertwright.json. Raises ModelError where it is none."""
-    value = loaded.record.get(name, usual)
+    """A number of bertwright.json, the usual one where it has none or null. Raises ModelError where it is none."""
+    value = loaded.record.get(name)
+    if value is None:
+        return usual
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         cure = "remove the file to use the model as one of unknown origin"
         raise ModelError(f"`{name}` is {value!r}, which no command writes", where=loaded.path / RECORD, cure=cure)

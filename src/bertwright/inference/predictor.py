@@ -23,6 +23,8 @@ from bertwright.tasks.answering import answers
 from bertwright.tasks.classify import Classified, Classify
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.rows import SINGLE, Row
+from bertwright.tasks.tag import Tag, Tagged
+from bertwright.tasks.tagged_rows import row_of
 from bertwright.tasks.task import PredictionT, RowT, Task
 
 # Rows of a file in memory at once; enough to find neighbours of nearly the same length for a batch.
@@ -110,6 +112,15 @@ class Predictor:
         _refuse_one(texts)
         rows = [Row((text,) if isinstance(text, str) else tuple(text), None, "") for text in texts]
         return self._answers(task, rows)
+
+    def tag(self, texts: Iterable[str | Sequence[str]]) -> list[Tagged]:
+        """The words, tags and spans of each text or list of words. Raises ModelError where there is no tagger."""
+        task = self._task() if self._loaded.task == Tag.name else None
+        if not isinstance(task, Tag):
+            cure = "fine-tune one with: bertwright finetune MODEL --task tag"
+            raise ModelError("has no tagger", where=self.path, cure=cure)
+        _refuse_one(texts)
+        return self._answers(task, [row_of(text) for text in texts])
 
     def predict(
         self,

@@ -130,7 +130,7 @@ def _model(
             progress.say(f"{loaded.path}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
         if loaded.unused:
             progress.say(f"{loaded.path}: not used, {', '.join(loaded.unused)}")
-    frozen = freeze(model, settings.freeze)
+    frozen = freeze(model, "encoder" if settings.tag_features == "last-four" else settings.freeze)
     if frozen:
         everything = sum(parameter.numel() for parameter in model.parameters())
         progress.say(f"{frozen:,} of {everything:,} weights are frozen")

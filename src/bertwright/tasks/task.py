@@ -32,13 +32,15 @@ class Item:
     """A row made ready: its windows, and what it is to be taught, None where it is only to be answered.
 
     lost: tokens of the row that are in none of its windows. sides: for each window the text of a pair that it is of,
-    where the two are not read together.
+    where the two are not read together. firsts: for each word of the row the token that it begins with, -1 where it
+    gives none; for answers to words.
     """
 
     windows: tuple[Window, ...]
     target: Any = None
     lost: int = 0
     sides: tuple[int, ...] = ()
+    firsts: tuple[int, ...] = ()
 
 
 class Task(ABC, Generic[RowT, PredictionT]):

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.batches.windows import Lengths
+from bertwright.errors import SettingsError
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
 from bertwright.tasks.regress import Regress
 from bertwright.tasks.rows import LABEL_COLUMN, columns_of, first_row, read_rows
+from bertwright.tasks.tag import Tag, balanced_tag_weights, one_column, tag_labels, tell
+from bertwright.tasks.tagged_rows import read_tagged
 from bertwright.tasks.task import Task
 
-TASKS = ("classify", "pair", "multilabel", "regress", "embed")
+TASKS = ("classify", "pair", "multilabel", "regress", "embed", "tag")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ def assemble(
     name: str, train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
 ) -> Lesson:
     """Read both files; the labels are those of the training rows. Raises RowError or SettingsError."""
+    if name == "tag":
+        return _tagging(train, dev, settings, lengths, say)
+    if settings.tag_features != "fine-tuned":
+        raise SettingsError(f"`tag_features` is {settings.tag_features!r}, which is for --task tag and not for {name}")
     balanced = settings.class_weights == "balanced"
     label_column = settings.label_column or LABEL_COLUMN[name]
     first = first_row(train)
@@ -69,3 +76,22 @@ def assemble(
             **about,
         )
     return Lesson(task, rows, task.read(dev, say))
+
+
+def _tagging(
+    train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
+) -> Lesson:
+    words_column = one_column(settings.text_columns)
+    found = read_tagged(train, words_column=words_column, tags_column=settings.label_column)
+    tell(found, train, say)
+    labels = tag_labels(found.rows, train)
+    task = Tag(
+        labels=labels,
+        lengths=lengths,
+        words_column=words_column,
+        tags_column=settings.label_column,
+        weights=balanced_tag_weights(found.rows, labels) if settings.class_weights == "balanced" else None,
+        smoothing=settings.label_smoothing,
+        lstm=settings.lstm_size if settings.tag_features == "last-four" else 0,
+    )
+    return Lesson(task, found.rows, task.read(dev, say))

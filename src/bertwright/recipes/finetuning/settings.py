@@ -53,6 +53,11 @@ class FinetuneSettings(Settings):
     similar_score: float = Field(default=1.0, gt=0)
     similarity_scale: float = Field(default=20.0, gt=0)
 
+    # For `tag`. "last-four": the encoder stays as it is, and an LSTM of `lstm_size` dimensions each way learns from its
+    # last four layers (paper, section 5.3); it wants a learning rate of about 1e-3.
+    tag_features: Literal["fine-tuned", "last-four"] = "fine-tuned"
+    lstm_size: int = Field(default=768, ge=1)
+
     # Times in an epoch that the dev rows are scored.
     evaluations_per_epoch: int = Field(default=1, ge=1)
     # The dev score by which the best weights are chosen; None: the task's own.
@@ -71,6 +76,12 @@ class FinetuneSettings(Settings):
         # A half, so that a window's middle is always its own.
         if self.overlap is not None and self.overlap > (self.max_length or 512) // 2:
             raise ValueError(f"`overlap` {self.overlap} is more than half of a window")
+        return self
+
+    @model_validator(mode="after")
+    def _features_are_frozen(self) -> Self:
+        if self.tag_features == "last-four" and self.freeze not in ("nothing", "encoder"):
+            raise ValueError(f'`freeze` is {self.freeze!r}, but `tag_features = "last-four"` freezes the whole encoder')
         return self
 
     def lengths(self, positions: int) -> Lengths:
