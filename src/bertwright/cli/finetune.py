@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from bertwright.cli.choices import OnErrorChoice
 from bertwright.cli.talk import Talk
 
 
 def run(
     model: Annotated[Path, typer.Argument(help="Model directory to start from.")],
-    task: Annotated[str, typer.Option(help="classify (text,label) or pair (text_a,text_b,label).")],
-    train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv or .tsv.")],
+    task: Annotated[str, typer.Option(help="classify, pair, multilabel, regress, embed or answer.")],
+    train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv, .tsv; questions also as SQuAD's .json.")],
     dev: Annotated[Path, typer.Option(help="Rows to score on while training; the best weights are kept.")],
     out: Annotated[Path, typer.Option(help="Directory that becomes the model.")],
     recipe: Annotated[Path | None, typer.Option(help="TOML file with settings, as epochs = 5.")] = None,
@@ -22,6 +23,9 @@ def run(
         list[str] | None, typer.Option(help="Column that holds the text, instead of `text`; twice for pairs.")
     ] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the label, instead of `label`.")] = None,
+    on_error: Annotated[
+        OnErrorChoice | None, typer.Option(help="skip: count questions that cannot be read and go on.")
+    ] = None,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Draw all weights anew, to see what pretraining is worth.")
     ] = False,
@@ -45,6 +49,8 @@ def run(
         settings = settings.model_copy(update={"label_column": label_column})
     if text_column:
         settings = settings.model_copy(update={"text_columns": text_column})
+    if on_error is not None:
+        settings = settings.model_copy(update={"on_error": on_error.value})
     done = finetune(
         model,
         task,

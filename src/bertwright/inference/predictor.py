@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, overload
 
 import numpy as np
 import torch
@@ -19,9 +19,11 @@ from bertwright.heads.embed import Pooling
 from bertwright.inference.known_task import lengths_of, pooling_of, task_of
 from bertwright.inference.results import Candidate, Filled
 from bertwright.records import read_records
+from bertwright.tasks.answer import Answered, AnswerTask
 from bertwright.tasks.answering import answers
 from bertwright.tasks.classify import Classified, Classify
 from bertwright.tasks.embed import Embed
+from bertwright.tasks.questions import Question, question_records
 from bertwright.tasks.rows import SINGLE, Row
 from bertwright.tasks.task import PredictionT, RowT, Task
 
@@ -111,6 +113,29 @@ class Predictor:
         rows = [Row((text,) if isinstance(text, str) else tuple(text), None, "") for text in texts]
         return self._answers(task, rows)
 
+    @overload
+    def answer(self, questions: str, context: str) -> Answered: ...
+
+    @overload
+    def answer(self, questions: Iterable[tuple[str, str]]) -> list[Answered]: ...
+
+    def answer(
+        self, questions: str | Iterable[tuple[str, str]], context: str | None = None
+    ) -> Answered | list[Answered]:
+        """The answer to one question on a context, or to each of several pairs of a question and its context.
+
+        Raises ModelError where the model finds no answers.
+        """
+        task = self._task()
+        if not isinstance(task, AnswerTask):
+            cure = "fine-tune one with: bertwright finetune MODEL --task answer"
+            raise ModelError("has no head that finds answers", where=self.path, cure=cure)
+        if isinstance(questions, str):
+            if context is None:
+                raise SettingsError("a question comes with a context", cure="as in answer(question, context)")
+            return self._answers(task, [Question("", questions, context, (), "")])[0]
+        return self._answers(task, [Question("", *pair, (), "") for pair in questions])
+
     def predict(
         self,
         rows: str | Path | Iterable[Mapping[str, Any]],
@@ -121,13 +146,14 @@ class Predictor:
         """Each row with its `prediction` beside what it held: what the model's task gives, as JSON has it.
 
         `rows` is a file (.jsonl, .csv, .tsv, .parquet), or objects. The text stands in the columns named, else in those
-        of the training, else in `text`, or in `text_a` and `text_b` where the model was trained on pairs. Rows are read
-        as they are needed, and come out in order. `progress` is told how many are done.
+        of the training, else in `text`, or in `text_a` and `text_b` where the model was trained on pairs; a model that
+        answers reads `question` and `context`, and SQuAD's .json too. Rows are read as they are needed, and come out in
+        order. `progress` is told how many are done.
 
         Raises ModelError where the model has no task, RowError where a row lacks what the model reads.
         """
         if isinstance(rows, str | Path):
-            placed = read_records(rows, RowError)
+            placed = question_records(rows) if self._loaded.task == "answer" else read_records(rows, RowError)
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
         self._task()

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.batches.windows import Lengths
+from bertwright.errors import SettingsError
 from bertwright.recipes.finetuning.settings import FinetuneSettings
+from bertwright.tasks.answer import AnswerTask
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
@@ -16,7 +18,7 @@ from bertwright.tasks.regress import Regress
 from bertwright.tasks.rows import LABEL_COLUMN, columns_of, first_row, read_rows
 from bertwright.tasks.task import Task
 
-TASKS = ("classify", "pair", "multilabel", "regress", "embed")
+TASKS = ("classify", "pair", "multilabel", "regress", "embed", "answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,10 @@ def assemble(
     name: str, train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
 ) -> Lesson:
     """Read both files; the labels are those of the training rows. Raises RowError or SettingsError."""
+    if name == "answer":
+        return _answering(train, dev, settings, lengths, say)
+    if settings.on_error == "skip":
+        raise SettingsError("--on-error skip is for `answer`", cure="correct or remove the rows that cannot be read")
     balanced = settings.class_weights == "balanced"
     label_column = settings.label_column or LABEL_COLUMN[name]
     first = first_row(train)
@@ -69,3 +75,24 @@ def assemble(
             **about,
         )
     return Lesson(task, rows, task.read(dev, say))
+
+
+def _answering(
+    train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
+) -> Lesson:
+    if settings.text_columns or settings.label_column:
+        raise SettingsError("`answer` reads `question`, `context` and `answers`", cure="name no columns")
+    task = AnswerTask(
+        lengths=lengths,
+        metric=settings.metric,
+        longest=settings.max_answer_tokens,
+        best=settings.best_size,
+        on_error=settings.on_error,
+    )
+    rows = task.read(train, say)
+    task = task.learning(rows, train)
+    others = task.read(dev, say)
+    impossible = sum(row.impossible for row in others)
+    if impossible and task.null_threshold is None:
+        say(f"{dev}: {impossible:,} questions have no answer, but all training questions have: all are answered")
+    return Lesson(task, rows, others)

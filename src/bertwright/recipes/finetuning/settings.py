@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from bertwright.batches.windows import Lengths
 from bertwright.heads.embed import Pooling
 from bertwright.settings import Settings
+from bertwright.tasks.answer import BEST, LONGEST_ANSWER, MetricName
+from bertwright.text.documents import OnError
 from bertwright.training.settings import PrecisionName, TrainingSettings
 
 
@@ -31,8 +33,9 @@ class FinetuneSettings(Settings):
     seed: int = Field(default=0, ge=0, lt=2**63)
     precision: PrecisionName = "auto"
 
-    # Tokens in an input, [CLS] and [SEP] included; None: as many as the model takes. Longer texts are cut into windows,
-    # of which neighbours share `overlap` tokens.
+    # Tokens in an input, [CLS] and [SEP] included; None: as many as the model takes, for `answer` no more than 384 as in
+    # the original code. Longer texts are cut into windows, of which neighbours share `overlap` tokens; None: 128, or a
+    # third of short inputs for `answer`, a quarter for the others. (The original's doc_stride is how far they move on.)
     max_length: int | None = Field(default=None, ge=8, le=512)
     overlap: int | None = Field(default=None, ge=0)
     # Windows of a text that gets one label, score or vector; what is over is counted and told.
@@ -52,6 +55,13 @@ class FinetuneSettings(Settings):
     pooling: Pooling = "mean"
     similar_score: float = Field(default=1.0, gt=0)
     similarity_scale: float = Field(default=20.0, gt=0)
+
+    # For `answer`: tokens that an answer may have; spans that are told of each question; the official scores, "auto" by
+    # the script of the contexts; whether questions that cannot be read stop it or are left out and counted.
+    max_answer_tokens: int = Field(default=LONGEST_ANSWER, ge=1, le=512)
+    best_size: int = Field(default=BEST, ge=1, le=1000)
+    metric: MetricName = "auto"
+    on_error: OnError = "stop"
 
     # Times in an epoch that the dev rows are scored.
     evaluations_per_epoch: int = Field(default=1, ge=1)
@@ -73,10 +83,11 @@ class FinetuneSettings(Settings):
             raise ValueError(f"`overlap` {self.overlap} is more than half of a window")
         return self
 
-    def lengths(self, positions: int) -> Lengths:
-        """How texts are cut for a model of so many positions."""
-        longest = min(512, positions) if self.max_length is None else self.max_length
-        overlap = min(128, longest // 4) if self.overlap is None else self.overlap
+    def lengths(self, positions: int, task: str) -> Lengths:
+        """How texts are cut for a task and a model of so many positions."""
+        usual, part = (384, 3) if task == "answer" else (512, 4)
+        longest = min(usual, positions) if self.max_length is None else self.max_length
+        overlap = min(128, longest // part) if self.overlap is None else self.overlap
         return Lengths(max_length=longest, overlap=overlap, most=self.max_windows)
 
     def training(self, steps: int) -> TrainingSettings:
