@@ -95,7 +95,7 @@ def parse_json_line(line: str, where: str, fault: type[UserFault]) -> Any:
     """The value of one line of JSONL; raises `fault` with the place where it is none."""
     try:
         return json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # ValueError: a number of thousands of digits, too
         raise fault("this line is no JSON", where=where, cure="one object a line is expected") from None
 
 

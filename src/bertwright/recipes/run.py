@@ -112,7 +112,7 @@ class Run:
         return self._writer
 
     def _drop(self, sentence: str, step: int) -> None:
-        """Say what found no room, on the thread that writes; the one that trains keeps it, for it writes the figures."""
+        """Say what found no room, on the thread that writes; the one that trains keeps it: it writes the figures."""
         self.progress.say(sentence)
         self._dropped.append((sentence, step))
 

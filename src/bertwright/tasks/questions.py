@@ -268,5 +268,6 @@ def _json(path: str | Path) -> Any:
     except json.JSONDecodeError as error:
         cure = "one object a line is expected in .jsonl, SQuAD's one object in .json"
         raise RowError(f"this is no JSON ({error.msg})", where=f"{path}:{error.lineno}", cure=cure) from None
-    except RecursionError:
-        raise RowError("this JSON is nested too deep to be SQuAD's", where=path) from None
+    except (ValueError, RecursionError):
+        what = "this JSON is nested too deep, or has numbers too long, to be SQuAD's"
+        raise RowError(what, where=path) from None

@@ -26,8 +26,6 @@ FIELDS = {
     "regress": (PAIR, SINGLE),
     "embed": (PAIR,),
 }
-# The tasks of one class a row: one and the same but for the columns that the text stands in.
-CLASSIFYING = ("classify", "pair")
 LABEL_COLUMN = {"classify": "label", "pair": "label", "multilabel": "labels", "regress": "score", "embed": "score"}
 Kind = Literal["class", "labels", "score"]
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -156,7 +154,7 @@ def _list_of(cell: str, name: str, place: str) -> Any:
     if cell.startswith("["):
         try:
             return json.loads(cell)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # ValueError: a number of thousands of digits, too
             cure = 'write ["a", "b"], or a;b, or a,b'
             raise RowError(f"`{name}` begins as a list and is no JSON: {cell!r}", where=place, cure=cure) from None
     return [label.strip() for label in cell.split(";" if ";" in cell else ",")] if cell else []

@@ -59,7 +59,7 @@ class Task(ABC, Generic[RowT, PredictionT]):
 
     @abstractmethod
     def read(self, path: Path, say: Callable[[str], None]) -> list[RowT]:
-        """The labelled rows of a file; what was mended or left out in reading is said. Raises RowError with file:line."""
+        """The labelled rows of a file; what reading it mended or left out is said. Raises RowError with file:line."""
 
     @abstractmethod
     def unlabelled(self, records: Iterable[Record]) -> list[RowT]:

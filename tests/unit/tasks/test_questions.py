@@ -157,7 +157,7 @@ def test_an_answer_without_a_place(tmp_path: Path, answer: tuple[str, int | None
         (asked() | {"question": 3}, "`question` is 3, not a string"),
         (
             {"id": "q", "answers": []},
-            "there is no column `question`; the columns are `id`, `answers`, `context`; expected are `id`, `question`, ",
+            "there is no column `question`; the columns are `id`, `answers`, `context`; expected are `id`, ",
         ),
         (asked(name=None), "`id` is None, not a string or a number; give each question its own"),
         (asked(name=True), "`id` is True, not a string or a number; give each question its own"),
@@ -206,7 +206,8 @@ SQUAD = "is no SQuAD file: `data`, a list of articles each with a list `paragrap
         ("a.json", '{"data": [{"context": "a"}]}', f": {SQUAD}"),
         ("a.json", '{"data": []}', ": holds no questions"),
         ("a.json", '{"a": 1}\n{"a": 2}\n', ":2: this is no JSON (Extra data); one object a line is expected in .jsonl"),
-        ("a.json", "[" * 100_000, ": this JSON is nested too deep to be SQuAD's"),
+        ("a.json", "9" * 5000, ": this JSON is nested too deep, or has numbers too long, to be SQuAD's"),
+        ("a.json", "[" * 100_000, ": this JSON is nested too deep, or has numbers too long, to be SQuAD's"),
         ("a.json", b'{"data": "\xe9"}', ": bytes that are not UTF-8 (0xe9 at byte 11); convert the file, as in: iconv"),
         ("a.json.gz", "plain", ": the compressed data is damaged: "),
         ("a.csv", "", ": do not know how to read questions from `.csv`; give SQuAD's .json, or .jsonl or .parquet"),

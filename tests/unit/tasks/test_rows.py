@@ -71,12 +71,13 @@ def test_labels_in_cells_and_in_parquet(tmp_path: Path) -> None:
         ([float("nan")], "`labels` holds nan, not a label"),
         (["a", " "], "`labels` holds ' ', not a label"),
         ("a;;b", "`labels` holds '', not a label"),
+        ("[" + "9" * 5000 + "]", "`labels` begins as a list and is no JSON: '[99"),
         ("[a]", '`labels` begins as a list and is no JSON: \'[a]\'; write ["a", "b"], or a;b, or a,b'),
     ],
 )
 def test_what_is_no_list_of_labels(tmp_path: Path, value: object, what: str) -> None:
     path = written(tmp_path / "a.jsonl", {"text": "a", "labels": ["x"]}, {"text": "a", "labels": value})
-    assert fault(path, "labels", "labels") == f"{path}:2: {what}"
+    assert fault(path, "labels", "labels").startswith(f"{path}:2: {what}")
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ def test_a_span_inside_a_word_makes_finer_words() -> None:
 def test_spans_come_in_the_order_of_the_text_without_white_space_at_their_ends() -> None:
     found = spans_of(TEXT, [span(15, 23, "misc"), span(4, 9, "per")], "spans", "a:1")
     assert found == ([MarkedSpan(4, 9, "per"), MarkedSpan(15, 23, "misc")], 0)
+    touching = [span(0, 2), span(2, 4)]
+    assert spans_of("abcd", touching, "spans", "a:1") == ([MarkedSpan(0, 2, "x"), MarkedSpan(2, 4, "x")], 0)
     assert spans_of("a  b c", [span(1, 5)], "spans", "a:1") == ([MarkedSpan(3, 4, "x")], 1)
 
 

@@ -102,6 +102,7 @@ def test_a_row_of_jsonl_is_a_document(tmp_path: Path) -> None:
     [
         ("{text: 1}", "this line is no JSON; one object a line is expected"),
         ("[" * 100_000, "this line is no JSON; one object a line is expected"),
+        ("9" * 5000, "this line is no JSON; one object a line is expected"),
         (
             '{"texts": "a"}',
             "no text in the column `text`; the columns are `texts`; name the column with --text-column",
