@@ -35,8 +35,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Score a model of a task on a labelled file, or a pretrained model on the held-out text of a shard directory.
 
-    The columns are those that the model was trained with, unless they are named. With `on_error="skip"` questions that cannot
-    be read are left out and counted. Raises ModelError, RowError, SettingsError or ShardError.
+    The columns are those that the model was trained with, unless they are named. With `on_error="skip"` questions that
+    cannot be read are left out and counted. Raises ModelError, RowError, SettingsError or ShardError.
     """
     path, data, progress = Path(model), Path(data), progress or Silent()
     loaded = read_model(path)

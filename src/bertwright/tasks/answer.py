@@ -201,6 +201,7 @@ class AnswerTask(Task[Question, Answered]):
 
     def decode(self, row: Question, item: Item, said: Sequence[Said]) -> Answered:
         """The best span of all windows, or "" where the window that is least sure of that is sure enough."""
+        del row
         spans = best_spans(item.about, item.windows, said, longest=self.longest, count=max(_SHARING, self.best))
         null = min(float(scores[0].sum()) for scores in said)
         odds = null - spans[0].score if spans else math.inf
@@ -234,16 +235,15 @@ class AnswerTask(Task[Question, Answered]):
 
     def shown(self, prediction: Answered) -> dict[str, Any]:
         """The answer, the best spans and cut; null_odds where they decide, None where the context has no token."""
-        odds = {} if self.null_threshold is None else {"null_odds": prediction.null_odds}
-        if prediction.null_odds == math.inf and odds:
-            odds = {"null_odds": None}
+        # JSON knows no infinity.
+        odds = None if prediction.null_odds == math.inf else prediction.null_odds
         return {
             "text": prediction.text,
             "start": prediction.start,
             "end": prediction.end,
             "score": prediction.score,
             "probability": prediction.probability,
-            **odds,
+            **({} if self.null_threshold is None else {"null_odds": odds}),
             "best": [_shown_span(span) for span in prediction.best],
             "cut": prediction.cut,
         }

@@ -130,10 +130,7 @@ def _best_of_window(
     here = scores[decided.start : len(window) - 1, 1][: len(ends)]
     ends[: len(here)] = here
     table = (starts[:, None] + np.lib.stride_tricks.sliding_window_view(ends, longest)).ravel()
-    if count < len(table):
-        chosen = np.argpartition(-table, count - 1)[:count]
-    else:
-        chosen = np.arange(len(table))
+    chosen = np.argpartition(-table, count - 1)[:count] if count < len(table) else np.arange(len(table))
     chosen = chosen[table[chosen] > -np.inf]
     first = chosen // longest + (decided.start - window.offset + window.first)
     return table[chosen], first, first + chosen % longest

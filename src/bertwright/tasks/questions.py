@@ -100,7 +100,7 @@ def read_questions(path: str | Path, *, answers: bool = True, on_error: OnError 
 
 
 def question_records(path: str | Path, bad: Handler = refuse) -> Generator[Record]:
-    """The questions of a file as they stand there, each with its place. Raises RowError where it holds no such thing."""
+    """The questions of a file as they stand there, each with its place. Raises RowError where it holds none."""
     kind = _kind(path)
     if kind == ".json":
         return _squad(path, bad)

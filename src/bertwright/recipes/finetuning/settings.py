@@ -33,8 +33,8 @@ class FinetuneSettings(Settings):
     seed: int = Field(default=0, ge=0, lt=2**63)
     precision: PrecisionName = "auto"
 
-    # Tokens in an input, [CLS] and [SEP] included; None: as many as the model takes, for `answer` no more than 384 as in
-    # the original code. Longer texts are cut into windows, of which neighbours share `overlap` tokens; None: 128, or a
+    # Tokens in an input, [CLS] and [SEP] included; None: as many as the model takes, for `answer` at most 384 as in the
+    # original code. Longer texts are cut into windows, of which neighbours share `overlap` tokens; None: 128, or a
     # third of short inputs for `answer`, a quarter for the others. (The original's doc_stride is how far they move on.)
     max_length: int | None = Field(default=None, ge=8, le=512)
     overlap: int | None = Field(default=None, ge=0)
