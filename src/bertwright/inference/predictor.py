@@ -19,11 +19,11 @@ from bertwright.heads.embed import Pooling
 from bertwright.inference.known_task import lengths_of, pooling_of, task_of
 from bertwright.inference.results import Candidate, Filled
 from bertwright.records import read_records
-from bertwright.tasks.answer import Answered, AnswerTask
+from bertwright.tasks.answer import Answered
 from bertwright.tasks.answering import answers
 from bertwright.tasks.classify import Classified, Classify
 from bertwright.tasks.embed import Embed
-from bertwright.tasks.questions import Question, question_records
+from bertwright.tasks.questions import question_records, questions_of
 from bertwright.tasks.rows import SINGLE, Row
 from bertwright.tasks.task import PredictionT, RowT, Task
 
@@ -124,17 +124,22 @@ class Predictor:
     ) -> Answered | list[Answered]:
         """The answer to one question on a context, or to each of several pairs of a question and its context.
 
-        Raises ModelError where the model finds no answers.
+        Raises ModelError where the model finds no answers, RowError where a question is empty.
         """
-        task = self._task()
-        if not isinstance(task, AnswerTask):
+        if self._loaded.task != "answer":
             cure = "fine-tune one with: bertwright finetune MODEL --task answer"
             raise ModelError("has no head that finds answers", where=self.path, cure=cure)
-        if isinstance(questions, str):
-            if context is None:
-                raise SettingsError("a question comes with a context", cure="as in answer(question, context)")
-            return self._answers(task, [Question("", questions, context, (), "")])[0]
-        return self._answers(task, [Question("", *pair, (), "") for pair in questions])
+        if isinstance(questions, str) and context is None:
+            raise SettingsError("a question comes with a context", cure="as in answer(question, context)")
+        pairs = [(questions, context)] if isinstance(questions, str) else list(questions)
+        if any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
+            raise SettingsError("pairs of a question and a context are expected", cure="as in answer([(q, c)])")
+        records = [
+            (f"question {number}", {"question": question, "context": text})
+            for number, (question, text) in enumerate(pairs, start=1)
+        ]
+        found: list[Answered] = self._answers(self._task(), questions_of(records))
+        return found[0] if isinstance(questions, str) else found
 
     def predict(
         self,

@@ -158,12 +158,16 @@ class AnswerTask(Task[Question, Answered]):
         return found
 
     def remarks(self, items: Sequence[Item]) -> list[str]:
-        """Of answers that cannot be taught."""
-        lost = sum(1 for item in items if item.target.untaught)
-        if not lost:
-            return []
-        window = f"{self.lengths.max_length} tokens with their question"
-        return [f"{lost:,} answers do not fit into a window of {window}: taught as not being there"]
+        """Of answers that cannot be taught, or not be given."""
+        found = []
+        untaught = sum(1 for item in items if item.target.untaught)
+        if untaught:
+            room = f"{self.lengths.max_length} tokens"
+            found.append(f"{untaught:,} answers lie in no window of {room} as a whole: taught as not being there")
+        long = sum(1 for item in items if item.target.tokens > self.longest)
+        if long:
+            found.append(f"{long:,} answers are longer than max_answer_tokens = {self.longest}: never given as a whole")
+        return found
 
     def lessons(self, items: Sequence[Item]) -> list[Item]:
         """Each window is one."""
@@ -270,9 +274,10 @@ def metric_of(rows: Sequence[Question]) -> tuple[Literal["squad", "cmrc"], str]:
 
 @dataclass(frozen=True, slots=True)
 class _Targets:
-    """Where the answer begins and ends in each window, both 0 where it does not; whether it does so in none."""
+    """Where the answer begins and ends in each window, both 0 where it does not; its tokens, 0 where there is none."""
 
     places: tuple[tuple[int, int], ...]
+    tokens: int
     untaught: bool
 
 
@@ -280,7 +285,8 @@ def _targets(row: Question, context: Context, windows: Sequence[Window]) -> _Tar
     answer = row.answers[0] if row.answers else None
     tokens = context.tokens(answer.start, answer.start + len(answer.text)) if answer else None
     places = tuple(_place(tokens, window) for window in windows)
-    return _Targets(places, answer is not None and all(place == _NOWHERE for place in places))
+    size = 0 if tokens is None else tokens[1] - tokens[0] + 1
+    return _Targets(places, size, answer is not None and all(place == _NOWHERE for place in places))
 
 
 def _place(tokens: tuple[int, int] | None, window: Window) -> tuple[int, int]:
