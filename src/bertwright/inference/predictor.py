@@ -131,7 +131,7 @@ class Predictor:
             raise ModelError("has no head that finds answers", where=self.path, cure=cure)
         if isinstance(questions, str) and context is None:
             raise SettingsError("a question comes with a context", cure="as in answer(question, context)")
-        pairs = [(questions, context)] if isinstance(questions, str) else list(questions)
+        pairs: list[Any] = [(questions, context)] if isinstance(questions, str) else list(questions)
         if any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
             raise SettingsError("pairs of a question and a context are expected", cure="as in answer([(q, c)])")
         records = [
