@@ -125,6 +125,18 @@ def test_the_loss_of_a_step_is_the_same_in_parts_and_trains_without_any_answer()
     assert figures["right"] == 1
 
 
+def test_a_model_that_knows_nothing_shares_its_belief_among_the_allowed_places() -> None:
+    task = AnswerTask(lengths=SHORT)
+    lessons = task.lessons(task.items([asked("h i"), asked("a", context="a b")], TOKENIZER))
+    model = model_of(task)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    loss, _ = task.loss(model, task.batch(lessons, 0), {"windows": 5.0})
+    # Four windows of eight tokens and one of two, each with [CLS].
+    assert loss.item() == pytest.approx((4 * math.log(9) + math.log(3)) / 5)
+
+
 def test_the_answer_is_found_in_a_later_window() -> None:
     row = asked("p q")
     item = item_of(row)
