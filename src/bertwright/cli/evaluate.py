@@ -44,4 +44,4 @@ def run(
         out(json.dumps(scores))
         return
     for name, value in scores.items():
-        out(f"{name:<18}{value:.4f}")
+        out(f"{name:<20}{value:.4f}")
