@@ -34,6 +34,7 @@ def model_card(name: str, model: Bert, labels: Sequence[str], record: dict[str, 
             (model.parts.next_sentence, "next sentence"),
             (model.parts.labels, f"classes: {', '.join(labels)}"),
             (model.parts.tags, f"tags: {', '.join(labels)}"),
+            (model.parts.spans, "answers in a text"),
         )
         if there
     ]
@@ -49,7 +50,8 @@ def model_card(name: str, model: Bert, labels: Sequence[str], record: dict[str, 
         for step in lineage:
             rest = ", ".join(f"{key}: {value}" for key, value in step.items() if key != "step")
             lines.append(f"- **{step.get('step')}**: {rest}")
-    use = "predict" if model.parts.labels or model.parts.tags else "fill" if model.parts.masked_words else "embed"
+    answers = model.parts.labels or model.parts.tags or model.parts.spans
+    use = "predict" if answers else "fill" if model.parts.masked_words else "embed"
     lines += ["", "## Use", "", "```", f"bertwright {use} {name} --help", "```", ""]
     return "\n".join(lines)
 

@@ -82,7 +82,7 @@ def finetune(
         what = f"`max_length` is {settings.max_length}, but the model has {positions} positions"
         raise SettingsError(what, cure=f"set it to {positions} or less")
     # All read and cut before anything is written: what is wrong with the rows leaves no run behind.
-    lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions), progress.say)
+    lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions, task), progress.say)
     if settings.keep_best_by not in (None, *lesson.task.metrics):
         what = f"`keep_best_by` is {settings.keep_best_by!r}, but the scores are {', '.join(lesson.task.metrics)}"
         raise SettingsError(what, cure="name one of them")
@@ -208,6 +208,8 @@ class _Sitting:
             f"{len(self.lesson.train):,} training rows, {len(self.lesson.dev):,} dev rows{labels}; "
             f"{self.training.steps:,} steps of {self.training.batch_size}"
         )
+        for remark in self.task.remarks(self.items["train"]):
+            self.progress.say(remark)
         longest = self.task.lengths.max_length
         for name, items in (("training", self.items["train"]), ("dev", self.items["dev"])):
             several = sum(1 for item in items if len(item.windows) > 1 + (item.sides != ()))

@@ -148,7 +148,7 @@ class Tag(Task[TaggedRow, Tagged]):
             cut = cut_windows([ids], self.lengths, tokenizer.vocabulary)
             # What is not among the labels can be scored, and not be learnt.
             target = None if row.tags is None else [self._numbers.get(tag, IGNORED) for tag in row.tags]
-            found.append(Item(cut.windows, target, cut.lost, firsts=tuple(firsts)))
+            found.append(Item(cut.windows, target, cut.lost, about=tuple(firsts)))
         return found
 
     def lessons(self, items: Sequence[Item]) -> list[Item]:
@@ -158,7 +158,7 @@ class Tag(Task[TaggedRow, Tagged]):
         """
         found = []
         for item in items:
-            firsts = np.array(item.firsts, dtype=np.int64)
+            firsts = np.array(item.about, dtype=np.int64)
             tags = np.array(item.target, dtype=np.int64)
             for window in item.windows:
                 words, places = _decided(window, firsts)
@@ -196,7 +196,7 @@ class Tag(Task[TaggedRow, Tagged]):
 
     def decode(self, row: TaggedRow, item: Item, said: Sequence[Said]) -> Tagged:
         """The likeliest sequence that BIO2 allows."""
-        firsts = np.array(item.firsts, dtype=np.int64)
+        firsts = np.array(item.about, dtype=np.int64)
         scores = np.zeros((len(firsts), len(self.labels)), dtype=np.float32)
         for window, of_window in zip(item.windows, said, strict=True):
             words, places = _decided(window, firsts)

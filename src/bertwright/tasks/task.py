@@ -32,15 +32,14 @@ class Item:
     """A row made ready: its windows, and what it is to be taught, None where it is only to be answered.
 
     lost: tokens of the row that are in none of its windows. sides: for each window the text of a pair that it is of,
-    where the two are not read together. firsts: for each word of the row the token that it begins with, -1 where it
-    gives none; for answers to words.
+    where the two are not read together. about: what else of the row decoding needs.
     """
 
     windows: tuple[Window, ...]
     target: Any = None
     lost: int = 0
     sides: tuple[int, ...] = ()
-    firsts: tuple[int, ...] = ()
+    about: Any = None
 
 
 class Task(ABC, Generic[RowT, PredictionT]):
@@ -69,6 +68,11 @@ class Task(ABC, Generic[RowT, PredictionT]):
     @abstractmethod
     def items(self, rows: Sequence[RowT], tokenizer: Tokenizer) -> list[Item]:
         """One item a row. Raises RowError where a label is none that the model has."""
+
+    def remarks(self, items: Sequence[Item]) -> list[str]:
+        """What whoever trains on the items should be told of them, a line each; here nothing."""
+        del items
+        return []
 
     def lessons(self, items: Sequence[Item]) -> list[Item]:
         """What is shuffled in training and counted as one of a batch: here the items as they are."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.batches.windows import Lengths
-from bertwright.errors import SettingsError
 from bertwright.recipes.finetuning.settings import FinetuneSettings
+from bertwright.tasks.answer import AnswerTask
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
@@ -19,7 +19,7 @@ from bertwright.tasks.tag import Tag, balanced_tag_weights, one_column, tag_labe
 from bertwright.tasks.tagged_rows import read_tagged
 from bertwright.tasks.task import Task
 
-TASKS = ("classify", "pair", "multilabel", "regress", "embed", "tag")
+TASKS = ("classify", "pair", "multilabel", "regress", "tag", "answer", "embed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,11 @@ def assemble(
     name: str, train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
 ) -> Lesson:
     """Read both files; the labels are those of the training rows. Raises RowError or SettingsError."""
+    settings.refuse_foreign(name)
     if name == "tag":
         return _tagging(train, dev, settings, lengths, say)
-    if settings.tag_features != "fine-tuned":
-        raise SettingsError(f"`tag_features` is {settings.tag_features!r}, which is for --task tag and not for {name}")
+    if name == "answer":
+        return _answering(train, dev, settings, lengths, say)
     balanced = settings.class_weights == "balanced"
     label_column = settings.label_column or LABEL_COLUMN[name]
     first = first_row(train)
@@ -95,3 +96,22 @@ def _tagging(
         lstm=settings.lstm_size if settings.tag_features == "last-four" else 0,
     )
     return Lesson(task, found.rows, task.read(dev, say))
+
+
+def _answering(
+    train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
+) -> Lesson:
+    task = AnswerTask(
+        lengths=lengths,
+        metric=settings.metric,
+        longest=settings.max_answer_tokens,
+        best=settings.best_size,
+        on_error=settings.on_error,
+    )
+    rows = task.read(train, say)
+    task = task.learning(rows, train)
+    others = task.read(dev, say)
+    impossible = sum(row.impossible for row in others)
+    if impossible and task.null_threshold is None:
+        say(f"{dev}: {impossible:,} questions have no answer, but all training questions have: all are answered")
+    return Lesson(task, rows, others)
