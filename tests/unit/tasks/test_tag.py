@@ -52,7 +52,7 @@ def said_of(task: Tag, item: Item, wanted: Sequence[str], *, sure: float = 9.0) 
     found = []
     for window in item.windows:
         said = np.zeros((len(window), len(task.labels)), dtype=np.float32)
-        for first, tag in zip(item.firsts, wanted, strict=True):
+        for first, tag in zip(item.about, wanted, strict=True):
             place = first - window.first + window.offset
             if first >= 0 and window.offset <= place < len(window) - 1:
                 right = window.decides[0] <= first < window.decides[1]
@@ -69,7 +69,7 @@ def decoded(task: Tag, row: TaggedRow, wanted: Sequence[str]) -> Tagged:
 def test_a_word_is_its_first_piece() -> None:
     item = item_of(tagger(), tagged("annas/B-per sleeps/O in/O hong-kong/B-loc ./O"))
     assert " ".join(TOKENIZER.pieces(item.windows[0].ids.tolist())) == "[CLS] anna ##s sleeps in hong - kong . [SEP]"
-    assert item.firsts == (0, 2, 3, 4, 7)
+    assert item.about == (0, 2, 3, 4, 7)
 
 
 def test_in_training_every_word_counts_once() -> None:
@@ -96,7 +96,7 @@ def test_no_word_is_taught_twice_or_left_out(words: list[str]) -> None:
     row = TaggedRow(tuple(words), ("O",) * len(words), "rows:1")
     item = item_of(task, row)
     assert item.lost == 0
-    spoken = sum(first >= 0 for first in item.firsts)
+    spoken = sum(first >= 0 for first in item.about)
     assert spoken == sum(word not in (ZERO_WIDTH, "\x07") for word in words)
     if spoken:
         batch = task.batch(task.lessons([item]), PAD)
