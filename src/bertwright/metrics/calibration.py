@@ -21,11 +21,11 @@ class Bin(NamedTuple):
     high: float
     confidence: float
     accuracy: float
-    count: int
+    count: int  # type: ignore[assignment]  # the method of tuples is of no use here
 
 
 class Abstention(NamedTuple):
-    """Answers with at least the confidence `threshold`: their share of all rows, and the share of right ones in them."""
+    """Answers with a confidence of at least `threshold`: their share of all rows, and how many of them are right."""
 
     threshold: float
     coverage: float
@@ -84,7 +84,7 @@ def reliability(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> list
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Mean distance of confidence and accuracy over the rows of at least one bin (ECE, the expected calibration error)."""
+    """Expected calibration error (ECE): mean distance of confidence and accuracy over the rows of at least one bin."""
     return sum(each.count * abs(each.confidence - each.accuracy) for each in bins) / sum(each.count for each in bins)
 
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def pearson(gold: ArrayLike, predicted: ArrayLike) -> float:
-    """Correlation of the values, -1..1; 0 where it has no value: less than two rows, or one side constant."""
+    """Correlation of the values, -1..1; 0 where it has no value: one side is constant, as any single row is."""
     x, y = np.asarray(gold, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     assert x.shape == y.shape
     # Asked of the values, not of their spread: the mean of equal numbers may differ from them by a rounding.
-    if len(x) < 2 or (x == x[0]).all() or (y == y[0]).all():
+    if not len(x) or (x == x[0]).all() or (y == y[0]).all():
         return 0.0
     return float(np.clip(_direction(x) @ _direction(y), -1.0, 1.0))
 
@@ -26,7 +26,7 @@ def spearman(gold: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def correlation_scores(gold: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
-    """Pearson and spearman of two sequences of equal length."""
+    """Both correlations, pearson and spearman, of two sequences of equal length."""
     return {"pearson": pearson(gold, predicted), "spearman": spearman(gold, predicted)}
 
 

@@ -19,7 +19,7 @@ class Interval(NamedTuple):
     deviation: float
     low: float
     high: float
-    count: int
+    count: int  # type: ignore[assignment]  # the method of tuples is of no use here
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Interval:
@@ -52,7 +52,7 @@ def t_quantile(level: float, freedom: int) -> float:
 
 
 def _central_share(angle: float, freedom: int) -> float:
-    """The share that lies within sqrt(freedom) * tan(angle) of 0: a finite sum (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
+    """The share within sqrt(freedom) * tan(angle) of 0, a finite sum (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
     sine, cosine = math.sin(angle), math.cos(angle)
     if freedom % 2:
         k = np.arange(1, (freedom - 1) // 2)
