@@ -44,6 +44,10 @@ class FinetuneSettings(Settings):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     # The least probability with which a label is given; below it the answer is none. For `classify` and `pair`.
     abstain_below: float = Field(default=0.0, ge=0, lt=1)
+    # Or: the share of right ones among the labels given that the threshold, chosen on dev, must bring.
+    abstain_accuracy: float | None = Field(default=None, gt=0, le=1)
+    # Choose on dev the temperature by which probabilities say how often the model is right. For `classify` and `pair`.
+    calibrate: bool = True
     # The probability from which on a label is given; for `multilabel`.
     threshold: float = Field(default=0.5, gt=0, lt=1)
 
@@ -71,6 +75,12 @@ class FinetuneSettings(Settings):
         # A half, so that a window's middle is always its own.
         if self.overlap is not None and self.overlap > (self.max_length or 512) // 2:
             raise ValueError(f"`overlap` {self.overlap} is more than half of a window")
+        return self
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Self:
+        if self.abstain_below > 0 and self.abstain_accuracy is not None:
+            raise ValueError("`abstain_below` is a threshold and `abstain_accuracy` chooses one; set one of the two")
         return self
 
     def lengths(self, positions: int) -> Lengths:
