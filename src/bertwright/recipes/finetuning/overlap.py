@@ -97,7 +97,7 @@ def texts_of(row: Any) -> tuple[str, ...]:
 
 
 def label_of(row: Any) -> Any:
-    """What a row is labelled with, to be compared: a class, a set of labels, a score, tags, or answers without place."""
+    """What a row is labelled with, to be compared: a class, labels in any order, a score, tags, or answers."""
     if isinstance(row, TaggedRow):
         return row.tags
     if isinstance(row, Question):
