@@ -12,7 +12,7 @@ from bertwright.checkpoints.finetuned_card import (
     scores_part,
     training_part,
 )
-from bertwright.checkpoints.markdown import flat, inline, table
+from bertwright.checkpoints.markdown import flat, inline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,10 +66,11 @@ def model_card(
         lines += [*data_part(record), *answers_part(record, pictures)]
         lines += [*calibration_part(record, pictures), *training_part(record, pictures), *limits_part(record)]
     if lineage := record.get("lineage"):
-        lines += ["", "## How it came to be"]
+        lines += ["", "## How it came to be", "", "Hashes are cut; `bertwright.json` has them whole.", ""]
         for step in lineage:
-            lines += ["", *_step(step, settings=not finetuned or step is not lineage[-1])]
-    use = "predict" if model.parts.labels else "fill" if model.parts.masked_words else "embed"
+            lines += _step(step, settings=not finetuned or step is not lineage[-1])
+    parts = model.parts
+    use = "predict" if parts.labels or parts.tags or parts.spans else "fill" if parts.masked_words else "embed"
     lines += ["", "## Use", "", "```", f"bertwright {use} {name} --help", "```", ""]
     return "\n".join(lines)
 
@@ -82,13 +83,18 @@ def _labels(what: str, labels: Sequence[str]) -> str:
 
 
 def _step(step: dict[str, Any], *, settings: bool) -> list[str]:
-    """What a step of the lineage was: a line of its plain values, then a table of each group of settings."""
+    """What a step of the lineage was: a line of its plain values, then one for each group of settings."""
     values = {key: value for key, value in step.items() if key != "step" and not isinstance(value, dict)}
-    told = "; ".join(f"{inline(key.replace('_', ' '))} {inline(value)}" for key, value in flat(values))
-    lines = [f"**{inline(step.get('step'))}**{': ' if told else ''}{told}"]
+    lines = [_line(f"- **{inline(step.get('step'))}**", values)]
     if settings:
-        groups = [(key, value) for key, value in step.items() if isinstance(value, dict)]
-        rows = [(name, value) for key, group in groups for name, value in flat(group)]
-        if rows:
-            lines += ["", *table(("setting", "value"), rows)]
-    return lines
+        for key, value in step.items():
+            if isinstance(value, dict):
+                groups = {name: each for name, each in value.items() if isinstance(each, dict)}
+                rest = {name: each for name, each in value.items() if name not in groups}
+                lines += [_line(f"  - {inline(name)}", each) for name, each in ({key: rest} | groups).items()]
+    return [line for line in lines if line]
+
+
+def _line(name: str, values: dict[str, Any]) -> str:
+    told = "; ".join(f"{inline(key.replace('_', ' '))} {inline(value)}" for key, value in flat(values))
+    return f"{name}: {told}" if told else name

@@ -56,20 +56,20 @@ def data_part(record: dict[str, Any]) -> list[str]:
                 f"the middle one has {counts[len(counts) // 2]:,}."
             )
     if shared.get("rows"):
-        lines += [
-            "",
+        told = (
             f"**{shared['rows']:,} dev rows ({shared['share_of_dev']:.1%}) stand in train too**, but for case, width "
             f"and white space; {shared['other_label']:,} of them with another label. What the model remembers is no "
-            "sign of what it has learnt: the scores on the other rows are the honest ones.",
-        ]
+            "sign of what it has learnt: the scores on the other rows are the honest ones."
+        )
+        lines += ["", told]
     elif shared:
         lines += ["", "No dev row stands in train."]
     if shared.get("repeated_in_train"):
-        lines += [
-            "",
-            f"{shared['repeated_in_train']:,} training rows stand in train more than once; "
-            f"{shared['disputed_in_train']:,} have texts that stand there with another label too.",
-        ]
+        told = (
+            f"{shared['repeated_in_train']:,} training rows repeat an earlier one; "
+            f"{shared['disputed_in_train']:,} have texts that stand in train with another label too."
+        )
+        lines += ["", told]
     return lines
 
 
@@ -123,11 +123,11 @@ def training_part(record: dict[str, Any], pictures: Sequence[str]) -> list[str]:
     training = record.get("training", {})
     lines = ["", "## Training", ""]
     if training.get("best_step") is not None:
-        lines += [
+        told = (
             f"Of {training['steps']:,} steps the weights of step {training['best_step']:,} were kept: "
-            f"they have the best {inline(training['best_by'])} on dev.",
-            "",
-        ]
+            f"they have the best {inline(training['best_by'])} on dev."
+        )
+        lines += [told, ""]
     last = (record.get("lineage") or [{}])[-1]
     lines += table(["setting", "value"], flat(last.get("settings", {})))
     return lines + _pictures(pictures, "curve.png")
@@ -147,12 +147,14 @@ def limits_part(record: dict[str, Any]) -> list[str]:
         lines.append(
             "- It knows the labels above and no others: text that belongs to none of them gets one all the same."
         )
-    return [
-        *lines,
+    lines.append(
         "- The scores are those of the dev rows, by which the weights were chosen; measure it on rows that nothing was "
-        "chosen by: `bertwright evaluate`.",
-        "- It was measured on rows like those of its training. On other text it may do worse, and does not say so.",
-    ]
+        "chosen by: `bertwright evaluate`."
+    )
+    lines.append(
+        "- It was measured on rows like those of its training. On other text it may do worse, and will not say."
+    )
+    return lines
 
 
 def _pictures(there: Sequence[str], *names: str) -> list[str]:

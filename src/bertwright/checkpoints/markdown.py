@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _LONGEST = 80
-# What Markdown or HTML would take for a sign of its own.
-_SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>|#$"})
+# What Markdown or HTML would take for a sign of its own; an underscore within a word is none.
+_SIGNS = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def inline(value: Any) -> str:
@@ -23,7 +24,7 @@ def inline(value: Any) -> str:
     text = " ".join(str(value).split())
     if len(text) == 64 and all(sign in "0123456789abcdef" for sign in text):
         text = text[:16]
-    return (text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…").translate(_SIGNS)
+    return _SIGNS.sub(r"\\\g<0>", text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -42,7 +43,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     """The lines of a table; a column of numbers is set to the right."""
     lines = [list(map(inline, row)) for row in rows]
-    numbers = [all(line[place].replace(".", "", 1).isdigit() for line in lines) for place in range(len(head))]
+    numbers = [all(line[place].replace(".", "", 1).isdigit() for line in lines if line[place]) for place in range(len(head))]
     return [_line(head), _line("---:" if number else "---" for number in numbers), *map(_line, lines)]
 
 

@@ -57,7 +57,7 @@ class Overlap:
             yield f"{self.rows:,} dev rows ({share:.1%}) stand in the training rows too{label}"
         if self.repeated:
             label = f"; {self.disputed:,} have texts that stand there with another label too" if self.disputed else ""
-            yield f"{self.repeated:,} training rows stand there more than once{label}"
+            yield f"{self.repeated:,} training rows repeat an earlier one{label}"
 
 
 def overlap_of(train: Sequence[Any], dev: Sequence[Any]) -> Overlap:
