@@ -43,7 +43,8 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     """The lines of a table; a column of numbers is set to the right."""
     lines = [list(map(inline, row)) for row in rows]
-    numbers = [all(line[place].replace(".", "", 1).isdigit() for line in lines if line[place]) for place in range(len(head))]
+    columns = list(zip(*lines, strict=True)) or [() for _ in head]
+    numbers = [all(cell.replace(".", "", 1).isdigit() for cell in column if cell) for column in columns]
     return [_line(head), _line("---:" if number else "---" for number in numbers), *map(_line, lines)]
 
 

@@ -2,7 +2,7 @@
 
 OUT/dev/classes.json      precision, recall, F1 and support of each label or kind
 OUT/dev/errors.jsonl      the rows that were answered wrong, the worst first
-OUT/dev/confusion.png     gold labels against predicted ones
+OUT/dev/confusion.png     gold labels against predicted ones; "no. 2": the second, in a script that no font has
 OUT/dev/reliability.png   how sure the model is against how often it is right
 OUT/dev/scatter.png       numbers wanted against numbers given
 OUT/dev/curve.png         loss, dev scores and learning rate over the steps

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,10 @@ from bertwright.metrics.calibration import calibration_error, reliability
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Labels of a matrix that can still be read, and up to how many a count fits into a cell.
-MOST_LABELS, MOST_WITH_COUNTS = 25, 25
+# Labels of a matrix that can still be read, their characters, and those that fit beside one another.
+MOST_LABELS = 25
 _LONGEST_LABEL = 22
+_UPRIGHT = 10
 # Points of a scatter that still show where they are dense.
 _MOST_POINTS = 5000
 # For labels in Chinese, Japanese or Korean, where the machine has one of them.
@@ -30,15 +30,11 @@ _EAST_ASIAN = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source H
 @contextmanager
 def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure of so many inches, written as PNG when the block ends well."""
-    from matplotlib import font_manager, rc_context  # noqa: PLC0415  # an extra; most commands need none
+    from matplotlib import rc_context  # noqa: PLC0415  # an extra; most commands need none
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    known = set(font_manager.get_font_names())
-    fonts = ["DejaVu Sans", *(name for name in _EAST_ASIAN if name in known)]
-    with rc_context({"font.family": fonts, "font.size": 9, "axes.titlesize": 10}), warnings.catch_warnings():
-        # A label in a script that no font here has is drawn as boxes; classes.json has it as it is.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
+    with rc_context({"font.family": _fonts(), "font.size": 9, "axes.titlesize": 10}):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
@@ -60,14 +56,18 @@ def draw_confusion(confusion: NDArray[np.int64], labels: Sequence[str], path: Pa
     counts = confusion[np.ix_(shown, shown)]
     support = confusion.sum(axis=1)[shown]
     shares = counts / np.maximum(support, 1)[:, None]
+    drawn = _drawable()
     names = [_short(labels[number]) for number in shown]
+    # What no font of this machine has would be boxes.
+    names = [name if drawn(name) else f"no. {number + 1}" for name, number in zip(names, shown, strict=True)]
+    upright = len(names) <= 3 and max(map(len, names)) <= _UPRIGHT
     side = 2.6 + 0.36 * len(shown) if len(shown) > 8 else 2.4 + 0.62 * len(shown)
     with drawing(path, side + 0.8, side) as figure:
         axis = figure.subplots()
         image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         places = range(len(shown))
         # A `$` in a label is no formula.
-        axis.set_xticks(places, names, rotation=90 if len(shown) > 3 else 0, parse_math=False)
+        axis.set_xticks(places, names, rotation=0 if upright else 90, parse_math=False)
         axis.set_yticks(places, names, parse_math=False)
         for row, column in np.argwhere(counts > 0).tolist():
             colour = "white" if shares[row, column] > 0.55 else "black"
@@ -115,6 +115,21 @@ def draw_scatter(gold: NDArray[Any], measured: NDArray[Any], path: Path) -> None
         axis.set_ylabel("predicted")
         axis.grid(alpha=0.3)
         axis.set_title("rows of dev" if len(chosen) == len(gold) else f"{len(chosen):,} of {len(gold):,} rows of dev")
+
+
+def _fonts() -> list[str]:
+    from matplotlib import font_manager  # noqa: PLC0415
+
+    known = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in _EAST_ASIAN if name in known)]
+
+
+def _drawable() -> Callable[[str], bool]:
+    """Whether the fonts that are drawn with have every character of a text."""
+    from matplotlib import font_manager  # noqa: PLC0415
+
+    fonts = [font_manager.get_font(font_manager.findfont(name)) for name in _fonts()]
+    return lambda text: all(any(font.get_char_index(ord(char)) for font in fonts) for char in text)
 
 
 def _short(label: str) -> str:
