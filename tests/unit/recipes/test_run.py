@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bertwright.progress import Silent
-from bertwright.recipes.run import Run
+from bertwright.recipes.run import Run, open_run
 from bertwright.training.settings import MachineSettings
 from bertwright.training.world import World, alone
 
@@ -66,3 +66,13 @@ def test_one_process_alone_writes(tmp_path: Path) -> None:
     run = begun(tmp_path, Silent(), World(CPU, 1, 2))
     run.record({"step": 1})
     assert not run.metrics_path.exists()
+
+
+def test_beginning_anew_removes_what_a_fine_tuning_showed_and_no_more(tmp_path: Path) -> None:
+    # A model alone, as it was copied: without the run that made it.
+    (tmp_path / "dev").mkdir()
+    for name in ("config.json", "dev/confusion.png", "dev/errors.jsonl", "dev/notes.txt"):
+        (tmp_path / name).write_text("{}")
+    with open_run(tmp_path, {}, world=alone(CPU), resume=False, overwrite=True, progress=Silent()):
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["dev", "run"]
+        assert [path.name for path in (tmp_path / "dev").iterdir()] == ["notes.txt"]

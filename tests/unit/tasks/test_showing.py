@@ -52,9 +52,7 @@ def test_no_temperature_is_told_by_rows_that_are_all_right() -> None:
     task = classifier(calibrate=True)
     tuned = task.tuned(animals("cd"), answers(task, 0.9, 0.2))
     assert tuned.temperature == 1
-    assert tuned.chosen == (
-        "every dev row was answered right, so that no temperature can be told; it stays as it is",
-    )
+    assert tuned.chosen == ("every dev row was answered right, so that no temperature can be told; it stays as it is",)
 
 
 @pytest.mark.parametrize("calibrate", [False, True])
@@ -125,7 +123,7 @@ def test_several_labels_show_what_is_missing_and_what_is_too_many() -> None:
     ]
     found = task.showing(rows, given)
     assert found.classes["old"] == ClassScore(0, 0, 0, 1)
-    assert found.classes["blue"] == ClassScore(0.5, 1, pytest.approx(2 / 3), 1)
+    assert found.classes["blue"] == ClassScore(0.5, 1, 2 / 3, 1)
     (fault,) = found.faults
     assert fault.row == {"where": "dev:1", "text": "one"}
     assert fault.answer == {

@@ -19,7 +19,9 @@ TRAIN = rows(("good film", "yes"), ("Bad film", "no"), ("bad  film", "no"), ("so
 
 
 def test_rows_are_met_again_by_their_texts() -> None:
-    found = overlap_of(TRAIN, rows(("good film", "yes"), ("a new film", "no"), ("BAD\u00a0film ", "no"), ("ｓｏ so", "x")))
+    found = overlap_of(
+        TRAIN, rows(("good film", "yes"), ("a new film", "no"), ("BAD\u00a0film ", "no"), ("ｓｏ so", "x"))
+    )
     assert found.shared == (True, False, True, True)
     assert found.kept("abcd") == ["b"]
     assert found.record() == {
