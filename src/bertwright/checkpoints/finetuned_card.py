@@ -43,7 +43,7 @@ def data_part(record: dict[str, Any]) -> list[str]:
     lines = ["", "## Data", ""]
     files = [(use, data[use]) for use in ("train", "dev")]
     rows = [[use, each["file"], each["rows"], each["in_windows"], each["cut_rows"]] for use, each in files]
-    lines += table(["rows for", "file", "rows", "in several windows", "cut"], rows)
+    lines += table(["rows for", "file", "rows", "in several windows", "cut short"], rows)
     if labels := data.get("labels"):
         lines.append("")
         if len(labels) <= _MOST_CLASSES:
@@ -57,17 +57,17 @@ def data_part(record: dict[str, Any]) -> list[str]:
             )
     if shared.get("rows"):
         told = (
-            f"**{shared['rows']:,} dev rows ({shared['share_of_dev']:.1%}) stand in train too**, but for case, width "
-            f"and white space; {shared['other_label']:,} of them with another label. What the model remembers is no "
-            "sign of what it has learnt: the scores on the other rows are the honest ones."
+            f"**Dev rows that stand in train too: {shared['rows']:,} ({shared['share_of_dev']:.1%})**, but for case, "
+            f"width and white space; with another label: {shared['other_label']:,}. What the model remembers is no sign "
+            "of what it has learnt: the scores on the other rows are the honest ones."
         )
         lines += ["", told]
     elif shared:
         lines += ["", "No dev row stands in train."]
     if shared.get("repeated_in_train"):
         told = (
-            f"{shared['repeated_in_train']:,} training rows repeat an earlier one; "
-            f"{shared['disputed_in_train']:,} have texts that stand in train with another label too."
+            f"Training rows that repeat an earlier one: {shared['repeated_in_train']:,}; "
+            f"whose texts stand in train with another label too: {shared['disputed_in_train']:,}."
         )
         lines += ["", told]
     return lines
@@ -90,8 +90,9 @@ def answers_part(record: dict[str, Any], pictures: Sequence[str]) -> list[str]:
     lines += _pictures(pictures, "confusion.png", "scatter.png")
     errors = record.get("errors", {})
     if errors.get("rows"):
-        written = "worst first" if errors["written"] == errors["rows"] else f"the worst {errors['written']:,}"
-        lines += ["", f"{errors['rows']:,} dev rows were not answered right: see `dev/errors.jsonl`, {written}."]
+        left = errors["rows"] - errors["written"]
+        which = f"the worst {errors['written']:,} of {errors['rows']:,}" if left else f"all {errors['rows']:,}"
+        lines += ["", f"Dev rows whose answer is not the gold one, the worst first: {which} in `dev/errors.jsonl`."]
     return ["", "## Answers on dev", *lines] if lines else []
 
 

@@ -157,7 +157,7 @@ class Embed(Task[Row, Embedded]):
         return {"nearest": float((near.argmax(dim=1) == torch.arange(len(near))).float().mean())}
 
     def showing(self, rows: Sequence[Row], predictions: Sequence[Embedded]) -> Showing:
-        """With scores both numbers, a cosine beside what it should be; without, the pairs that do not find each other.
+        """With scores both numbers, cosines on the scale of the scores; without, the pairs that do not find each other.
 
         The loss is the distance of the two, or by how much another text is nearer than the partner.
         """
@@ -177,7 +177,7 @@ class Embed(Task[Row, Embedded]):
             away = abs(wanted / self.top - got)
             if away:
                 faults.append(Fault(away, self._seen(row), {"gold": wanted, "similarity": got}))
-        return Showing(faults=faults, gold=gold, measured=measured)
+        return Showing(faults=faults, gold=gold, measured=measured * self.top)
 
     def _seen(self, row: Row) -> dict[str, Any]:
         return {"where": row.where, **dict(zip(self.columns, row.texts, strict=True))}

@@ -29,7 +29,8 @@ class Showing:
 
     faults: every row that was not answered right, in the order of the rows. classes: how well each label or kind is
     found. confusion: counts, (labels, labels), row the gold label. sure, right: of each decision its probability and
-    whether it was right, (decisions,). gold, measured: numbers wanted and given, (rows,).
+    whether it was right, (decisions,). gold, measured: numbers wanted and given, (rows,),
+    on one scale.
     """
 
     faults: list[Fault] = field(default_factory=list)

@@ -78,10 +78,17 @@ def test_the_card_shows_no_picture_that_is_not_there() -> None:
 
 
 def test_the_card_says_that_rows_stand_in_both_files() -> None:
-    assert "**2 dev rows (50.0%) stand in train too**" in card(RECORD)
-    assert "1 of them with another label" in card(RECORD)
+    assert "**Dev rows that stand in train too: 2 (50.0%)**" in card(RECORD)
+    assert "with another label: 1." in card(RECORD)
     none = RECORD | {"shared_rows": RECORD["shared_rows"] | {"rows": 0}}
     assert "No dev row stands in train." in card(none)
+
+
+def test_the_card_counts_the_errors() -> None:
+    told = "Dev rows whose answer is not the gold one, the worst first: "
+    assert f"{told}all 1 in `dev/errors.jsonl`." in card(RECORD).splitlines()
+    many = RECORD | {"errors": {"rows": 2500, "written": 1000}}
+    assert f"{told}the worst 1,000 of 2,500 in `dev/errors.jsonl`." in card(many).splitlines()
 
 
 def test_of_many_classes_the_worst_are_shown() -> None:

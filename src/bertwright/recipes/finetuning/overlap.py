@@ -52,12 +52,11 @@ class Overlap:
     def told(self) -> Iterator[str]:
         """A sentence for each thing that was found."""
         if self.rows:
-            label = f", {self.other_label:,} of them with another label" if self.other_label else ""
-            share = self.rows / len(self.shared)
-            yield f"{self.rows:,} dev rows ({share:.1%}) stand in the training rows too{label}"
+            label = f", with another label there: {self.other_label:,}" if self.other_label else ""
+            yield f"dev rows that stand in train too: {self.rows:,} ({self.rows / len(self.shared):.1%}){label}"
         if self.repeated:
-            label = f"; {self.disputed:,} have texts that stand there with another label too" if self.disputed else ""
-            yield f"{self.repeated:,} training rows repeat an earlier one{label}"
+            label = f"; whose texts stand there with another label too: {self.disputed:,}" if self.disputed else ""
+            yield f"training rows that repeat an earlier one: {self.repeated:,}{label}"
 
 
 def overlap_of(train: Sequence[Any], dev: Sequence[Any]) -> Overlap:

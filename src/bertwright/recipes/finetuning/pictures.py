@@ -110,6 +110,9 @@ def draw_scatter(gold: NDArray[Any], measured: NDArray[Any], path: Path) -> None
     chosen = np.linspace(0, len(gold) - 1, min(len(gold), _MOST_POINTS)).astype(int)
     with drawing(path, 5, 4.6) as figure:
         axis = figure.subplots()
+        # Without it, numbers that are all about the same would fill the picture as good ones do.
+        ends = [float(gold.min()), float(gold.max())]
+        axis.plot(ends, ends, "--", color="grey", linewidth=1)
         axis.scatter(gold[chosen], measured[chosen], s=12, alpha=max(0.15, min(0.7, 100 / len(chosen))), linewidths=0)
         axis.set_xlabel("gold")
         axis.set_ylabel("predicted")

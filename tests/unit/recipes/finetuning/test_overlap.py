@@ -33,8 +33,8 @@ def test_rows_are_met_again_by_their_texts() -> None:
         "disputed_in_train": 2,
     }
     assert list(found.told()) == [
-        "3 dev rows (75.0%) stand in the training rows too, 1 of them with another label",
-        "2 training rows repeat an earlier one; 2 have texts that stand there with another label too",
+        "dev rows that stand in train too: 3 (75.0%), with another label there: 1",
+        "training rows that repeat an earlier one: 2; whose texts stand there with another label too: 2",
     ]
 
 
