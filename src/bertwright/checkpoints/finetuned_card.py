@@ -58,8 +58,8 @@ def data_part(record: dict[str, Any]) -> list[str]:
     if shared.get("rows"):
         told = (
             f"**Dev rows that stand in train too: {shared['rows']:,} ({shared['share_of_dev']:.1%})**, but for case, "
-            f"width and white space; with another label: {shared['other_label']:,}. What the model remembers is no sign "
-            "of what it has learnt: the scores on the other rows are the honest ones."
+            f"width and white space; with another label: {shared['other_label']:,}. What the model remembers is no "
+            "sign of what it has learnt: the scores on the other rows are the honest ones."
         )
         lines += ["", told]
     elif shared:

@@ -160,6 +160,9 @@ def test_vectors_are_wrong_by_what_their_cosine_should_be() -> None:
     (fault,) = found.faults
     assert fault.row == {"where": "dev:2", "text_a": "c", "text_b": "d"}
     assert (fault.loss, fault.answer) == (1.0, {"gold": 5.0, "similarity": 0.0})
+    assert found.gold is not None
+    assert found.measured is not None
+    assert (found.gold.tolist(), found.measured.tolist()) == ([5, 5], [5, 0])
 
 
 def test_vectors_without_scores_are_wrong_where_another_text_is_nearer() -> None:
