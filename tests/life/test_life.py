@@ -132,8 +132,12 @@ def test_answers_below_the_threshold_chosen_on_dev_are_none(
     assert main(["evaluate", str(tmp_path / "m"), str(home / "pair-dev.tsv"), "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert scores == pytest.approx(record["metrics"], abs=1e-6)
-    if record.get("abstain_below"):
-        assert scores["accuracy_where_sure"] >= 0.85
+    assert record["abstain_below"] > 0
+    assert record["temperature"] != 1
+    assert scores["accuracy_where_sure"] >= 0.85
+    errors = [json.loads(line) for line in (tmp_path / "m/dev/errors.jsonl").read_text().splitlines()]
+    assert len(errors) == round(60 * (1 - scores["accuracy"])) > 0
+    assert [row["loss"] for row in errors] == sorted((row["loss"] for row in errors), reverse=True)
 
 
 def test_predict_keeps_the_row_and_adds_the_prediction(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
