@@ -281,12 +281,19 @@ def test_tags_that_are_none(home: Path, tmp_path: Path, fails: Run, rows: str, m
     assert not (tmp_path / "out").exists()
 
 
-def test_features_are_for_tags(home: Path, tmp_path: Path, fails: Run) -> None:
+def test_settings_that_a_task_does_not_look_at_are_refused(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
-    task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
-    assert fails("finetune", home / "model", *task, "--set", "tag_features=last-four") == (
-        "`tag_features` is 'last-four', which is for --task tag and not for classify"
-    )
+    task = ["--task", "regress", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
+    sets = ["--set", "tag_features=last-four", "--set", "class_weights=balanced", "--set", "epochs=1"]
+    assert main(["finetune", *map(str, (home / "model", *task, *sets))]) == 2
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "bertwright: `class_weights` is 'balanced', but it is for classify and pair and multilabel and tag, "
+        "and not for regress",
+        "`tag_features` is 'last-four', but it is for tag, and not for regress",
+    ]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_head_that_is_not_there(home: Path, tmp_path: Path, fails: Run) -> None:

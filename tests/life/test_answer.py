@@ -171,12 +171,18 @@ def test_options_that_mean_nothing_here_are_refused(
     rows.write_text('{"text": "the sea", "label": "a"}\n')
     learn = ["finetune", str(home / "model"), "--out", str(tmp_path / "out")]
     columns = "bertwright: `answer` reads `question`, `context` and `answers`; name no columns"
-    skip = "bertwright: --on-error skip is for `answer`; correct or remove the rows that cannot be read"
+    texts = "classify and pair and multilabel and regress and embed and tag"
     for command, told in (
-        ([*learn, "--task", "answer", "--train", str(dev), "--dev", str(dev), "--text-column", "context"], columns),
+        (
+            [*learn, "--task", "answer", "--train", str(dev), "--dev", str(dev), "--text-column", "context"],
+            f"bertwright: `text_columns` is ['context'], but it is for {texts}, and not for answer",
+        ),
         (["evaluate", str(home / "always"), str(dev), "--label-column", "answers"], columns),
         (["predict", str(home / "always"), str(dev), "--text-column", "context"], columns),
-        ([*learn, "--task", "classify", "--train", str(rows), "--dev", str(rows), "--on-error", "skip"], skip),
+        (
+            [*learn, "--task", "classify", "--train", str(rows), "--dev", str(rows), "--on-error", "skip"],
+            "bertwright: `on_error` is 'skip', but it is for answer, and not for classify",
+        ),
     ):
         assert main(command) == 2
         assert capsys.readouterr().err.splitlines()[-1] == told

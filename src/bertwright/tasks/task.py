@@ -19,6 +19,7 @@ from bertwright.batches.sequences import InputBatch, LabelledBatch
 from bertwright.batches.windows import Lengths, Window
 from bertwright.heads.model import Bert, Parts
 from bertwright.records import Record
+from bertwright.tasks.showing import Showing
 from bertwright.tokens.tokenizer import Tokenizer
 
 RowT = TypeVar("RowT")
@@ -51,6 +52,8 @@ class Task(ABC, Generic[RowT, PredictionT]):
     metrics: tuple[str, ...]
     lengths: Lengths
     labels: tuple[str, ...] = ()
+    # What `tuned` chose, in sentences.
+    chosen: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -102,6 +105,11 @@ class Task(ABC, Generic[RowT, PredictionT]):
         """The same task with what is chosen on dev after training, such as a threshold; here nothing is."""
         del rows, predictions
         return self
+
+    def showing(self, rows: Sequence[RowT], predictions: Sequence[PredictionT]) -> Showing:
+        """What there is to see in the answers to labelled rows, beside the scores; here nothing is."""
+        del rows, predictions
+        return Showing()
 
     @abstractmethod
     def shown(self, prediction: PredictionT) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from bertwright.encoder.config import EncoderConfig
 from bertwright.heads.model import Bert, Parts
 from bertwright.progress import Silent
-from bertwright.recipes.run import Run
+from bertwright.recipes.run import Run, open_run
 from bertwright.training.loop import Trainee
 from bertwright.training.settings import MachineSettings
 from bertwright.training.world import World, alone
@@ -78,3 +78,13 @@ def test_where_nothing_was_saved_what_was_measured_before_the_first_step_comes_a
     run.record({"step": 0, "general_mlm_loss": 2.5})
     assert run.restore(Trainee(Bert(SMALL, Parts()), ()), steps=10) == {}
     assert run.metrics() == []
+
+
+def test_beginning_anew_removes_what_a_fine_tuning_showed_and_no_more(tmp_path: Path) -> None:
+    # A model alone, as it was copied: without the run that made it.
+    (tmp_path / "dev").mkdir()
+    for name in ("config.json", "dev/confusion.png", "dev/errors.jsonl", "dev/notes.txt"):
+        (tmp_path / name).write_text("{}")
+    with open_run(tmp_path, {}, world=alone(CPU), resume=False, overwrite=True, progress=Silent()):
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["dev", "run"]
+        assert [path.name for path in (tmp_path / "dev").iterdir()] == ["notes.txt"]

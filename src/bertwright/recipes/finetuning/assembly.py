@@ -74,6 +74,8 @@ def assemble(
             weights=balanced_weights(rows, labels) if balanced else None,
             smoothing=settings.label_smoothing,
             abstain_below=settings.abstain_below,
+            calibrate=settings.calibrate,
+            abstain_accuracy=settings.abstain_accuracy,
             **about,
         )
     return Lesson(task, rows, task.read(dev, say))

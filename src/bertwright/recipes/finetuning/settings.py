@@ -22,6 +22,8 @@ _ONLY = {
     "class_weights": (*_CLASSES, "multilabel", "tag"),
     "label_smoothing": (*_CLASSES, "tag"),
     "abstain_below": _CLASSES,
+    "abstain_accuracy": _CLASSES,
+    "calibrate": _CLASSES,
     "threshold": ("multilabel",),
     "pooling": ("embed",),
     "similar_score": ("embed",),
@@ -70,6 +72,10 @@ class FinetuneSettings(Settings):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     # The least probability with which a label is given; below it the answer is none. For `classify` and `pair`.
     abstain_below: float = Field(default=0.0, ge=0, lt=1)
+    # Or: the share of right ones among the labels given that the threshold, chosen on dev, must bring.
+    abstain_accuracy: float | None = Field(default=None, gt=0, le=1)
+    # Choose on dev the temperature by which probabilities say how often the model is right. For `classify` and `pair`.
+    calibrate: bool = True
     # The probability from which on a label is given; for `multilabel`.
     threshold: float = Field(default=0.5, gt=0, lt=1)
 
@@ -114,6 +120,12 @@ class FinetuneSettings(Settings):
     def _features_are_frozen(self) -> Self:
         if self.tag_features == "last-four" and self.freeze not in ("nothing", "encoder"):
             raise ValueError(f'`freeze` is {self.freeze!r}, but `tag_features = "last-four"` freezes the whole encoder')
+        return self
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Self:
+        if self.abstain_below > 0 and self.abstain_accuracy is not None:
+            raise ValueError("`abstain_below` is a threshold and `abstain_accuracy` chooses one; set one of the two")
         return self
 
     def refuse_foreign(self, task: str) -> None:
