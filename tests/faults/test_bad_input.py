@@ -289,8 +289,10 @@ def test_settings_that_a_task_does_not_look_at_are_refused(
     sets = ["--set", "tag_features=last-four", "--set", "class_weights=balanced", "--set", "epochs=1"]
     assert main(["finetune", *map(str, (home / "model", *task, *sets))]) == 2
     assert capsys.readouterr().err.splitlines()[-2:] == [
-        "bertwright: `class_weights` is 'balanced', but it is for classify and pair and multilabel and tag, "
-        "and not for regress",
+        (
+            "bertwright: `class_weights` is 'balanced', but it is for classify and pair and multilabel and tag, "
+            "and not for regress"
+        ),
         "`tag_features` is 'last-four', but it is for tag, and not for regress",
     ]
     assert not (tmp_path / "out").exists()

@@ -29,6 +29,7 @@ from bertwright.objectives import span_loss
 from bertwright.records import Record
 from bertwright.tasks.answer_spans import Context, best_spans
 from bertwright.tasks.questions import Question, questions_of, read_questions
+from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.task import Item, Said, Task
 from bertwright.text.documents import OnError
 from bertwright.text.ideographs import IDEOGRAPHS
@@ -236,6 +237,26 @@ class AnswerTask(Task[Question, Answered]):
         golds = [[answer.text for answer in row.answers] for row in rows]
         task.null_threshold = _best_threshold(predictions, golds)
         return task
+
+    def showing(self, rows: Sequence[Question], predictions: Sequence[Answered]) -> Showing:
+        """Every question that is not answered as the script wants it, and how sure answers were.
+
+        The loss is what the answer lacks of a full F1.
+        """
+        faults, sure, right = [], [], []
+        metric = metric_of(rows)[0] if self.metric == "auto" else self.metric
+        score = cmrc_scores if metric == "cmrc" else squad_scores
+        for row, each in zip(rows, predictions, strict=True):
+            golds = [answer.text for answer in row.answers]
+            nothing = float(not each.text)
+            found = score([each.text], [golds]) if golds else {"f1": nothing, "exact_match": nothing}
+            sure.append(each.probability)
+            right.append(found["exact_match"] == 1)
+            if not right[-1]:
+                told = {"where": row.where, "id": row.id, "question": row.question, "context": row.context}
+                answer = {"gold": golds, "predicted": each.text, "start": each.start, "probability": each.probability}
+                faults.append(Fault(1 - found["f1"], told, answer))
+        return Showing(faults=faults, sure=np.array(sure), right=np.array(right, dtype=np.bool_))
 
     def shown(self, prediction: Answered) -> dict[str, Any]:
         """The answer, the best spans and cut; null_odds where they decide, None where the context has no token."""

@@ -28,9 +28,10 @@ from bertwright.batches.windows import Lengths, Window, cut_windows
 from bertwright.errors import RowError, SettingsError
 from bertwright.examples.masking import IGNORED
 from bertwright.heads.model import Bert, Parts
-from bertwright.metrics.tagging import entities, tagging_scores
+from bertwright.metrics.tagging import entities, kind_scores, tagging_scores
 from bertwright.objectives import token_loss
 from bertwright.records import Record
+from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.tag_schemes import BIO2, OUTSIDE, is_tag, labels_of_tags, mend, scheme_of, split_tag
 from bertwright.tasks.tag_sequences import best_sequence, bio2_steps, log_probabilities
 from bertwright.tasks.tagged_rows import TaggedRow, TaggedRows, read_tagged, rows_to_tag
@@ -219,6 +220,22 @@ class Tag(Task[TaggedRow, Tagged]):
         gold = [row.tags for row in rows if row.tags is not None]
         found = tagging_scores(gold, [each.tags for each in predictions])
         return {name: found[name] for name in self.metrics}
+
+    def showing(self, rows: Sequence[TaggedRow], predictions: Sequence[Tagged]) -> Showing:
+        """Each kind, every sentence with a wrong tag, and how sure spans were. The loss is the number of wrong tags."""
+        faults, sure, right = [], [], []
+        golds = [row.tags or (OUTSIDE,) * len(row.words) for row in rows]
+        for row, gold, each in zip(rows, golds, predictions, strict=True):
+            wanted = set(entities(gold))
+            for span in each.spans:
+                sure.append(span.probability)
+                right.append((span.kind, *span.words) in wanted)
+            wrong = sum(one != other for one, other in zip(gold, each.tags, strict=True))
+            if wrong:
+                told = {"where": row.where, "words": list(row.words)}
+                faults.append(Fault(wrong, told, {"gold": list(gold), "predicted": list(each.tags)}))
+        classes = kind_scores(golds, [each.tags for each in predictions])
+        return Showing(faults=faults, classes=classes, sure=np.array(sure), right=np.array(right, dtype=np.bool_))
 
     def shown(self, prediction: Tagged) -> dict[str, Any]:
         """words, tags, spans with their places, and cut."""

@@ -9,12 +9,16 @@ import pytest
 
 from bertwright.batches.windows import Lengths
 from bertwright.metrics.classification import ClassScore
+from bertwright.tasks.answer import Answered, AnswerTask
 from bertwright.tasks.classify import Classified, Classify
 from bertwright.tasks.embed import Embed, Embedded
 from bertwright.tasks.multilabel import Labelled, Multilabel
+from bertwright.tasks.questions import Answer, Question
 from bertwright.tasks.regress import Measured, Regress
 from bertwright.tasks.rows import Row
 from bertwright.tasks.showing import worst_first
+from bertwright.tasks.tag import Tag, Tagged, TaggedSpan
+from bertwright.tasks.tagged_rows import TaggedRow
 from bertwright.tasks.task import Item
 
 LENGTHS = Lengths(max_length=16, overlap=4)
@@ -173,3 +177,44 @@ def test_vectors_without_scores_are_wrong_where_another_text_is_nearer() -> None
     assert fault.row["where"] == "dev:2"
     assert fault.answer == {"predicted": "b", "similarity": 0.0, "similarity_of_predicted": 1.0}
     assert fault.loss == 1.0
+
+
+def test_a_tagger_shows_its_kinds_and_the_sentences_with_wrong_tags() -> None:
+    task = Tag(labels=("O", "B-per", "I-per"), lengths=LENGTHS)
+    words = ("Ada", "Lovelace", "wrote")
+    rows = [TaggedRow(words, ("B-per", "I-per", "O"), "dev:1"), TaggedRow(words, ("B-per", "I-per", "O"), "dev:5")]
+    whole = TaggedSpan("per", 0, 12, "Ada Lovelace", (0, 2), 0.9)
+    half = TaggedSpan("per", 0, 3, "Ada", (0, 1), 0.6)
+    found = task.showing(
+        rows,
+        [
+            Tagged(words, ("B-per", "I-per", "O"), (whole,), "Ada Lovelace wrote"),
+            Tagged(words, ("B-per", "O", "O"), (half,), "Ada Lovelace wrote"),
+        ],
+    )
+    assert found.classes == {"per": ClassScore(0.5, 0.5, 0.5, 2)}
+    assert found.sure is not None
+    assert found.right is not None
+    assert (found.sure.tolist(), found.right.tolist()) == ([0.9, 0.6], [True, False])
+    (fault,) = found.faults
+    assert fault.loss == 1
+    assert fault.row == {"where": "dev:5", "words": ["Ada", "Lovelace", "wrote"]}
+    assert fault.answer == {"gold": ["B-per", "I-per", "O"], "predicted": ["B-per", "O", "O"]}
+
+
+def test_questions_show_what_an_answer_lacks_of_a_full_f1() -> None:
+    task = AnswerTask(lengths=LENGTHS, metric="squad", null_threshold=0.0)
+
+    def question(*golds: str) -> Question:
+        return Question("q", "Where?", "By the old sea.", tuple(Answer(gold, 0) for gold in golds), "dev:1")
+
+    def answered(text: str) -> Answered:
+        return Answered(text, None, None, 0.0, 0.5, 0.0, (), 0)
+
+    rows = [question("the old sea"), question("old sea"), question(), question()]
+    found = task.showing(rows, [answered("the sea"), answered("the old sea"), answered(""), answered("sea")])
+    assert found.right is not None
+    assert found.right.tolist() == [False, True, True, False]
+    assert [fault.loss for fault in found.faults] == [pytest.approx(1 / 3), 1.0]
+    assert found.faults[1].answer == {"gold": [], "predicted": "sea", "start": None, "probability": 0.5}
+    assert found.faults[0].row["context"] == "By the old sea."
