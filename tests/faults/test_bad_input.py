@@ -259,6 +259,45 @@ def test_rows_that_are_none(home: Path, tmp_path: Path, fails: Run, name: str, c
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("rows", "more", "message"),
+    [
+        ("anna O\n", [], "train.conll: every word is tagged O, so there is nothing to find; give rows with spans"),
+        ("anna B-x\n", ["--text-column", "1", "--text-column", "2"], "`tag` reads 1 column, but 2 are named: 1, 2;"),
+        ("anna X-x\n", [], "train.conll:1: the tag 'X-x' fits no scheme; a tag is O, or B-,"),
+        (
+            "anna B-x\n",
+            ["--set", "tag_features=last-four", "--set", "freeze=1"],
+            '`freeze` is 1, but `tag_features = "last-four"` freezes the whole encoder',
+        ),
+    ],
+)
+def test_tags_that_are_none(home: Path, tmp_path: Path, fails: Run, rows: str, more: list[str], message: str) -> None:
+    train, dev = tmp_path / "train.conll", tmp_path / "dev.conll"
+    train.write_text(rows)
+    dev.write_text("anna B-x\n")
+    task = ["--task", "tag", "--train", train, "--dev", dev, "--out", tmp_path / "out"]
+    assert message in fails("finetune", home / "model", *task, *more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_that_a_task_does_not_look_at_are_refused(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
+    task = ["--task", "regress", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
+    sets = ["--set", "tag_features=last-four", "--set", "class_weights=balanced", "--set", "epochs=1"]
+    assert main(["finetune", *map(str, (home / "model", *task, *sets))]) == 2
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        (
+            "bertwright: `class_weights` is 'balanced', but it is for classify and pair and multilabel and tag, "
+            "and not for regress"
+        ),
+        "`tag_features` is 'last-four', but it is for tag, and not for regress",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_head_that_is_not_there(home: Path, tmp_path: Path, fails: Run) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
     message = "has no head for a task; fine-tune one with: bertwright finetune MODEL --task classify"

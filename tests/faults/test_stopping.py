@@ -125,6 +125,15 @@ def test_fine_tuning_goes_on_too(shards: Path, tmp_path: Path) -> None:
     assert process.returncode == 128 + signal.SIGTERM
     subprocess.run([*arguments, "--out", str(disturbed), "--resume"], check=True, capture_output=True)
     assert weights(straight) == weights(disturbed)
+    for name in ("classes.json", "errors.jsonl"):
+        assert (straight / "dev" / name).read_bytes() == (disturbed / "dev" / name).read_bytes()
+    # Once more, after the end: what it showed is shown again.
+    (disturbed / "dev/classes.json").unlink()
+    (disturbed / "dev/scatter.png").write_bytes(b"of another task")
+    subprocess.run([*arguments, "--out", str(disturbed), "--resume"], check=True, capture_output=True)
+    assert sorted(path.name for path in (disturbed / "dev").iterdir()) == sorted(
+        path.name for path in (straight / "dev").iterdir()
+    )
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,57 @@ def test_the_pair_task_beats_the_majority(home: Path, capsys: pytest.CaptureFixt
     scores = json.loads(capsys.readouterr().out)
     assert scores == pytest.approx(record["metrics"], abs=1e-6)
     assert [step["step"] for step in record["lineage"]] == ["vocabulary", "prepare", "pretrain", "finetune"]
+
+
+@pytest.mark.parametrize("task", ["classify", "pair"])
+def test_a_fine_tuning_shows_its_answers_to_the_dev_rows(home: Path, task: str) -> None:
+    folder = home / task
+    names = {path.name for path in (folder / "dev").iterdir()}
+    assert names == {"classes.json", "errors.jsonl", "confusion.png", "reliability.png", "curve.png"}
+    record = json.loads((folder / "bertwright.json").read_text())
+    errors = [json.loads(line) for line in (folder / "dev/errors.jsonl").read_text().splitlines()]
+    rows = record["data"]["dev"]["rows"]
+    assert len(errors) == record["errors"]["rows"] == round(rows * (1 - record["metrics"]["accuracy"]))
+    assert [row["loss"] for row in errors] == sorted((row["loss"] for row in errors), reverse=True)
+    assert sum(score["support"] for score in record["classes"].values()) == rows
+    card = (folder / "README.md").read_text()
+    linked = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", card)
+    assert sorted(linked) == ["dev/confusion.png", "dev/curve.png", "dev/reliability.png"]
+    assert all((folder / path).read_bytes().startswith(b"\x89PNG") for path in linked)
+
+
+def test_sentences_that_stand_in_train_and_dev_are_told(home: Path) -> None:
+    record = json.loads((home / "classify/bertwright.json").read_text())
+    texts = {
+        name: [json.loads(line)["text"] for line in (home / f"classify-{name}.jsonl").read_text().splitlines()]
+        for name in ("train", "dev")
+    }
+    shared = sum(text in set(texts["train"]) for text in texts["dev"])
+    assert 0 < shared < len(texts["dev"])
+    assert record["shared_rows"]["rows"] == record["shared_rows"]["exact"] == shared
+    assert record["shared_rows"]["other_label"] == 0
+    assert f"**Dev rows that stand in train too: {shared} (" in (home / "classify/README.md").read_text()
+    assert record["metrics_without_shared_rows"].keys() == record["metrics"].keys()
+
+
+def test_answers_below_the_threshold_chosen_on_dev_are_none(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--train", str(home / "pair-train.tsv"), "--dev", str(home / "pair-dev.tsv"), "--out", str(tmp_path / "m")]
+    settings = ["--set", "epochs=3", "--set", "learning_rate=1e-3", "--set", "precision=fp32"]
+    settings += ["--set", "abstain_accuracy=0.85"]
+    assert main(["finetune", str(home / "model"), "--task", "pair", *files, *settings]) == 0
+    record = json.loads((tmp_path / "m/bertwright.json").read_text())
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "m"), str(home / "pair-dev.tsv"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores == pytest.approx(record["metrics"], abs=1e-6)
+    assert record["abstain_below"] > 0
+    assert record["temperature"] != 1
+    assert scores["accuracy_where_sure"] >= 0.85
+    errors = [json.loads(line) for line in (tmp_path / "m/dev/errors.jsonl").read_text().splitlines()]
+    assert len(errors) == round(60 * (1 - scores["accuracy"])) > 0
+    assert [row["loss"] for row in errors] == sorted((row["loss"] for row in errors), reverse=True)
 
 
 def test_predict_keeps_the_row_and_adds_the_prediction(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,6 +237,8 @@ def test_transformers_loads_the_directories_as_they_lie(home: Path, task: str) -
 
 def test_convert_writes_a_directory_that_says_the_same(home: Path) -> None:
     assert main(["convert", str(home / "classify"), str(home / "copy"), "--to", "hf"]) == 0
+    # Pictures stay where they were drawn, so the copy's card shows none.
+    assert "![" not in (home / "copy/README.md").read_text()
     text = ["The owl plays."]
     assert bertwright.load(home / "copy").classify(text) == bertwright.load(home / "classify").classify(text)
 

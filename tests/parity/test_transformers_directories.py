@@ -48,6 +48,13 @@ WORDS = {
     "cls.predictions.transform.dense.bias",
     "cls.predictions.transform.dense.weight",
 }
+FEATURES = {"feature_tagger.dense.bias", "feature_tagger.dense.weight"} | {
+    f"feature_tagger.lstm.{kind}_{part}_l{layer}{way}"
+    for kind in ("weight", "bias")
+    for part in ("ih", "hh")
+    for layer in (0, 1)
+    for way in ("", "_reverse")
+}
 NEXT = {"cls.seq_relationship.bias", "cls.seq_relationship.weight"}
 CLASSES = {"classifier.bias", "classifier.weight"}
 NOTHING: set[str] = set()
@@ -130,6 +137,7 @@ def keys_of(info: dict[str, Any]) -> tuple[set[str], set[str]]:
             ("classifier", (Parts(labels=3), "AutoModelForSequenceClassification", NOTHING, NOTHING)),
             ("number", (Parts(labels=1), "AutoModelForSequenceClassification", NOTHING, NOTHING)),
             ("tagger", (Parts(pooler=False, tags=3), "AutoModelForTokenClassification", NOTHING, NOTHING)),
+            ("features", (Parts(tags=3, lstm=5), "AutoModel", NOTHING, FEATURES)),
             ("answer", (Parts(pooler=False, spans=True), "AutoModelForQuestionAnswering", NOTHING, NOTHING)),
         ]
     ],

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bertwright.checkpoints.finetuned_card import (
+    answers_part,
+    calibration_part,
+    data_part,
+    limits_part,
+    scores_part,
+    training_part,
+)
+from bertwright.checkpoints.markdown import flat, inline
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bertwright.heads.model import Bert
 
+# Labels that are still named in a sentence.
+_NAMED = 30
 
-def model_card(name: str, model: Bert, labels: Sequence[str], record: dict[str, Any]) -> str:
-    """Markdown that says what the model is, how it came to be, what it scored, and how to use it."""
+
+def model_card(
+    name: str, model: Bert, labels: Sequence[str], record: dict[str, Any], pictures: Sequence[str] = ()
+) -> str:
+    """Markdown that says what the model is, how it came to be, what it scored, and how to use it.
+
+    `pictures` are the paths, from the card, of those that there are.
+    """
     config = model.config
     parameters = sum(parameter.numel() for parameter in model.parameters())
     lines = [
@@ -20,7 +38,7 @@ def model_card(name: str, model: Bert, labels: Sequence[str], record: dict[str, 
         "tags: [bert, bertwright]",
         "---",
         "",
-        f"# {name}",
+        f"# {inline(name)}",
         "",
         (
             f"A BERT encoder: {config.num_hidden_layers} layers, hidden size {config.hidden_size}, "
@@ -32,25 +50,56 @@ def model_card(name: str, model: Bert, labels: Sequence[str], record: dict[str, 
         for there, text in (
             (model.parts.masked_words, "masked words"),
             (model.parts.next_sentence, "next sentence"),
-            (model.parts.labels, f"classes: {', '.join(labels)}"),
+            (model.parts.labels, _labels("classes", labels)),
+            (model.parts.tags, _labels("tags", labels)),
+            (model.parts.spans, "answers in a text"),
         )
         if there
     ]
     if heads:
         lines += ["", f"Heads: {'; '.join(heads)}."]
+    finetuned = record.get("data") is not None
     if adaptation := record.get("adaptation"):
         lines += _adaptation(adaptation)
     elif metrics := record.get("metrics"):
-        lines += ["", "## Measured on held-out data", "", "| metric | value |", "|---|---|"]
-        lines += [f"| {key} | {value:.4f} |" for key, value in metrics.items() if isinstance(value, float)]
+        lines += ["", "## Scores on dev" if finetuned else "## Measured on held-out data", ""]
+        lines += scores_part(metrics, record)
+    if finetuned:
+        lines += [*data_part(record), *answers_part(record, pictures)]
+        lines += [*calibration_part(record, pictures), *training_part(record, pictures), *limits_part(record)]
     if lineage := record.get("lineage"):
-        lines += ["", "## How it came to be", ""]
+        lines += ["", "## How it came to be", "", "Hashes are cut; `bertwright.json` has them whole.", ""]
         for step in lineage:
-            rest = ", ".join(f"{key}: {value}" for key, value in step.items() if key != "step")
-            lines.append(f"- **{step.get('step')}**: {rest}")
-    use = "predict" if model.parts.labels else "fill" if model.parts.masked_words else "embed"
+            lines += _step(step, settings=not finetuned or step is not lineage[-1])
+    parts = model.parts
+    use = "predict" if parts.labels or parts.tags or parts.spans else "fill" if parts.masked_words else "embed"
     lines += ["", "## Use", "", "```", f"bertwright {use} {name} --help", "```", ""]
     return "\n".join(lines)
+
+
+def _labels(what: str, labels: Sequence[str]) -> str:
+    """Their names, or how many there are; a head without names gives a number."""
+    if not labels:
+        return "a number"
+    return f"{len(labels)} {what}" if len(labels) > _NAMED else f"{what}: {', '.join(map(inline, labels))}"
+
+
+def _step(step: dict[str, Any], *, settings: bool) -> list[str]:
+    """What a step of the lineage was: a line of its plain values, then one for each group of settings."""
+    values = {key: value for key, value in step.items() if key != "step" and not isinstance(value, dict)}
+    lines = [_line(f"- **{inline(step.get('step'))}**", values)]
+    if settings:
+        for key, value in step.items():
+            if isinstance(value, dict):
+                groups = {name: each for name, each in value.items() if isinstance(each, dict)}
+                rest = {name: each for name, each in value.items() if name not in groups}
+                lines += [_line(f"  - {inline(name)}", each) for name, each in ({key: rest} | groups).items()]
+    return [line for line in lines if line]
+
+
+def _line(name: str, values: dict[str, Any]) -> str:
+    told = "; ".join(f"{inline(key.replace('_', ' '))} {inline(value)}" for key, value in flat(values))
+    return f"{name}: {told}" if told else name
 
 
 def _adaptation(columns: Sequence[dict[str, Any]]) -> list[str]:

@@ -3,6 +3,7 @@
 config.json  model.safetensors  vocab.txt  tokenizer.json  tokenizer_config.json   as transformers has them
 bertwright.json                                                                    lineage, task and metrics
 README.md                                                                          the model card
+dev/                                                                               what a fine-tuning showed on dev
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bertwright.checkpoints.card import model_card
+from bertwright.checkpoints.finetuned_card import PICTURES
 from bertwright.checkpoints.names import to_ours, to_theirs
 from bertwright.checkpoints.weights import SAFETENSORS, read_weights, write_tensors
 from bertwright.encoder.config import EncoderConfig
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 RECORD = "bertwright.json"
 CARD = "README.md"
+DEV = "dev"
 MODEL_FILES = (CONFIG, SAFETENSORS, *TOKENIZER_FILES, RECORD, CARD)
 # transformers' `problem_type`, and the task that it is here.
 _TASKS = {
@@ -78,7 +81,8 @@ def write_model(
     """Write a model into the existing directory `path`, every file whole or absent.
 
     config.json goes last: a directory without it is not yet a model. `labels` are those of the classifier or tagger,
-    none where it gives a number. `name` heads the model card (default: the directory's).
+    none where it gives a number. `name` heads the model card (default: the directory's), which shows the pictures that
+    lie in `dev` already.
     """
     record = record or {}
     with storage_faults(path):
@@ -87,7 +91,8 @@ def write_model(
     for file_name, content in tokenizer_files(tokenizer, max_length=model.config.max_position_embeddings).items():
         write_atomic(path / file_name, content)
     write_atomic(path / RECORD, to_json(record))
-    write_atomic(path / CARD, model_card(name or path.name, model, labels, record).encode())
+    pictures = [f"{DEV}/{name}" for name in PICTURES if (path / DEV / name).is_file()]
+    write_atomic(path / CARD, model_card(name or path.name, model, labels, record, pictures).encode())
     write_atomic(path / CONFIG, to_json(_config_json(model, labels, record.get("task", ""))))
 
 
@@ -207,12 +212,16 @@ def _what_it_is(path: Path) -> str:
 def _parts_in(ours: dict[str, Tensor]) -> Parts:
     """Which parts a file of weights holds."""
     classifier, tagger = ours.get("classifier.dense.weight"), ours.get("tagger.dense.weight")
+    lstm = ours.get("feature_tagger.lstm.weight_hh_l0")
+    if lstm is not None:
+        tagger = ours.get("feature_tagger.dense.weight")
     return Parts(
         pooler="pooler.dense.weight" in ours,
         masked_words="masked_words.dense.weight" in ours,
         next_sentence="next_sentence.dense.weight" in ours,
         labels=0 if classifier is None else len(classifier),
         tags=0 if tagger is None else len(tagger),
+        lstm=0 if lstm is None or tagger is None else lstm.shape[-1],
         spans="spans.dense.weight" in ours,
     )
 
@@ -291,6 +300,8 @@ def _config_json(model: Bert, labels: Sequence[str], task: str) -> dict[str, Any
 def _architecture(parts: Parts) -> str:
     if parts.labels:
         return "BertForSequenceClassification"
+    if parts.lstm:
+        return "BertModel"  # there is no class for what stands on it
     if parts.tags:
         return "BertForTokenClassification"
     if parts.spans:

@@ -40,8 +40,10 @@ _HEADS = {
 }
 # The classifier of a sequence and that of tokens have one name there; config.json says which it is.
 _TAGGER = {"tagger.dense.": "classifier."}
-_OURS_TO_THEIRS = _EMBEDDINGS | _HEADS | _TAGGER
-_THEIRS_TO_OURS = {theirs: ours for ours, theirs in (_EMBEDDINGS | _HEADS).items()}
+# What transformers does not have keeps its name, and is passed over there.
+_OURS_ALONE = {"feature_tagger.": "feature_tagger."}
+_OURS_TO_THEIRS = _EMBEDDINGS | _HEADS | _TAGGER | _OURS_ALONE
+_THEIRS_TO_OURS = {theirs: ours for ours, theirs in (_EMBEDDINGS | _HEADS | _OURS_ALONE).items()}
 _LAYER_THEIRS_TO_OURS = {theirs: ours for ours, theirs in _LAYER.items()}
 _FUSED = "attention.query_key_value."
 _PARTED = tuple(f"attention.self.{name}." for name in ("query", "key", "value"))

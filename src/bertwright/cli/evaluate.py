@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bertwright.cli.choices import OnErrorChoice
 from bertwright.cli.talk import Talk, out
 
 
@@ -20,6 +21,9 @@ def run(
     label_column: Annotated[
         str | None, typer.Option(help="Column that holds the label. Default: as in training.")
     ] = None,
+    on_error: Annotated[
+        OnErrorChoice, typer.Option(help="skip: count questions that cannot be read and go on.")
+    ] = OnErrorChoice.stop,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Score a model on data of its task.
@@ -28,9 +32,16 @@ def run(
     """
     from bertwright.recipes.evaluate import evaluate
 
-    scores = evaluate(model, data, text_columns=text_column, label_column=label_column, progress=Talk())
+    scores = evaluate(
+        model,
+        data,
+        text_columns=text_column,
+        label_column=label_column,
+        on_error=on_error.value,
+        progress=Talk(),
+    )
     if as_json:
         out(json.dumps(scores))
         return
     for name, value in scores.items():
-        out(f"{name:<14}{value:.4f}")
+        out(f"{name:<20}{value:.4f}")

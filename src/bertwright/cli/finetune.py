@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bertwright.cli.choices import OnErrorChoice
 from bertwright.cli.talk import Talk
 
 
@@ -16,10 +17,14 @@ def run(
         str,
         typer.Option(
             help="classify (text,label), pair (text_a,text_b,label), multilabel (text,labels), regress "
-            "(text_a,text_b,score) or embed (text_a,text_b and, where there is one, score)."
+            "(text_a,text_b,score), tag (words,tags), answer (question,context,answers) or embed (text_a,text_b and, "
+            "where there is one, score)."
         ),
     ],
-    train: Annotated[Path, typer.Option(help="Training rows: .jsonl, .csv, .tsv or .parquet.")],
+    train: Annotated[
+        Path,
+        typer.Option(help="Training rows: .jsonl, .csv, .tsv or .parquet; tags also .conll, questions SQuAD's .json."),
+    ],
     dev: Annotated[Path, typer.Option(help="Rows to score on while training; the best weights are kept.")],
     out: Annotated[Path, typer.Option(help="Directory that becomes the model.")],
     recipe: Annotated[Path | None, typer.Option(help="TOML file with settings, as epochs = 5.")] = None,
@@ -29,6 +34,9 @@ def run(
     ] = None,
     label_column: Annotated[
         str | None, typer.Option(help="Column that holds the label, instead of `label`, `labels` or `score`.")
+    ] = None,
+    on_error: Annotated[
+        OnErrorChoice | None, typer.Option(help="skip: count questions that cannot be read and go on.")
     ] = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="Train so many times with other seeds, and keep the run of the median score.")
@@ -65,6 +73,8 @@ def run(
         settings = settings.model_copy(update={"label_column": label_column})
     if text_column:
         settings = settings.model_copy(update={"text_columns": text_column})
+    if on_error is not None:
+        settings = settings.model_copy(update={"on_error": on_error.value})
     if seeds > 1 or search or trials is not None:
         several = finetune_several(
             model,

@@ -14,13 +14,13 @@ from bertwright.cli.talk import Talk, out
 def run(
     model: Annotated[Path, typer.Argument(help="Fine-tuned model directory.")],
     file: Annotated[
-        str, typer.Argument(help='Rows with text, or text_a and text_b: .jsonl .csv .tsv .parquet; "-": JSONL.')
+        str, typer.Argument(help='Rows with what the model reads: .jsonl .csv .tsv .parquet; "-": JSONL.')
     ] = "-",
     text_column: Annotated[
         list[str] | None, typer.Option(help="Column that holds the text; twice for pairs. Default: as in training.")
     ] = None,
 ) -> None:
-    """Classify rows: JSONL out, each row with its prediction beside what it held.
+    """Answer rows: JSONL out, each row with its prediction beside what it held.
 
     Example: echo '{"text": "Return the sum."}' | bertwright predict classifier
     """

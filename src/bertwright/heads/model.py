@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bertwright.encoder.encoder import Encoder, Pooler, build_encoder, initialise
 from bertwright.encoder.layer import EncoderLayer
 from bertwright.heads.classify import ClassificationHead
+from bertwright.heads.features import FeatureTagger
 from bertwright.heads.mlm import MaskedWordHead
 from bertwright.heads.nsp import NextSentenceHead
 from bertwright.heads.span import SpanHead
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """Which parts stand on the encoder. `labels` counts the classifier's classes, `tags` the tagger's; 0 is none."""
+    """Which parts stand on the encoder. `labels` counts the classifier's classes, `tags` the tagger's; 0 is none.
+
+    lstm: the tagger reads the last four layers, through an LSTM of so many dimensions each way; 0: it reads the last.
+    """
 
     pooler: bool = True
     masked_words: bool = False
     next_sentence: bool = False
     labels: int = 0
     tags: int = 0
+    lstm: int = 0
     spans: bool = False
 
 
@@ -58,7 +63,20 @@ class Bert(nn.Module):
             else None
         )
         self.tagger = (
-            TaggingHead(hidden_size=size, labels=parts.tags, dropout=config.hidden_dropout_prob) if parts.tags else None
+            TaggingHead(hidden_size=size, labels=parts.tags, dropout=config.hidden_dropout_prob)
+            if parts.tags and not parts.lstm
+            else None
+        )
+        self.feature_tagger = (
+            FeatureTagger(
+                hidden_size=size,
+                labels=parts.tags,
+                dropout=config.hidden_dropout_prob,
+                layers=min(4, config.num_hidden_layers),
+                lstm_size=parts.lstm,
+            )
+            if parts.tags and parts.lstm
+            else None
         )
         self.spans = SpanHead(size) if parts.spans else None
 
@@ -117,6 +135,10 @@ class Bert(nn.Module):
 
     def tag_scores(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(batch, length) each -> (batch, length, tags)."""
+        if self.feature_tagger is not None:
+            layers = self.encoder(input_ids, token_type_ids, attention_mask, all_layers=True).layers
+            found: Tensor = self.feature_tagger(layers, attention_mask)
+            return found
         assert self.tagger is not None
         scores: Tensor = self.tagger(self.encoder(input_ids, token_type_ids, attention_mask).hidden)
         return scores
@@ -172,6 +194,7 @@ def parameter_table(config: EncoderConfig, parts: Parts) -> list[Component]:
         "next-sentence head": model.next_sentence,
         "classifier": model.classifier,
         "tagger": model.tagger,
+        "tagger of the last four layers": model.feature_tagger,
         "answer head": model.spans,
     }
     rows += [_component(name, head) for name, head in heads.items() if head is not None]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from bertwright.batches.windows import Lengths
 from bertwright.checkpoints.model_directory import RECORD, LoadedModel
-from bertwright.errors import ModelError
+from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.embed import Pooling
+from bertwright.tasks.answer import BEST, LONGEST_ANSWER, AnswerTask, MetricName
 from bertwright.tasks.classify import Classify
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel
 from bertwright.tasks.regress import Regress
 from bertwright.tasks.rows import LABEL_COLUMN, PAIR, columns_of
+from bertwright.tasks.tag import Tag, one_column
 from bertwright.tasks.task import Task
+from bertwright.text.documents import OnError
 
 
 def task_of(
@@ -23,12 +27,19 @@ def task_of(
     text_columns: Sequence[str] | None = None,
     label_column: str | None = None,
     row: Mapping[str, Any] | None = None,
+    on_error: OnError = "stop",
 ) -> Task[Any, Any]:
     """The task of a model. Raises ModelError where it has none.
 
     Columns that are not named are those of its training, else the usual ones. A foreign model does not say whether it
-    reads one text or two: the columns of `row` do.
+    reads one text or two: the columns of `row` do. on_error: what `answer` does with questions that cannot be read.
     """
+    if loaded.task == "answer":
+        if text_columns or label_column:
+            raise SettingsError("`answer` reads `question`, `context` and `answers`", cure="name no columns")
+        return _answering(loaded, on_error)
+    if on_error == "skip":
+        raise SettingsError("--on-error skip is for `answer`", cure="correct or remove the rows that cannot be read")
     record = loaded.record if loaded.record.get("task") == loaded.task else {}
     known = record.get("columns", {})
     name, labels = loaded.task, loaded.labels
@@ -60,15 +71,40 @@ def task_of(
             pooling=pooling_of(loaded),
             top=_number(loaded, "similar_score", 1.0),
         )
+    if name == "tag":
+        return Tag(
+            labels=labels,
+            lengths=lengths_of(loaded),
+            words_column=one_column(text_columns or known.get("texts")),
+            tags_column=label_column or known.get("label"),
+            lstm=loaded.model.parts.lstm,
+            foreign=not record,
+        )
     cure = "fine-tune one with: bertwright finetune MODEL --task classify"
     raise ModelError("has no head for a task", where=loaded.path, cure=cure)
+
+
+def _answering(loaded: LoadedModel, on_error: OnError) -> AnswerTask:
+    """A foreign model does not say whether it may answer "", so it always gives a span."""
+    metric = loaded.record.get("metric", "auto")
+    threshold = loaded.record.get("null_threshold")
+    return AnswerTask(
+        lengths=lengths_of(loaded),
+        metric=metric if metric in get_args(MetricName) else "auto",
+        longest=int(_number(loaded, "max_answer_tokens", LONGEST_ANSWER)),
+        best=int(_number(loaded, "best_size", BEST)),
+        null_threshold=None if threshold is None else _number(loaded, "null_threshold", 0.0, least=-math.inf),
+        on_error=on_error,
+    )
 
 
 def lengths_of(loaded: LoadedModel) -> Lengths:
     """How texts are cut for a model: as in its training."""
     longest = loaded.longest
     overlap = int(_number(loaded, "overlap", longest // 4))
-    return Lengths(max_length=longest, overlap=min(overlap, longest // 2), most=int(_number(loaded, "max_windows", 16)))
+    # Null where a text may have any number.
+    most = None if loaded.record.get("max_windows", 0) is None else int(_number(loaded, "max_windows", 16))
+    return Lengths(max_length=longest, overlap=min(overlap, longest // 2), most=most)
 
 
 def pooling_of(loaded: LoadedModel) -> Pooling:
@@ -76,10 +112,12 @@ def pooling_of(loaded: LoadedModel) -> Pooling:
     return "cls" if loaded.record.get("pooling") == "cls" else "mean"
 
 
-def _number(loaded: LoadedModel, name: str, usual: float) -> float:
-    """A number of bertwright.json. Raises ModelError where it is none."""
-    value = loaded.record.get(name, usual)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+def _number(loaded: LoadedModel, name: str, usual: float, *, least: float = 0.0) -> float:
+    """A number of bertwright.json, the usual one where it has none or null. Raises ModelError where it is none."""
+    value = loaded.record.get(name)
+    if value is None:
+        return usual
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
         cure = "remove the file to use the model as one of unknown origin"
         raise ModelError(f"`{name}` is {value!r}, which no command writes", where=loaded.path / RECORD, cure=cure)
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, overload
 
 import numpy as np
 import torch
@@ -19,10 +19,14 @@ from bertwright.heads.embed import Pooling
 from bertwright.inference.known_task import lengths_of, pooling_of, task_of
 from bertwright.inference.results import Candidate, Filled
 from bertwright.records import read_records
+from bertwright.tasks.answer import Answered
 from bertwright.tasks.answering import answers
 from bertwright.tasks.classify import Classified, Classify
 from bertwright.tasks.embed import Embed
+from bertwright.tasks.questions import question_records, questions_of
 from bertwright.tasks.rows import SINGLE, Row
+from bertwright.tasks.tag import Tag, Tagged
+from bertwright.tasks.tagged_rows import row_of
 from bertwright.tasks.task import PredictionT, RowT, Task
 
 # Rows of a file in memory at once; enough to find neighbours of nearly the same length for a batch.
@@ -111,6 +115,43 @@ class Predictor:
         rows = [Row((text,) if isinstance(text, str) else tuple(text), None, "") for text in texts]
         return self._answers(task, rows)
 
+    def tag(self, texts: Iterable[str | Sequence[str]]) -> list[Tagged]:
+        """The words, tags and spans of each text or list of words. Raises ModelError where there is no tagger."""
+        task = self._task() if self._loaded.task == Tag.name else None
+        if not isinstance(task, Tag):
+            cure = "fine-tune one with: bertwright finetune MODEL --task tag"
+            raise ModelError("has no tagger", where=self.path, cure=cure)
+        _refuse_one(texts)
+        return self._answers(task, [row_of(text) for text in texts])
+
+    @overload
+    def answer(self, questions: str, context: str) -> Answered: ...
+
+    @overload
+    def answer(self, questions: Iterable[tuple[str, str]]) -> list[Answered]: ...
+
+    def answer(
+        self, questions: str | Iterable[tuple[str, str]], context: str | None = None
+    ) -> Answered | list[Answered]:
+        """The answer to one question on a context, or to each of several pairs of a question and its context.
+
+        Raises ModelError where the model finds no answers, RowError where a question is empty.
+        """
+        if self._loaded.task != "answer":
+            cure = "fine-tune one with: bertwright finetune MODEL --task answer"
+            raise ModelError("has no head that finds answers", where=self.path, cure=cure)
+        if isinstance(questions, str) and context is None:
+            raise SettingsError("a question comes with a context", cure="as in answer(question, context)")
+        pairs: list[Any] = [(questions, context)] if isinstance(questions, str) else list(questions)
+        if any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
+            raise SettingsError("pairs of a question and a context are expected", cure="as in answer([(q, c)])")
+        records = [
+            (f"question {number}", {"question": question, "context": text})
+            for number, (question, text) in enumerate(pairs, start=1)
+        ]
+        found: list[Answered] = self._answers(self._task(), questions_of(records))
+        return found[0] if isinstance(questions, str) else found
+
     def predict(
         self,
         rows: str | Path | Iterable[Mapping[str, Any]],
@@ -121,13 +162,14 @@ class Predictor:
         """Each row with its `prediction` beside what it held: what the model's task gives, as JSON has it.
 
         `rows` is a file (.jsonl, .csv, .tsv, .parquet), or objects. The text stands in the columns named, else in those
-        of the training, else in `text`, or in `text_a` and `text_b` where the model was trained on pairs. Rows are read
-        as they are needed, and come out in order. `progress` is told how many are done.
+        of the training, else in `text`, or in `text_a` and `text_b` where the model was trained on pairs; a model that
+        answers reads `question` and `context`, and SQuAD's .json too. Rows are read as they are needed, and come out in
+        order. `progress` is told how many are done.
 
         Raises ModelError where the model has no task, RowError where a row lacks what the model reads.
         """
         if isinstance(rows, str | Path):
-            placed = read_records(rows, RowError)
+            placed = question_records(rows) if self._loaded.task == "answer" else read_records(rows, RowError)
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
         self._task()

@@ -19,6 +19,7 @@ from bertwright.shards.read import open_shards
 from bertwright.tasks.answering import answers
 from bertwright.tasks.pretrain import held_out_scores
 from bertwright.tasks.rows import FIELDS, first_row
+from bertwright.text.documents import OnError
 
 _BATCH = 64
 
@@ -29,12 +30,13 @@ def evaluate(
     *,
     text_columns: Sequence[str] | None = None,
     label_column: str | None = None,
+    on_error: OnError = "stop",
     progress: Progress | None = None,
 ) -> dict[str, float]:
     """Score a model of a task on a labelled file, or a pretrained model on the held-out text of a shard directory.
 
-    The columns are those that the model was trained with, unless they are named. Raises ModelError, RowError or
-    ShardError.
+    The columns are those that the model was trained with, unless they are named. With `on_error="skip"` questions that
+    cannot be read are left out and counted. Raises ModelError, RowError, SettingsError or ShardError.
     """
     path, data, progress = Path(model), Path(data), progress or Silent()
     loaded = read_model(path)
@@ -46,7 +48,7 @@ def evaluate(
         raise RowError("no such file or shard directory", where=data)
     # Standard input can be read only once.
     row = first_row(data) if loaded.task in FIELDS and str(data) != STANDARD_INPUT else None
-    task = task_of(loaded, text_columns=text_columns, label_column=label_column, row=row)
+    task = task_of(loaded, text_columns=text_columns, label_column=label_column, row=row, on_error=on_error)
     rows = task.read(data, progress.say)
     items = task.items(rows, loaded.tokenizer)
     lost = sum(1 for item in items if item.lost)

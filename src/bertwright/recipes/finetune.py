@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,18 @@ from bertwright.files import sha256
 from bertwright.heads.model import Bert
 from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress
+from bertwright.recipes.finetuning.account import Account, account_of, data_record
+from bertwright.recipes.finetuning.after import show_after
 from bertwright.recipes.finetuning.assembly import TASKS, Lesson, assemble
 from bertwright.recipes.finetuning.baselines import baseline
+from bertwright.recipes.finetuning.curve import best_scoring
+from bertwright.recipes.finetuning.overlap import overlap_of
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.run import Run, open_run
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
 from bertwright.tasks.answering import decoded, outputs_of
 from bertwright.tasks.lessons import LessonPlan, parts_of
-from bertwright.tasks.task import Item, Said
+from bertwright.tasks.task import Item, Said, Task
 from bertwright.training.freezing import freeze
 from bertwright.training.loop import Portion, Trainee
 from bertwright.training.optimizers import build_optimizers
@@ -84,7 +88,7 @@ def finetune(
         what = f"`max_length` is {settings.max_length}, but the model has {positions} positions"
         raise SettingsError(what, cure=f"set it to {positions} or less")
     # All read and cut before anything is written: what is wrong with the rows leaves no run behind.
-    lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions), progress.say)
+    lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions, task), progress.say)
     if settings.keep_best_by not in (None, *lesson.task.metrics):
         what = f"`keep_best_by` is {settings.keep_best_by!r}, but the scores are {', '.join(lesson.task.metrics)}"
         raise SettingsError(what, cure="name one of them")
@@ -111,7 +115,8 @@ def finetune(
     with open_run(
         out, identity, world=world, resume=resume, overwrite=overwrite, tensorboard=tensorboard, progress=progress
     ) as run:
-        sitting = _Sitting(run, lesson, items, loaded, model.to(world.device), settings, progress)
+        accounts = account_of(train_file, items["train"]), account_of(dev_file, items["dev"])
+        sitting = _Sitting(run, lesson, items, accounts, loaded, model.to(world.device), settings, progress)
         return sitting.go(identity)
 
 
@@ -132,7 +137,7 @@ def _model(
             progress.say(f"{loaded.path}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
         if loaded.unused:
             progress.say(f"{loaded.path}: not used, {', '.join(loaded.unused)}")
-    frozen = freeze(model, settings.freeze)
+    frozen = freeze(model, "encoder" if settings.tag_features == "last-four" else settings.freeze)
     if frozen:
         everything = sum(parameter.numel() for parameter in model.parameters())
         progress.say(f"{frozen:,} of {everything:,} weights are frozen")
@@ -147,6 +152,7 @@ class _Sitting:
         run: Run,
         lesson: Lesson,
         items: dict[str, list[Item]],
+        accounts: tuple[Account, Account],
         loaded: LoadedModel,
         model: Bert,
         settings: FinetuneSettings,
@@ -154,6 +160,8 @@ class _Sitting:
     ) -> None:
         self.run, self.loaded, self.settings, self.progress = run, loaded, settings, progress
         self.lesson, self.task, self.items = lesson, lesson.task, items
+        self.accounts = accounts
+        self.overlap = overlap_of(lesson.train, lesson.dev)
         self.lessons = self.task.lessons(items["train"])
         self.plan = LessonPlan(
             [max(map(len, lesson.windows)) for lesson in self.lessons],
@@ -210,15 +218,13 @@ class _Sitting:
             f"{len(self.lesson.train):,} training rows, {len(self.lesson.dev):,} dev rows{labels}; "
             f"{self.training.steps:,} steps of {self.training.batch_size}"
         )
-        longest = self.task.lengths.max_length
-        for name, items in (("training", self.items["train"]), ("dev", self.items["dev"])):
-            several = sum(1 for item in items if len(item.windows) > 1 + (item.sides != ()))
-            if several:
-                self.progress.say(f"{several:,} {name} rows are longer than {longest} tokens and read in windows")
-            lost = sum(1 for item in items if item.lost)
-            if lost:
-                tokens = sum(item.lost for item in items)
-                self.progress.say(f"{lost:,} {name} rows lost {tokens:,} tokens that no window holds")
+        for remark in self.task.remarks(self.items["train"]):
+            self.progress.say(remark)
+        for name, account in zip(("training", "dev"), self.accounts, strict=True):
+            for sentence in account.told(name, self.task.lengths.max_length):
+                self.progress.say(sentence)
+        for sentence in self.overlap.told():
+            self.progress.say(sentence)
 
     def _listen(self, tell: Callable[[str], None]) -> list[list[Said]]:
         told = f"of {len(self.lesson.dev):,} dev rows"
@@ -263,12 +269,19 @@ class _Sitting:
         with self.progress.task("scoring the best weights", len(self.lesson.dev), "rows") as bar:
             said = self._listen(lambda told: bar.update(0, told))
         rows, items = self.lesson.dev, self.items["dev"]
-        task = self.task.tuned(rows, decoded(self.task, rows, items, said))
-        scores = task.scores(rows, decoded(task, rows, items, said))
+        plain = decoded(self.task, rows, items, said)
+        task = self.task.tuned(rows, plain)
+        predictions = decoded(task, rows, items, said)
+        scores = task.scores(rows, predictions)
+        metrics = self.run.metrics()
+        shown = show_after(
+            self.run.out, rows, (self.task, plain), (task, predictions), metrics, self.best_by, self.progress.say
+        )
         unmodelled = baseline(self.lesson)
         # Dropout belongs to the training, not to the model: the directory says what the source said.
         model, _ = with_parts(self.trainee.model, self.trainee.model.parts, seed=0, config=self.loaded.model.config)
         lineage = [*self.loaded.record.get("lineage", []), {"step": "finetune", **identity}]
+        best = best_scoring(metrics, self.best_by)
         record = {
             "bertwright": VERSION,
             "lineage": lineage,
@@ -279,6 +292,26 @@ class _Sitting:
             **task.record(),
             "metrics": scores,
             "baseline": unmodelled,
+            "data": data_record(*self.accounts, task.labels, (self.lesson.train, rows)),
+            # `overlap` is that of windows.
+            "shared_rows": self.overlap.record(),
+            **self._without_shared(task, predictions),
+            "training": {
+                "steps": self.trainee.step,
+                "best_step": None if best is None else best["step"],
+                "best_by": self.best_by,
+            },
+            **shown,
         }
         write_model(self.run.out, model, self.loaded.tokenizer, labels=task.labels, record=record)
         return Finetuned(self.run.out, scores, unmodelled, self.task.labels, self.best_by, self.run.told_seconds())
+
+    def _without_shared(self, task: Task[Any, Any], predictions: Sequence[Any]) -> dict[str, Any]:
+        """The scores of the dev rows that the model has not seen in training, where it has seen others."""
+        rows = self.overlap.kept(self.lesson.dev)
+        if not self.overlap.rows or not rows:
+            return {}
+        scores = task.scores(rows, self.overlap.kept(predictions))
+        told = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        self.progress.say(f"on the {len(rows):,} dev rows that are not in train: {told}")
+        return {"metrics_without_shared_rows": scores}

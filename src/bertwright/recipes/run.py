@@ -5,6 +5,7 @@ OUT/run/metrics.jsonl     one object a report
 OUT/run/checkpoints/      the newest training state
 OUT/run/curves.png        drawn from metrics.jsonl
 OUT/run/tensorboard/       the same figures as event files, with --tensorboard
+OUT/dev/                  what a fine-tuning showed of the model on its dev rows
 OUT/...                   the model directory, once there is a model
 """
 
@@ -26,7 +27,7 @@ import torch
 from torch import Tensor
 
 from bertwright.batches.loading import ahead
-from bertwright.checkpoints.model_directory import CONFIG, MODEL_FILES
+from bertwright.checkpoints.model_directory import CONFIG, DEV, MODEL_FILES
 from bertwright.checkpoints.snapshot import restore, snapshot
 from bertwright.checkpoints.training_state import newest_state, newest_step, read_state, state_path
 from bertwright.checkpoints.writer import StateWriter
@@ -44,6 +45,7 @@ from bertwright.files import (
 )
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress
+from bertwright.recipes.finetuning.dev_folder import clear_dev
 from bertwright.recipes.tensorboard import Board
 from bertwright.training.loop import BatchT, Hooks, Portion, Trainee, train
 from bertwright.training.meter import Report
@@ -404,7 +406,7 @@ def _begin_anew(
         finished = "a finished run" if (run.out / CONFIG).exists() else "a run that was stopped"
         raise ModelError(f"holds {finished}", where=run.out, cure="go on with --resume, or begin anew with --overwrite")
     # Beside a run anything may lie, and stays: only the run is begun anew. Where there is no run, only a model is.
-    replaceable: Sequence[str] = ("*",) if path.exists() else MODEL_FILES
+    replaceable: Sequence[str] = ("*",) if path.exists() else (*MODEL_FILES, DEV)
     if _is_only_begun(run):
         replaceable = (*replaceable, run.folder.name)
         overwrite = overwrite or not any(entry != run.folder for entry in run.out.iterdir())
@@ -412,6 +414,7 @@ def _begin_anew(
     run.folder.mkdir(parents=True, exist_ok=True)
     held.enter_context(hold(run.folder))
     (run.out / CONFIG).unlink(missing_ok=True)
+    clear_dev(run.out)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     shutil.rmtree(run.events_folder, ignore_errors=True)
     run.metrics_path.unlink(missing_ok=True)

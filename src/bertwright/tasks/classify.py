@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bertwright.batches.windows import Lengths
 from bertwright.errors import RowError
-from bertwright.metrics.classification import classification_scores
+from bertwright.metrics.calibration import abstention, fit_temperature
+from bertwright.metrics.classification import class_scores, classification_scores, confusion_matrix
 from bertwright.objectives import classification_loss
 from bertwright.tasks.pooled import PooledTask
 from bertwright.tasks.rows import Row
+from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.task import Item, Said
+
+# Of a probability, so that its logarithm is a number.
+_LEAST = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +59,21 @@ class Classify(PooledTask[Classified]):
         smoothing: float = 0.0,
         temperature: float = 1.0,
         abstain_below: float = 0.0,
+        calibrate: bool = False,
+        abstain_accuracy: float | None = None,
     ) -> None:
         """weights: of the labels in the loss. temperature: what scores are divided by before they are probabilities.
 
-        abstain_below: the probability that the likeliest label must have to be given.
+        abstain_below: the probability that the likeliest label must have to be given. calibrate: `tuned` chooses the
+        temperature. abstain_accuracy: `tuned` chooses `abstain_below` such that this share of what is given is right.
         """
         super().__init__(name, columns=columns, label_column=label_column, labels=labels, lengths=lengths)
         self.weights = None if weights is None else torch.tensor(weights)
         self.smoothing = smoothing
         self.temperature = temperature
         self.abstain_below = abstain_below
+        self.calibrate = calibrate
+        self.abstain_accuracy = abstain_accuracy
         self._numbers = {label: number for number, label in enumerate(self.labels)}
 
     def target(self, row: Row) -> int | None:
@@ -98,14 +111,63 @@ class Classify(PooledTask[Classified]):
 
     def scores(self, rows: Sequence[Row], predictions: Sequence[Classified]) -> dict[str, float]:
         """accuracy, macro_f1 and mcc of the likeliest labels; where it may abstain, also of what it answers."""
-        gold = [self._numbers[row.label] for row in rows if row.label is not None]
-        likeliest = [self._numbers[next(iter(each.probabilities))] for each in predictions]
+        gold, likeliest = self._sides(rows, predictions)
         scores = classification_scores(gold, likeliest, len(self.labels))
         if self.abstain_below > 0:
-            kept = [(g, p) for g, p, each in zip(gold, likeliest, predictions, strict=True) if each.label is not None]
-            scores["coverage"] = len(kept) / len(gold)
-            scores["accuracy_where_sure"] = sum(g == p for g, p in kept) / len(kept) if kept else 0.0
+            kept = np.array([each.label is not None for each in predictions])
+            scores["coverage"] = float(kept.mean())
+            scores["accuracy_where_sure"] = float((gold == likeliest)[kept].mean()) if kept.any() else 0.0
         return scores
+
+    def tuned(self, rows: Sequence[Row], predictions: Sequence[Classified]) -> Self:
+        """With the temperature that makes the gold labels likeliest, and with the threshold that was wanted."""
+        gold, likeliest = self._sides(rows, predictions)
+        right = gold == likeliest
+        # Scores up to a constant in each row, which changes no probability.
+        logs = np.log([[max(each.probabilities[label], _LEAST) for label in self.labels] for each in predictions])
+        found, chosen = copy.copy(self), []
+        if self.calibrate and right.all():
+            chosen.append("every dev row was answered right, so that no temperature can be told; it stays as it is")
+        elif self.calibrate:
+            change = fit_temperature(logs, gold)
+            found.temperature, logs = self.temperature * change, logs / change
+            chosen.append(f"probabilities are those of the temperature {found.temperature:.3f}, which fits dev best")
+        if self.abstain_accuracy is not None:
+            sure = np.array([softmax(row).max() for row in logs])
+            found.abstain_below, told = _threshold(sure, right, self.abstain_accuracy)
+            chosen.append(told)
+        found.chosen = tuple(chosen)
+        return found
+
+    def showing(self, rows: Sequence[Row], predictions: Sequence[Classified]) -> Showing:
+        """All but the numbers. The loss of a row is minus the logarithm of its label's probability."""
+        gold, likeliest = self._sides(rows, predictions)
+        confusion = confusion_matrix(gold, likeliest, len(self.labels))
+        faults = []
+        for row, each in zip(rows, predictions, strict=True):
+            predicted, sure = next(iter(each.probabilities.items()))
+            if row.label is None or predicted == row.label:
+                continue
+            wanted = each.probabilities[row.label]
+            answer: dict[str, Any] = {"gold": row.label, "predicted": predicted, "probability": sure}
+            answer |= {"probability_of_gold": wanted}
+            if self.abstain_below > 0:
+                answer["given"] = each.label is not None
+            faults.append(Fault(-math.log(max(wanted, _LEAST)), self.seen(row), answer))
+        return Showing(
+            faults=faults,
+            classes=dict(zip(self.labels, class_scores(confusion), strict=True)),
+            confusion=confusion,
+            sure=np.array([next(iter(each.probabilities.values())) for each in predictions]),
+            right=gold == likeliest,
+        )
+
+    def _sides(
+        self, rows: Sequence[Row], predictions: Sequence[Classified]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The numbers of the gold labels and of the likeliest ones, (rows,) each."""
+        gold = np.array([self._numbers[row.label] for row in rows if row.label is not None])
+        return gold, np.array([self._numbers[next(iter(each.probabilities))] for each in predictions])
 
     def shown(self, prediction: Classified) -> dict[str, Any]:
         """label, probabilities and cut."""
@@ -158,6 +220,26 @@ def majority_accuracy(train: Sequence[Row], measured: Sequence[Row]) -> float:
     often, there = Counter(row.label for row in train), Counter(row.label for row in measured)
     most = max(often, key=lambda label: (often[label], there[label]))
     return there[most] / len(measured)
+
+
+def _threshold(sure: NDArray[np.float64], right: NDArray[np.bool_], wanted: float) -> tuple[float, str]:
+    """The probability below which no label is given, so that the share `wanted` of those given is right; how that went.
+
+    0 where there is none, or none is needed.
+    """
+    found = abstention(sure, right, wanted)
+    if found is None:
+        best = float(np.max(sure))
+        at_best = float(right[sure == best].mean())
+        told = f"no threshold brings the accuracy to {wanted:.1%}: of the surest answers {at_best:.1%} are right"
+        return 0.0, f"{told}; a label is always given"
+    below = sure[sure < found.threshold]
+    if not len(below):
+        return 0.0, f"all answers together are right in {found.accuracy:.1%} already; a label is always given"
+    # Half way to the next row, so that rounding on another machine moves none over the line.
+    threshold = (found.threshold + float(below.max())) / 2
+    told = f"a label of at least {threshold:.3f} is given: to {found.coverage:.1%} of the dev rows"
+    return threshold, f"{told}, of which {found.accuracy:.1%} are right"
 
 
 def softmax(scores: Said) -> Said:

@@ -26,6 +26,7 @@ from bertwright.metrics.correlation import correlation_scores
 from bertwright.objectives import contrastive_loss, cosine_regression_loss
 from bertwright.records import Record
 from bertwright.tasks.rows import PAIR, SINGLE, Row, read_rows, rows_of
+from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.task import Item, Said, Task
 from bertwright.tokens.tokenizer import Tokenizer
 
@@ -152,9 +153,34 @@ class Embed(Task[Row, Embedded]):
         if self.label_column is not None:
             gold = [row.score for row in rows if row.score is not None]
             return correlation_scores(gold, [each.similarity for each in predictions])
-        a, b = (np.stack([each.vectors[side] for each in predictions]) for side in (0, 1))
-        near = functional.normalize(torch.from_numpy(a)) @ functional.normalize(torch.from_numpy(b)).T
-        return {"nearest": float((near.argmax(dim=1) == torch.arange(len(a))).float().mean())}
+        near = _nearness(predictions)
+        return {"nearest": float((near.argmax(dim=1) == torch.arange(len(near))).float().mean())}
+
+    def showing(self, rows: Sequence[Row], predictions: Sequence[Embedded]) -> Showing:
+        """With scores both numbers, cosines on the scale of the scores; without, the pairs that do not find each other.
+
+        The loss is the distance of the two, or by how much another text is nearer than the partner.
+        """
+        faults = []
+        if self.label_column is None:
+            near = _nearness(predictions)
+            for number, other in enumerate(near.argmax(dim=1).tolist()):
+                if other == number:
+                    continue
+                partner, nearest = float(near[number, number]), float(near[number, other])
+                answer = {"predicted": rows[other].texts[1], "similarity": partner, "similarity_of_predicted": nearest}
+                faults.append(Fault(nearest - partner, self._seen(rows[number]), answer))
+            return Showing(faults=faults)
+        gold = np.array([row.score for row in rows], dtype=np.float64)
+        measured = np.array([each.similarity for each in predictions], dtype=np.float64)
+        for row, wanted, got in zip(rows, gold.tolist(), measured.tolist(), strict=True):
+            away = abs(wanted / self.top - got)
+            if away:
+                faults.append(Fault(away, self._seen(row), {"gold": wanted, "similarity": got}))
+        return Showing(faults=faults, gold=gold, measured=measured * self.top)
+
+    def _seen(self, row: Row) -> dict[str, Any]:
+        return {"where": row.where, **dict(zip(self.columns, row.texts, strict=True))}
 
     def shown(self, prediction: Embedded) -> dict[str, Any]:
         """Similarity of a pair, vector of a text, and cut."""
@@ -176,3 +202,9 @@ class Embed(Task[Row, Embedded]):
             weights = torch.ones_like(weights)
         sums = values.new_zeros(count, values.shape[1]).index_add(0, vectors, values * weights[:, None])
         return sums / weights.new_zeros(count).index_add(0, vectors, weights)[:, None]
+
+
+def _nearness(predictions: Sequence[Embedded]) -> Tensor:
+    """The cosines of all first texts (rows) and all second texts (columns)."""
+    a, b = (np.stack([each.vectors[side] for each in predictions]) for side in (0, 1))
+    return functional.normalize(torch.from_numpy(a)) @ functional.normalize(torch.from_numpy(b)).T

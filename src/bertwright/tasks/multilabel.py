@@ -14,11 +14,12 @@ from torch import Tensor
 
 from bertwright.batches.windows import Lengths
 from bertwright.errors import RowError
-from bertwright.metrics.classification import multilabel_scores
+from bertwright.metrics.classification import multilabel_class_scores, multilabel_scores
 from bertwright.objectives import multilabel_loss
 from bertwright.tasks.classify import in_order, unknown_label
 from bertwright.tasks.pooled import PooledTask
 from bertwright.tasks.rows import Row
+from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.task import Item, Said
 
 
@@ -91,9 +92,43 @@ class Multilabel(PooledTask[Labelled]):
 
     def scores(self, rows: Sequence[Row], predictions: Sequence[Labelled]) -> dict[str, float]:
         """micro_f1, macro_f1 and the share of rows with all labels right."""
+        return multilabel_scores(*self._sides(rows, predictions))
+
+    def showing(self, rows: Sequence[Row], predictions: Sequence[Labelled]) -> Showing:
+        """The labels, the wrong rows, and how sure each yes or no was. A row's loss is the mean over all labels."""
+        gold, given = self._sides(rows, predictions)
+        sure = np.array([[each.probabilities[label] for label in self.labels] for each in predictions])
+        losses = -np.log(np.maximum(np.where(gold, sure, 1 - sure), 1e-300)).mean(axis=1)
+        faults = []
+        for number in np.flatnonzero((gold != given).any(axis=1)).tolist():
+            named = {
+                name: [label for label, is_one in zip(self.labels, which[number], strict=True) if is_one]
+                for name, which in (("gold", gold), ("missing", gold & ~given), ("too_many", given & ~gold))
+            }
+            each = predictions[number]
+            doubtful = [*named["missing"], *named["too_many"]]
+            answer = {
+                "gold": named["gold"],
+                "predicted": list(each.labels),
+                "missing": named["missing"],
+                "too_many": named["too_many"],
+                "probabilities": {label: each.probabilities[label] for label in doubtful},
+            }
+            faults.append(Fault(float(losses[number]), self.seen(rows[number]), answer))
+        return Showing(
+            faults=faults,
+            classes=dict(zip(self.labels, multilabel_class_scores(gold, given), strict=True)),
+            sure=sure.ravel(),
+            right=gold.ravel(),
+        )
+
+    def _sides(
+        self, rows: Sequence[Row], predictions: Sequence[Labelled]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The labels that the rows have and those that they were given, (rows, labels) each."""
         gold = np.stack([found for row in rows if (found := self.target(row)) is not None])
         given = np.array([[label in each.labels for label in self.labels] for each in predictions], dtype=np.bool_)
-        return multilabel_scores(gold, given)
+        return gold, given
 
     def shown(self, prediction: Labelled) -> dict[str, Any]:
         """labels, probabilities and cut."""

@@ -87,6 +87,10 @@ class PooledTask(Task[Row, PredictionT]):
         """(windows, labels)."""
         return model.class_scores(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask)
 
+    def seen(self, row: Row) -> dict[str, Any]:
+        """A row as it is told of: where it stands, and its texts by their columns."""
+        return {"where": row.where, **dict(zip(self.columns, row.texts, strict=True))}
+
     def record(self) -> dict[str, Any]:
         """The columns, and how long texts are cut."""
         return {"columns": {"texts": list(self.columns), "label": self.label_column}}

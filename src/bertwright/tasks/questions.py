@@ -11,7 +11,7 @@ leaves no doubt about the place: the answer stands there once, or one place of i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 from bertwright.errors import RowError, UserFault
 from bertwright.lines import STANDARD_INPUT, faults_of, open_bytes, refuse, told
-from bertwright.records import kind_of, read_records
+from bertwright.records import Handler, Record, kind_of, read_records
 from bertwright.tasks.rows import clean, text_of
 from bertwright.text.documents import OnError
 
@@ -27,6 +27,7 @@ from bertwright.text.documents import OnError
 LONGEST_JSON = 1 << 30
 NEAR = 20
 _TOLD_FAULTS = 5
+_TEXTS = ("question", "context")
 _NAMES = "expected are `id`, `question`, `context` and `answers`"
 
 
@@ -82,16 +83,8 @@ def read_questions(path: str | Path, *, answers: bool = True, on_error: OnError 
     """
     found = Questions()
     bad = found.skip if on_error == "skip" else refuse
-    kind = ".jsonl" if str(path) == STANDARD_INPUT else kind_of(path)
-    if kind == ".json":
-        given = _squad(path, bad)
-    elif kind in (".jsonl", ".parquet"):
-        given = read_records(path, RowError, bad)
-    else:
-        what = f"do not know how to read questions from `{kind or 'a file without an ending'}`"
-        raise RowError(what, where=path, cure="give SQuAD's .json, or .jsonl or .parquet")
-    reader = _Reader(answers=answers, numbered=kind != ".json")
-    with closing(given):
+    reader = _Reader(answers=answers, numbered=_kind(path) != ".json")
+    with closing(question_records(path, bad)) as given:
         for where, values in given:
             try:
                 question, moved = reader.question(values, where)
@@ -106,6 +99,34 @@ def read_questions(path: str | Path, *, answers: bool = True, on_error: OnError 
     return found
 
 
+def question_records(path: str | Path, bad: Handler = refuse) -> Generator[Record]:
+    """The questions of a file as they stand there, each with its place. Raises RowError where it holds none."""
+    kind = _kind(path)
+    if kind == ".json":
+        return _squad(path, bad)
+    if kind in (".jsonl", ".parquet"):
+        return read_records(path, RowError, bad)
+    what = f"do not know how to read questions from `{kind or 'a file without an ending'}`"
+    raise RowError(what, where=path, cure="give SQuAD's .json, or .jsonl or .parquet")
+
+
+def questions_of(records: Iterable[Record]) -> list[Question]:
+    """Questions to be answered, of records that were read already; a context may be empty. Raises RowError."""
+    found = []
+    for where, values in records:
+        question, context = (
+            text_of(values, column, where, "expected are `question` and `context`") for column in _TEXTS
+        )
+        if not question.strip():
+            raise RowError("`question` is empty", where=where)
+        found.append(Question(str(values.get("id", "")), question, context, (), where))
+    return found
+
+
+def _kind(path: str | Path) -> str:
+    return ".jsonl" if str(path) == STANDARD_INPUT else kind_of(path)
+
+
 class _Reader:
     """Questions of one file, whose ids must differ; with `numbered`, one without an id is called by its line."""
 
@@ -117,7 +138,7 @@ class _Reader:
     def question(self, values: dict[str, Any], where: str) -> tuple[Question, int]:
         """A question, and how many of its answers were moved to their place."""
         name = self._id(values, where)
-        question, context = (text_of(values, column, where, _NAMES) for column in ("question", "context"))
+        question, context = (text_of(values, column, where, _NAMES) for column in _TEXTS)
         if not question.strip() or not context.strip():
             column = "context" if question.strip() else "question"
             raise RowError(f"`{column}` of the question {name!r} is empty", where=where)

@@ -15,6 +15,7 @@ from bertwright.metrics.correlation import correlation_scores
 from bertwright.objectives import regression_loss
 from bertwright.tasks.pooled import PooledTask
 from bertwright.tasks.rows import Row
+from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.task import Item, Said
 
 
@@ -59,6 +60,17 @@ class Regress(PooledTask[Measured]):
         """Pearson and spearman correlation."""
         gold = [row.score for row in rows if row.score is not None]
         return correlation_scores(gold, [each.score for each in predictions])
+
+    def showing(self, rows: Sequence[Row], predictions: Sequence[Measured]) -> Showing:
+        """Both numbers, and as faults all rows that are not met exactly; their loss is the distance."""
+        gold = np.array([row.score for row in rows], dtype=np.float64)
+        measured = np.array([each.score for each in predictions], dtype=np.float64)
+        faults = [
+            Fault(abs(wanted - got), self.seen(row), {"gold": wanted, "predicted": got})
+            for row, wanted, got in zip(rows, gold.tolist(), measured.tolist(), strict=True)
+            if wanted != got
+        ]
+        return Showing(faults=faults, gold=gold, measured=measured)
 
     def shown(self, prediction: Measured) -> dict[str, Any]:
         """Score and cut."""

@@ -15,7 +15,7 @@ space or no character at all: what becomes of it is for the task to say.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,6 +181,30 @@ def _column_number(name: str | None, usual: int) -> int:
         what = f"the columns of a CoNLL file have no names, and {name!r} is no number of one"
         raise SettingsError(what, cure="give 1 for the first, or nothing: the first holds words, the last tags")
     return int(name) - 1
+
+
+def row_of(text: str | Sequence[str], where: str = "") -> TaggedRow:
+    """A text, split as `text_spans` does, or a list of words, without tags."""
+    if not isinstance(text, str):
+        return TaggedRow(tuple(clean(word) for word in text), None, where)
+    text = clean(text)
+    places = word_spans(text)
+    return TaggedRow(tuple(text[start:end] for start, end in places), None, where, text, places)
+
+
+def rows_to_tag(records: Iterable[Record], words_column: str | None) -> list[TaggedRow]:
+    """A row for each record, of its text or its words alone, also where it holds none. Raises RowError.
+
+    A number names a column of CoNLL, which no record has: the usual ones are looked at then.
+    """
+    found = TaggedRows()
+    rows = []
+    for where, values in records:
+        named = (
+            None if words_column is None or (words_column.isdigit() and words_column not in values) else words_column
+        )
+        rows.append(_row(values, where, found, named, None, tags=False))
+    return rows
 
 
 def _rows(

@@ -19,6 +19,7 @@ from bertwright.batches.sequences import InputBatch, LabelledBatch
 from bertwright.batches.windows import Lengths, Window
 from bertwright.heads.model import Bert, Parts
 from bertwright.records import Record
+from bertwright.tasks.showing import Showing
 from bertwright.tokens.tokenizer import Tokenizer
 
 RowT = TypeVar("RowT")
@@ -32,13 +33,14 @@ class Item:
     """A row made ready: its windows, and what it is to be taught, None where it is only to be answered.
 
     lost: tokens of the row that are in none of its windows. sides: for each window the text of a pair that it is of,
-    where the two are not read together.
+    where the two are not read together. about: what else of the row decoding needs.
     """
 
     windows: tuple[Window, ...]
     target: Any = None
     lost: int = 0
     sides: tuple[int, ...] = ()
+    about: Any = None
 
 
 class Task(ABC, Generic[RowT, PredictionT]):
@@ -50,6 +52,8 @@ class Task(ABC, Generic[RowT, PredictionT]):
     metrics: tuple[str, ...]
     lengths: Lengths
     labels: tuple[str, ...] = ()
+    # What `tuned` chose, in sentences.
+    chosen: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -67,6 +71,11 @@ class Task(ABC, Generic[RowT, PredictionT]):
     @abstractmethod
     def items(self, rows: Sequence[RowT], tokenizer: Tokenizer) -> list[Item]:
         """One item a row. Raises RowError where a label is none that the model has."""
+
+    def remarks(self, items: Sequence[Item]) -> list[str]:
+        """What whoever trains on the items should be told of them, a line each; here nothing."""
+        del items
+        return []
 
     def lessons(self, items: Sequence[Item]) -> list[Item]:
         """What is shuffled in training and counted as one of a batch: here the items as they are."""
@@ -96,6 +105,11 @@ class Task(ABC, Generic[RowT, PredictionT]):
         """The same task with what is chosen on dev after training, such as a threshold; here nothing is."""
         del rows, predictions
         return self
+
+    def showing(self, rows: Sequence[RowT], predictions: Sequence[PredictionT]) -> Showing:
+        """What there is to see in the answers to labelled rows, beside the scores; here nothing is."""
+        del rows, predictions
+        return Showing()
 
     @abstractmethod
     def shown(self, prediction: PredictionT) -> dict[str, Any]:

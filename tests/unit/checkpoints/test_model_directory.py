@@ -306,3 +306,25 @@ def test_layers_that_the_config_does_not_know_are_told(directory: Path) -> None:
     unused = read_model(directory).unused
     assert unused
     assert all(f".layer.{values['num_hidden_layers'] - 1}." in name for name in unused)
+
+
+def test_a_tagger_of_features_is_kept_beside_the_encoder(tmp_path: Path) -> None:
+    ours, labels = small_model(Parts(pooler=False, tags=3, lstm=5)), ("O", "B-x", "I-x")
+    write_model(tmp_path, ours, TOKENIZER, labels=labels, record={"task": "tag"})
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert config["architectures"] == ["BertModel"]
+    found = read_model(tmp_path)
+    assert (found.task, found.labels, found.unused) == ("tag", labels, ())
+    assert found.model.parts == ours.parts
+    ids, mask = torch.tensor([[2, 5, 6, 3]]), torch.ones(1, 4, dtype=torch.bool)
+    with torch.inference_mode():
+        wanted = ours.tag_scores(ids, torch.zeros_like(ids), mask)
+        assert torch.equal(found.model.tag_scores(ids, torch.zeros_like(ids), mask), wanted)
+    # The layers are two, and it reads no more than there are.
+    assert ours.feature_tagger is not None
+    assert ours.feature_tagger.layers == 2
+
+    change_weights(tmp_path, lambda tensors: tensors.pop("feature_tagger.lstm.bias_ih_l1"))
+    assert (
+        fault(tmp_path) == ": the weights lack `feature_tagger.lstm.bias_ih_l1`; the file is not whole; copy it again"
+    )

@@ -8,7 +8,7 @@ import torch
 from bertwright.encoder.config import EncoderConfig
 from bertwright.heads.model import Bert, Parts
 from bertwright.progress import Silent
-from bertwright.recipes.run import Run
+from bertwright.recipes.run import Run, open_run
 from bertwright.training.loop import Trainee
 from bertwright.training.settings import MachineSettings
 from bertwright.training.world import World, alone
@@ -87,3 +87,13 @@ def test_the_time_that_a_run_took_is_that_of_its_last_report(tmp_path: Path) -> 
     run.record({"step": 2, "seconds": 4.0})
     run.record({"step": 2, "event": "one step was skipped"})
     assert run.told_seconds() == 4.0
+
+
+def test_beginning_anew_removes_what_a_fine_tuning_showed_and_no_more(tmp_path: Path) -> None:
+    # A model alone, as it was copied: without the run that made it.
+    (tmp_path / "dev").mkdir()
+    for name in ("config.json", "dev/confusion.png", "dev/errors.jsonl", "dev/notes.txt"):
+        (tmp_path / name).write_text("{}")
+    with open_run(tmp_path, {}, world=alone(CPU), resume=False, overwrite=True, progress=Silent()):
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["dev", "run"]
+        assert [path.name for path in (tmp_path / "dev").iterdir()] == ["notes.txt"]

@@ -9,14 +9,17 @@ from typing import Any
 
 from bertwright.batches.windows import Lengths
 from bertwright.recipes.finetuning.settings import FinetuneSettings
+from bertwright.tasks.answer import AnswerTask
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
 from bertwright.tasks.regress import Regress
 from bertwright.tasks.rows import LABEL_COLUMN, columns_of, first_row, read_rows
+from bertwright.tasks.tag import Tag, balanced_tag_weights, one_column, tag_labels, tell
+from bertwright.tasks.tagged_rows import read_tagged
 from bertwright.tasks.task import Task
 
-TASKS = ("classify", "pair", "multilabel", "regress", "embed")
+TASKS = ("classify", "pair", "multilabel", "regress", "tag", "answer", "embed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ def assemble(
     name: str, train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
 ) -> Lesson:
     """Read both files; the labels are those of the training rows. Raises RowError or SettingsError."""
+    settings.refuse_foreign(name)
+    if name == "tag":
+        return _tagging(train, dev, settings, lengths, say)
+    if name == "answer":
+        return _answering(train, dev, settings, lengths, say)
     balanced = settings.class_weights == "balanced"
     label_column = settings.label_column or LABEL_COLUMN[name]
     first = first_row(train)
@@ -66,6 +74,46 @@ def assemble(
             weights=balanced_weights(rows, labels) if balanced else None,
             smoothing=settings.label_smoothing,
             abstain_below=settings.abstain_below,
+            calibrate=settings.calibrate,
+            abstain_accuracy=settings.abstain_accuracy,
             **about,
         )
     return Lesson(task, rows, task.read(dev, say))
+
+
+def _tagging(
+    train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
+) -> Lesson:
+    words_column = one_column(settings.text_columns)
+    found = read_tagged(train, words_column=words_column, tags_column=settings.label_column)
+    tell(found, train, say)
+    labels = tag_labels(found.rows, train)
+    task = Tag(
+        labels=labels,
+        lengths=lengths,
+        words_column=words_column,
+        tags_column=settings.label_column,
+        weights=balanced_tag_weights(found.rows, labels) if settings.class_weights == "balanced" else None,
+        smoothing=settings.label_smoothing,
+        lstm=settings.lstm_size if settings.tag_features == "last-four" else 0,
+    )
+    return Lesson(task, found.rows, task.read(dev, say))
+
+
+def _answering(
+    train: Path, dev: Path, settings: FinetuneSettings, lengths: Lengths, say: Callable[[str], None]
+) -> Lesson:
+    task = AnswerTask(
+        lengths=lengths,
+        metric=settings.metric,
+        longest=settings.max_answer_tokens,
+        best=settings.best_size,
+        on_error=settings.on_error,
+    )
+    rows = task.read(train, say)
+    task = task.learning(rows, train)
+    others = task.read(dev, say)
+    impossible = sum(row.impossible for row in others)
+    if impossible and task.null_threshold is None:
+        say(f"{dev}: {impossible:,} questions have no answer, but all training questions have: all are answered")
+    return Lesson(task, rows, others)

@@ -7,9 +7,36 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from bertwright.batches.windows import Lengths
+from bertwright.errors import SettingsError
 from bertwright.heads.embed import Pooling
 from bertwright.settings import Settings
+from bertwright.tasks.answer import BEST, LONGEST_ANSWER, MetricName
+from bertwright.text.documents import OnError
 from bertwright.training.settings import PrecisionName, TrainingSettings
+
+_CLASSES = ("classify", "pair")
+_WHOLE_TEXTS = (*_CLASSES, "multilabel", "regress", "embed")
+# The tasks that look at a setting, where not all do: one that nothing looks at would be believed to work.
+_ONLY = {
+    "max_windows": _WHOLE_TEXTS,
+    "class_weights": (*_CLASSES, "multilabel", "tag"),
+    "label_smoothing": (*_CLASSES, "tag"),
+    "abstain_below": _CLASSES,
+    "abstain_accuracy": _CLASSES,
+    "calibrate": _CLASSES,
+    "threshold": ("multilabel",),
+    "pooling": ("embed",),
+    "similar_score": ("embed",),
+    "similarity_scale": ("embed",),
+    "tag_features": ("tag",),
+    "lstm_size": ("tag",),
+    "max_answer_tokens": ("answer",),
+    "best_size": ("answer",),
+    "metric": ("answer",),
+    "on_error": ("answer",),
+    "text_columns": (*_WHOLE_TEXTS, "tag"),
+    "label_column": (*_WHOLE_TEXTS, "tag"),
+}
 
 
 class FinetuneSettings(Settings):
@@ -31,8 +58,9 @@ class FinetuneSettings(Settings):
     seed: int = Field(default=0, ge=0, lt=2**63)
     precision: PrecisionName = "auto"
 
-    # Tokens in an input, [CLS] and [SEP] included; None: as many as the model takes. Longer texts are cut into windows,
-    # of which neighbours share `overlap` tokens.
+    # Tokens in an input, [CLS] and [SEP] included; None: as many as the model takes, for `answer` at most 384 as in the
+    # original code. Longer texts are cut into windows, of which neighbours share `overlap` tokens; None: 128, or a
+    # third of short inputs for `answer`, a quarter for the others. (The original's doc_stride is how far they move on.)
     max_length: int | None = Field(default=None, ge=8, le=512)
     overlap: int | None = Field(default=None, ge=0)
     # Windows of a text that gets one label, score or vector; what is over is counted and told.
@@ -44,6 +72,10 @@ class FinetuneSettings(Settings):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     # The least probability with which a label is given; below it the answer is none. For `classify` and `pair`.
     abstain_below: float = Field(default=0.0, ge=0, lt=1)
+    # Or: the share of right ones among the labels given that the threshold, chosen on dev, must bring.
+    abstain_accuracy: float | None = Field(default=None, gt=0, le=1)
+    # Choose on dev the temperature by which probabilities say how often the model is right. For `classify` and `pair`.
+    calibrate: bool = True
     # The probability from which on a label is given; for `multilabel`.
     threshold: float = Field(default=0.5, gt=0, lt=1)
 
@@ -52,6 +84,17 @@ class FinetuneSettings(Settings):
     pooling: Pooling = "mean"
     similar_score: float = Field(default=1.0, gt=0)
     similarity_scale: float = Field(default=20.0, gt=0)
+
+    # For `tag`. "last-four": the encoder stays as it is, and an LSTM of `lstm_size` dimensions each way learns from its
+    # last four layers (paper, section 5.3); it wants a learning rate of about 1e-3.
+    tag_features: Literal["fine-tuned", "last-four"] = "fine-tuned"
+    lstm_size: int = Field(default=768, ge=1)
+    # For `answer`: tokens that an answer may have; spans that are told of each question; the official scores, "auto" by
+    # the script of the contexts; whether questions that cannot be read stop it or are left out and counted.
+    max_answer_tokens: int = Field(default=LONGEST_ANSWER, ge=1, le=512)
+    best_size: int = Field(default=BEST, ge=1, le=1000)
+    metric: MetricName = "auto"
+    on_error: OnError = "stop"
 
     # Times in an epoch that the dev rows are scored.
     evaluations_per_epoch: int = Field(default=1, ge=1)
@@ -73,10 +116,34 @@ class FinetuneSettings(Settings):
             raise ValueError(f"`overlap` {self.overlap} is more than half of a window")
         return self
 
-    def lengths(self, positions: int) -> Lengths:
-        """How texts are cut for a model of so many positions."""
-        longest = min(512, positions) if self.max_length is None else self.max_length
-        overlap = min(128, longest // 4) if self.overlap is None else self.overlap
+    @model_validator(mode="after")
+    def _features_are_frozen(self) -> Self:
+        if self.tag_features == "last-four" and self.freeze not in ("nothing", "encoder"):
+            raise ValueError(f'`freeze` is {self.freeze!r}, but `tag_features = "last-four"` freezes the whole encoder')
+        return self
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Self:
+        if self.abstain_below > 0 and self.abstain_accuracy is not None:
+            raise ValueError("`abstain_below` is a threshold and `abstain_accuracy` chooses one; set one of the two")
+        return self
+
+    def refuse_foreign(self, task: str) -> None:
+        """Raise SettingsError, with every fault, where something is set that `task` does not look at."""
+        usual = type(self)()
+        faults = [
+            f"`{name}` is {getattr(self, name)!r}, but it is for {' and '.join(tasks)}, and not for {task}"
+            for name, tasks in _ONLY.items()
+            if task not in tasks and getattr(self, name) != getattr(usual, name)
+        ]
+        if faults:
+            raise SettingsError("\n".join(faults))
+
+    def lengths(self, positions: int, task: str) -> Lengths:
+        """How texts are cut for a task and a model of so many positions."""
+        usual, part = (384, 3) if task == "answer" else (512, 4)
+        longest = min(usual, positions) if self.max_length is None else self.max_length
+        overlap = min(128, longest // part) if self.overlap is None else self.overlap
         return Lengths(max_length=longest, overlap=overlap, most=self.max_windows)
 
     def training(self, steps: int) -> TrainingSettings:

@@ -93,7 +93,7 @@ def finetune_several(
         )
         if test_file is None:
             return done
-        found = evaluate(place, test_file, progress=progress)
+        found = evaluate(place, test_file, on_error=settings.on_error, progress=progress)
         told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
         progress.say(f"test: {told}")
         return replace(done, scores=done.scores | {f"test_{name}": value for name, value in found.items()})

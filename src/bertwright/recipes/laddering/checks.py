@@ -68,7 +68,7 @@ def check_rows(
         if other is not file:
             what = f"holds the same as {other}" if other != file else "is named twice"
             raise RowError(f"{what}: no score on it would say anything", where=file, cure="give other rows")
-    lengths = settings.lengths(loaded.model.config.max_position_embeddings)
+    lengths = settings.lengths(loaded.model.config.max_position_embeddings, task)
     lesson = assemble(task, files.train, files.dev, settings, lengths, progress.say)
     if settings.keep_best_by not in (None, *lesson.task.metrics):
         what = f"`keep_best_by` is {settings.keep_best_by!r}, but the scores are {', '.join(lesson.task.metrics)}"
