@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from bertwright.checkpoints.model_directory import read_model
 from bertwright.cli.main import main
 from bertwright.files import hold
+from bertwright.recipes.adapting.texts import documents_json, task_documents
 from tests.made_text import TOOLS, tools, write_corpus
 from tests.small_runs import KILLED, prepare_shards
 
@@ -152,6 +154,11 @@ def test_the_rung_of_both_goes_on_from_the_model_of_the_field(
     assert stages == {"field": ["field"], "task": ["task"], "field+task": ["field", "task"]}
     pieces = {name: len(read_model(out / f"rungs/{name}/model").tokenizer.vocabulary) for name in stages}
     assert pieces == {"field": 123, "task": 120, "field+task": 123}
+    # Of the rows, those of train alone are adapted to.
+    rows, _ = task_documents([str(home / "train.jsonl")], None)
+    for name in ("task", "field+task"):
+        run = json.loads((out / f"rungs/{name}/model/run/run.json").read_text())
+        assert run["task_text_sha256"] == hashlib.sha256(documents_json(rows)).hexdigest()
     # Its own rung was not wanted: the field's model is made, and not fine-tuned.
     assert not (out / "rungs/field/seeds").exists()
     assert values["rungs"][2]["held_out"][0]["after"] == "before"
@@ -176,6 +183,9 @@ def test_killed_again_and_again_it_finds_the_same(home: Path, ladder: Path, tmp_
         assert done.returncode == -9, done.stderr
         assert not (out / "ladder.json").exists()
         assert not (out / "best").exists()
+        if not (out / "rungs/field/seeds").exists():
+            # What a kill leaves that comes before the first file of a series.
+            (out / "rungs/field/seeds/series").mkdir(parents=True)
         arguments = [*two_rungs(home, out), "--resume"]
     made = (out / "rungs/field/model/model.safetensors").stat().st_mtime_ns
     assert main(arguments) == 0
