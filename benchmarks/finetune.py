@@ -146,9 +146,6 @@ class Bench:
 
     def ours(self, task: Set, rows: Path, seed: int, folder: Path) -> dict[str, Any]:
         ending = "json" if task.task == "answer" else "jsonl"
-        model = folder / "model"
-        program = [sys.executable, "-m", "bertwright"]
-        files = ["--train", rows / f"train.{ending}", "--dev", rows / f"dev.{ending}", "--out", model]
         settings = {
             "epochs": task.epochs,
             "batch_size": task.batch_size,
@@ -157,10 +154,16 @@ class Bench:
             "seed": seed,
             **task.more,
         }
-        sets = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+        job = {
+            "model": str(self.models[task.chinese]),
+            "task": task.task,
+            **{part: str(rows / f"{part}.{ending}") for part in ("train", "dev", "test")},
+            "out": str(folder / "model"),
+            "settings": settings,
+        }
+        (folder / "job.json").write_text(json.dumps(job, indent=2))
         begun = time.perf_counter()
-        logged([*program, "finetune", self.models[task.chinese], "--task", task.task, *files, *sets], folder / "log")
-        scores = logged([*program, "evaluate", model, rows / f"test.{ending}", "--json"], folder / "evaluate.log")
+        scores = logged([sys.executable, __file__, "--job", folder / "job.json"], folder / "log")
         return {"scores": json.loads(scores), "seconds": time.perf_counter() - begun}
 
     def peer(self, task: Set, rows: Path, seed: int, folder: Path) -> dict[str, Any]:
@@ -323,7 +326,26 @@ def row_of(name: str, ours: Rows, peer: Rows) -> dict[str, Any]:
     return row
 
 
+def learn(path: Path) -> None:
+    """Our side of a job, in a process of its own: fine-tuned, scored on test, as the command line does both."""
+    from bertwright.cli.talk import Talk
+    from bertwright.recipes.evaluate import evaluate
+    from bertwright.recipes.finetune import finetune
+    from bertwright.recipes.finetuning.settings import FinetuneSettings
+    from bertwright.training.memory import keep_big_blocks
+
+    keep_big_blocks()
+    job = json.loads(path.read_text())
+    settings = FinetuneSettings(**job["settings"])
+    out, train, dev = Path(job["out"]), Path(job["train"]), Path(job["dev"])
+    finetune(Path(job["model"]), job["task"], train, dev, out, settings=settings, progress=Talk())
+    print(json.dumps(evaluate(out, job["test"])))
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--job"]:
+        learn(Path(sys.argv[2]))
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the sets")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything")

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from bertwright.checkpoints.card import model_card
 from bertwright.checkpoints.finetuned_card import PICTURES
 from bertwright.checkpoints.names import to_ours, to_theirs
 from bertwright.checkpoints.weights import SAFETENSORS, read_weights, write_tensors
 from bertwright.encoder.config import EncoderConfig
+from bertwright.encoder.encoder import initialise
 from bertwright.errors import ModelError, SettingsError
 from bertwright.files import read_json, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert, Parts
@@ -139,16 +141,21 @@ def with_parts(source: Bert, parts: Parts, *, seed: int, config: EncoderConfig |
 
     Returns it and the names of the weights that were drawn.
     """
-    model = Bert(config or source.config, parts)
-    model.initialise(seed)
-    known = dict(source.named_parameters())
-    drawn = []
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name in known and known[name].shape == parameter.shape:
-                parameter.copy_(known[name])
-            else:
-                drawn.append(name)
+    known = {name: parameter.detach() for name, parameter in source.named_parameters()}
+    with torch.device("meta"):
+        model = Bert(config or source.config, parts)
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    drawn = [name for name, shape in shapes.items() if name not in known or known[name].shape != shape]
+    for part in sorted({name.partition(".")[0] for name in drawn}):
+        # Nothing of the encoder is drawn to be thrown away: of a large model that takes seconds.
+        anew = model.get_submodule(part).to_empty(device="cpu")
+        initialise(anew, standard_deviation=model.config.initializer_range, seed=seed)
+        known |= {
+            f"{part}.{name}": each.detach() for name, each in anew.named_parameters() if f"{part}.{name}" in drawn
+        }
+    model.load_state_dict({name: known[name].clone() for name in shapes}, assign=True)
+    if model.masked_words is not None and "masked_words.bias" in drawn:
+        nn.init.zeros_(model.masked_words.bias)
     return model, drawn
 
 

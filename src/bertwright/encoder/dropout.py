@@ -28,18 +28,30 @@ _ONE = 1 << 15
 
 
 class RowDraws:
-    """Random words for the rows of a batch: a function of the stream, the row and the number of the draw."""
+    """Random words for the rows of a batch: a function of the stream, the row and what it drew before."""
 
     def __init__(self, stream: Stream, first_row: int) -> None:
         self._stream = stream
         self._first_row = first_row
-        self.number = 0
+        self._generators: list[np.random.SFC64] = []
 
     def generators(self, rows: int) -> list[np.random.SFC64]:
-        """One generator a row, for the next draw."""
-        words = self._stream.words(np.arange(self._first_row, self._first_row + rows), self.number)
-        self.number += 1
-        return [np.random.SFC64(int(high) << 32 | int(low)) for high, low in words[:, :2]]
+        """One generator a row, which goes on from draw to draw: to seed one takes longer than a short row's words."""
+        known = len(self._generators)
+        if known < rows:
+            words = self._stream.words(np.arange(self._first_row + known, self._first_row + rows))
+            self._generators += [np.random.SFC64(int(high) << 32 | int(low)) for high, low in words[:, :2]]
+        return self._generators[:rows]
+
+    def states(self) -> list[Any]:
+        """How far each generator is."""
+        return [each.state for each in self._generators]
+
+    def go_back(self, states: list[Any]) -> None:
+        """Draw once more what was drawn after `states`."""
+        del self._generators[len(states) :]
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.state = state
 
 
 _draws: ContextVar[RowDraws | None] = ContextVar("draws", default=None)
@@ -59,12 +71,12 @@ def drawing(stream: Stream, first_row: int) -> Iterator[RowDraws]:
 def drawing_again() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """Contexts for a computation and for its repetition in the backward pass: both draw the same."""
     draws = _draws.get()
-    return nullcontext(), nullcontext() if draws is None else _drawn_from(draws, draws.number)
+    return nullcontext(), nullcontext() if draws is None else _drawn_from(draws, draws.states())
 
 
 @contextmanager
-def _drawn_from(draws: RowDraws, number: int) -> Iterator[None]:
-    draws.number = number
+def _drawn_from(draws: RowDraws, states: list[Any]) -> Iterator[None]:
+    draws.go_back(states)
     yield
 
 
@@ -117,7 +129,7 @@ def _keep_mask(shape: torch.Size, dropped: int, positions: Tensor | None, length
         generators = [np.random.SFC64(int(torch.randint(2**62, ())))]
         words = _words(generators[0], math.prod(shape)).reshape(shape)
     elif positions is None:
-        words = np.stack([_words(each, math.prod(inner)) for each in draws.generators(rows)]).reshape(shape)
+        words = _rows_of_words(draws.generators(rows), math.prod(inner)).reshape(shape)
     else:
         whole = (*inner[:-2], length, inner[-1])
         chosen = positions.numpy()
@@ -135,6 +147,14 @@ def _keep_mask(shape: torch.Size, dropped: int, positions: Tensor | None, length
 def _words(generator: np.random.SFC64, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
     """`count` random 16-bit words."""
     return np.asarray(generator.random_raw((count + 3) // 4)).view(np.int16)[:count]
+
+
+def _rows_of_words(generators: list[np.random.SFC64], count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    """(rows, count) random 16-bit words, those of each row from its own generator."""
+    raw = np.empty((len(generators), (count + 3) // 4), dtype=np.uint64)
+    for row, generator in zip(raw, generators, strict=True):
+        row[:] = generator.random_raw(raw.shape[1])
+    return raw.view(np.int16)[:, :count]
 
 
 def _keep(hidden: Tensor, mask: Tensor) -> Tensor:
