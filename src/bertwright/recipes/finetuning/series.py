@@ -13,7 +13,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class Series:
         done = self._train(settings, place)
         result = Result(name, differing, done.scores, done.baseline, done.labels, done.best_by, done.seconds)
         self.results[name] = result
-        lines = [json.dumps(_values(each), ensure_ascii=False) + "\n" for each in self.results.values()]
+        lines = [json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in self.results.values()]
         write_atomic(self._path, "".join(lines).encode())
         # What it would take to go on is not needed any more, and is several times the model.
         shutil.rmtree(place / "run" / "checkpoints", ignore_errors=True)
@@ -140,15 +140,3 @@ def open_series(
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             write_atomic(path, to_json(identity))
         yield Series(out, train)
-
-
-def _values(result: Result) -> dict[str, Any]:
-    return {
-        "name": result.name,
-        "settings": result.settings,
-        "scores": result.scores,
-        "baseline": result.baseline,
-        "labels": list(result.labels),
-        "best_by": result.best_by,
-        "seconds": result.seconds,
-    }
