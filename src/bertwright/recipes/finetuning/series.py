@@ -8,7 +8,6 @@ OUT/...                      in the end the run that was chosen
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -58,11 +57,8 @@ class Series:
         self.results: dict[str, Result] = {}
         if self._path.exists():
             for line in self._path.read_text(encoding="utf-8").splitlines():
-                # A line that a kill cut is a run to be scored again.
-                with contextlib.suppress(json.JSONDecodeError):
-                    values = json.loads(line)
-                    values["labels"] = tuple(values["labels"])
-                    self.results[values["name"]] = Result(**values)
+                values = json.loads(line)
+                self.results[values["name"]] = Result(**values | {"labels": tuple(values["labels"])})
 
     def run(self, name: str, settings: FinetuneSettings, differing: dict[str, Any]) -> Result:
         """Fine-tune with `settings`, unless that is done already; `differing` is what sets it apart from the rest."""
