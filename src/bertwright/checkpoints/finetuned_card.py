@@ -16,6 +16,14 @@ PICTURES = {
     "scatter.png": "Numbers wanted against numbers given",
     "curve.png": "Loss, dev scores and learning rate over the steps",
 }
+# What the task's `baseline` gives.
+_WITHOUT = {
+    "classify": "always the most frequent label of train",
+    "pair": "always the most frequent label of train",
+    "multilabel": "always the most frequent label of train",
+    "tag": "each word's most frequent tag in train",
+    "answer": "never an answer",
+}
 # Classes that are all listed; of more, the worst.
 _MOST_CLASSES, _WORST = 30, 15
 
@@ -26,14 +34,13 @@ def scores_part(metrics: dict[str, Any], record: dict[str, Any]) -> list[str]:
     columns = [("value", metrics)]
     if unseen := record.get("metrics_without_shared_rows"):
         columns.append(("on rows not in train", unseen))
-    if baseline.keys() & metrics.keys():
+    if baseline:
         columns.append(("without a model", baseline))
     names = [name for name, value in metrics.items() if isinstance(value, float)]
     rows = [[name, *(_score(values.get(name)) for _, values in columns)] for name in names]
     lines = table(["metric", *(title for title, _ in columns)], rows)
-    others = [f"{inline(name)} {_score(value)}" for name, value in baseline.items() if name not in metrics]
-    if others:
-        lines += ["", f"Without a model: {', '.join(others)}."]
+    if baseline:
+        lines += ["", f"Without a model: {_WITHOUT.get(record.get('task', ''), 'from the training rows alone')}."]
     return lines
 
 

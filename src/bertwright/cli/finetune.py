@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -75,23 +75,17 @@ def run(
         settings = settings.model_copy(update={"text_columns": text_column})
     if on_error is not None:
         settings = settings.model_copy(update={"on_error": on_error.value})
+    what: dict[str, Any] = {
+        "settings": settings,
+        "resume": resume,
+        "overwrite": overwrite,
+        "tensorboard": tensorboard,
+        "from_scratch": from_scratch,
+        "progress": talk,
+    }
     if seeds > 1 or search or trials is not None:
-        several = finetune_several(
-            model,
-            task,
-            train,
-            dev,
-            out,
-            settings=settings,
-            seeds=seeds,
-            grid=grid_of(search) if search else None,
-            trials=trials,
-            resume=resume,
-            overwrite=overwrite,
-            tensorboard=tensorboard,
-            from_scratch=from_scratch,
-            progress=talk,
-        )
+        grid = grid_of(search) if search else None
+        several = finetune_several(model, task, train, dev, out, seeds=seeds, grid=grid, trials=trials, **what)
         done = several.kept
         if several.found:
             talk.say(f"best settings: {', '.join(f'{name} {value}' for name, value in several.found.items())}")
@@ -101,20 +95,8 @@ def run(
                 f"95% interval {found.low:.4f} to {found.high:.4f}"
             )
     else:
-        done = finetune(
-            model,
-            task,
-            train,
-            dev,
-            out,
-            settings=settings,
-            resume=resume,
-            overwrite=overwrite,
-            tensorboard=tensorboard,
-            from_scratch=from_scratch,
-            progress=talk,
-        )
+        done = finetune(model, task, train, dev, out, **what)
     told = ", ".join(f"{name} {value:.4f}" for name, value in done.scores.items())
-    bar = done.baseline.get("majority_accuracy")
-    beside = "" if bar is None else f" (always the most frequent label: accuracy {bar:.4f})"
+    bar = done.baseline.get(done.best_by)
+    beside = "" if bar is None else f" (without a model: {done.best_by} {bar:.4f})"
     talk.say(f"best on dev: {told}{beside} -> {done.out}")

@@ -10,19 +10,19 @@ from typing import Any
 import torch
 
 from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts, write_model
-from bertwright.checkpoints.weights import read_tensors, weights_hash, write_tensors
+from bertwright.checkpoints.weights import read_tensors, write_tensors
 from bertwright.errors import ModelError, RowError, SettingsError
-from bertwright.files import sha256
 from bertwright.heads.model import Bert
 from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress
 from bertwright.recipes.finetuning.account import Account, account_of, data_record
 from bertwright.recipes.finetuning.after import show_after
 from bertwright.recipes.finetuning.assembly import TASKS, Lesson, assemble
-from bertwright.recipes.finetuning.baselines import baseline
 from bertwright.recipes.finetuning.curve import best_scoring
+from bertwright.recipes.finetuning.identity import identity_of
 from bertwright.recipes.finetuning.overlap import overlap_of
 from bertwright.recipes.finetuning.settings import FinetuneSettings
+from bertwright.recipes.finetuning.words_in_use import WordsInUse
 from bertwright.recipes.run import Run, open_run
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
 from bertwright.tasks.answering import decoded, outputs_of
@@ -102,21 +102,14 @@ def finetune(
         raise ModelError("has one segment type, and a pair needs two", where=source)
     model = _model(loaded, lesson, settings, from_scratch=from_scratch, progress=progress)
     identity = {
-        "settings": settings.model_dump(exclude={"micro_batch_tokens"}),
-        "task": task,
-        "model": "random weights" if from_scratch else f"weights sha256 {weights_hash(loaded.model)}",
-        "config": loaded.model.config.model_dump(),
-        "vocabulary_sha256": loaded.tokenizer.vocabulary.sha256,
-        "tokenizer": loaded.tokenizer.settings(),
-        "train": sha256(train_file),
-        "dev": sha256(dev_file),
+        **identity_of(loaded, task, train_file, dev_file, settings, from_scratch=from_scratch),
         "precision": str(choose_dtype(settings.precision, world.device)).removeprefix("torch."),
     }
     with open_run(
         out, identity, world=world, resume=resume, overwrite=overwrite, tensorboard=tensorboard, progress=progress
     ) as run:
         accounts = account_of(train_file, items["train"]), account_of(dev_file, items["dev"])
-        sitting = _Sitting(run, lesson, items, accounts, loaded, model.to(world.device), settings, progress)
+        sitting = _Sitting(run, lesson, items, accounts, loaded, model, settings, progress, world.device)
         return sitting.go(identity)
 
 
@@ -157,12 +150,17 @@ class _Sitting:
         model: Bert,
         settings: FinetuneSettings,
         progress: Progress,
+        device: torch.device,
     ) -> None:
         self.run, self.loaded, self.settings, self.progress = run, loaded, settings, progress
-        self.lesson, self.task, self.items = lesson, lesson.task, items
-        self.accounts = accounts
+        self.lesson, self.task, self.accounts = lesson, lesson.task, accounts
+        pad_id = loaded.tokenizer.vocabulary.pad_id
+        self.words = WordsInUse([*items["train"], *items["dev"]], model.config.vocab_size, pad_id)
+        self.items = {name: self.words.renumbered(each) for name, each in items.items()}
+        self.word_vectors = self.words.narrow(model)
+        model.to(device)
         self.overlap = overlap_of(lesson.train, lesson.dev)
-        self.lessons = self.task.lessons(items["train"])
+        self.lessons = self.task.lessons(self.items["train"])
         self.plan = LessonPlan(
             [max(map(len, lesson.windows)) for lesson in self.lessons],
             batch_size=settings.batch_size,
@@ -171,9 +169,8 @@ class _Sitting:
         )
         self.training = settings.training(self.plan.steps)
         self.trainee = Trainee(model, build_optimizers(model, self.training))
-        self.device = next(model.parameters()).device
-        self.dtype = choose_dtype(settings.precision, self.device)
-        self.pad_id = loaded.tokenizer.vocabulary.pad_id
+        self.device = device
+        self.dtype = choose_dtype(settings.precision, device)
         self.best_by = settings.keep_best_by or self.task.metrics[0]
         self.best: dict[str, float] = {}
         # Scorings since the best one.
@@ -205,7 +202,7 @@ class _Sitting:
     def _portions(self) -> Iterator[Portion[Any]]:
         for numbers in self.plan.batches(self.trainee.step):
             parts = list(parts_of([self.lessons[number] for number in numbers], self.settings.micro_batch_tokens))
-            batches = [self.task.batch(part, self.pad_id) for part in parts]
+            batches = [self.task.batch(part, self.words.pad_id) for part in parts]
             first_rows, row = [], 0
             for batch in batches:
                 first_rows.append(row)
@@ -232,7 +229,7 @@ class _Sitting:
             self.trainee.model,
             self.task,
             self.items["dev"],
-            self.pad_id,
+            self.words.pad_id,
             lambda done: tell(f"scoring: {done:,} {told}"),
         )
 
@@ -277,7 +274,8 @@ class _Sitting:
         shown = show_after(
             self.run.out, rows, (self.task, plain), (task, predictions), metrics, self.best_by, self.progress.say
         )
-        unmodelled = baseline(self.lesson)
+        unmodelled = self.task.baseline(self.lesson.train, rows)
+        self.words.widen(self.trainee.model, self.word_vectors)
         # Dropout belongs to the training, not to the model: the directory says what the source said.
         model, _ = with_parts(self.trainee.model, self.trainee.model.parts, seed=0, config=self.loaded.model.config)
         lineage = [*self.loaded.record.get("lineage", []), {"step": "finetune", **identity}]

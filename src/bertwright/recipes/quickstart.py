@@ -354,7 +354,7 @@ def _compare(out: Path, corpus: Path, progress: Progress) -> Comparison:
         len(dev_rows),
         pretrained.scores,
         scratch.scores,
-        pretrained.baseline["majority_accuracy"],
+        pretrained.baseline["accuracy"],
     )
 
 

@@ -229,6 +229,14 @@ class AnswerTask(Task[Question, Answered]):
             return cmrc_scores(predicted, golds)
         return squad_scores(predicted, golds) if all(golds) else squad2_scores(predicted, golds)
 
+    def baseline(self, train: Sequence[Question], rows: Sequence[Question]) -> dict[str, float]:
+        """Of never giving an answer, where some of the rows have none; empty where all have one."""
+        del train
+        if not any(row.impossible for row in rows):
+            return {}
+        nothing = Answered("", None, None, 0.0, 1.0, 0.0, (), 0)
+        return self.scores(rows, [nothing] * len(rows))
+
     def tuned(self, rows: Sequence[Question], predictions: Sequence[Answered]) -> Self:
         """With the threshold of the best F1 on these rows, if the model may answer "" and some rows are such."""
         if self.null_threshold is None or not any(row.impossible for row in rows):

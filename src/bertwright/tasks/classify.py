@@ -109,6 +109,16 @@ class Classify(PooledTask[Classified]):
         ranked = {self.labels[number]: float(probabilities[number]) for number in order}
         return Classified(self.labels[order[0]] if sure else None, ranked, item.lost)
 
+    def baseline(self, train: Sequence[Row], rows: Sequence[Row]) -> dict[str, float]:
+        """Of always giving the most frequent label of `train`.
+
+        Of several that are equally frequent, the one that does best on `rows`: the bar is not lowered by chance.
+        """
+        often, there = Counter(row.label for row in train), Counter(row.label for row in rows)
+        most = max(often, key=lambda label: (often[label], there[label]))
+        gold = [number for row in rows if (number := self.target(row)) is not None]
+        return classification_scores(gold, [self._numbers[str(most)]] * len(gold), len(self.labels))
+
     def scores(self, rows: Sequence[Row], predictions: Sequence[Classified]) -> dict[str, float]:
         """accuracy, macro_f1 and mcc of the likeliest labels; where it may abstain, also of what it answers."""
         gold, likeliest = self._sides(rows, predictions)
@@ -210,16 +220,6 @@ def unknown_label(label: str, labels: Sequence[str], where: str) -> RowError:
     """The fault of a label that the model does not have."""
     known = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
     return RowError(f"the label {label!r} is unknown; the model's are: {known}", where=where)
-
-
-def majority_accuracy(train: Sequence[Row], measured: Sequence[Row]) -> float:
-    """Accuracy on `measured` of always giving the most frequent label of `train`: what any model must beat.
-
-    Of several that are equally frequent, the one that does best on `measured`: the bar is not lowered by chance.
-    """
-    often, there = Counter(row.label for row in train), Counter(row.label for row in measured)
-    most = max(often, key=lambda label: (often[label], there[label]))
-    return there[most] / len(measured)
 
 
 def _threshold(sure: NDArray[np.float64], right: NDArray[np.bool_], wanted: float) -> tuple[float, str]:

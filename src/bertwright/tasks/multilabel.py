@@ -90,6 +90,12 @@ class Multilabel(PooledTask[Labelled]):
         given = tuple(label for label, probability in ranked.items() if probability >= self.threshold)
         return Labelled(given, ranked, item.lost)
 
+    def baseline(self, train: Sequence[Row], rows: Sequence[Row]) -> dict[str, float]:
+        """Of always giving the most frequent label of `train`."""
+        often = Counter(label for row in train for label in row.labels or ())
+        given = (max(often, key=often.__getitem__),)
+        return self.scores(rows, [Labelled(given, {}, 0) for _ in rows])
+
     def scores(self, rows: Sequence[Row], predictions: Sequence[Labelled]) -> dict[str, float]:
         """micro_f1, macro_f1 and the share of rows with all labels right."""
         return multilabel_scores(*self._sides(rows, predictions))

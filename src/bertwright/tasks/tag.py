@@ -12,7 +12,7 @@ that gives no piece, such as a zero-width space, is `O`.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,6 +214,16 @@ class Tag(Task[TaggedRow, Tagged]):
             OUTSIDE if quiet else self.labels[tag] for tag, quiet in zip(chosen.tolist(), silent.tolist(), strict=True)
         )
         return self._tagged(row, tags, np.exp(chances[np.arange(len(tags)), chosen]).tolist())
+
+    def baseline(self, train: Sequence[TaggedRow], rows: Sequence[TaggedRow]) -> dict[str, float]:
+        """Of giving each word the tag that it has most often in `train`, and O to one that is not there."""
+        often: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for row in train:
+            for word, tag in zip(row.words, row.tags or (), strict=True):
+                often[word][tag] += 1
+        known = {word: max(tags, key=tags.__getitem__) for word, tags in often.items()}
+        found = [tuple(known.get(word, OUTSIDE) for word in row.words) for row in rows]
+        return self.scores(rows, [Tagged(row.words, tags, (), "") for row, tags in zip(rows, found, strict=True)])
 
     def scores(self, rows: Sequence[TaggedRow], predictions: Sequence[Tagged]) -> dict[str, float]:
         """f1, precision and recall of spans, each right where its kind and both its ends are; accuracy over words."""

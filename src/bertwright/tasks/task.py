@@ -101,6 +101,11 @@ class Task(ABC, Generic[RowT, PredictionT]):
     def scores(self, rows: Sequence[RowT], predictions: Sequence[PredictionT]) -> dict[str, float]:
         """The task's metrics on labelled rows."""
 
+    def baseline(self, train: Sequence[RowT], rows: Sequence[RowT]) -> dict[str, float]:
+        """Scores on labelled rows of answers that take no model, only the training rows; here there are none."""
+        del train, rows
+        return {}
+
     def tuned(self, rows: Sequence[RowT], predictions: Sequence[PredictionT]) -> Self:
         """The same task with what is chosen on dev after training, such as a threshold; here nothing is."""
         del rows, predictions

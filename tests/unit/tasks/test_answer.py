@@ -309,3 +309,10 @@ def test_a_model_may_answer_nothing_where_it_was_taught_to() -> None:
         "max_answer_tokens": 30,
         "best_size": 5,
     }
+
+
+def test_without_a_model_no_question_has_an_answer() -> None:
+    task = AnswerTask(lengths=SHORT)
+    found = task.baseline([], [asked("c d"), asked(), asked(), asked()])
+    assert (found["f1"], found["exact_match"], found["has_answer_f1"]) == (0.75, 0.75, 0)
+    assert task.baseline([], [asked("c d")]) == {}

@@ -16,7 +16,7 @@ from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import RowError
 from bertwright.heads.model import Bert
 from bertwright.tasks.answering import answers, outputs_of
-from bertwright.tasks.classify import Classify, balanced_weights, labels_of, majority_accuracy
+from bertwright.tasks.classify import Classify, balanced_weights, labels_of
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
 from bertwright.tasks.pooled import mean_by_owner
@@ -123,7 +123,20 @@ def test_labels_are_sorted_as_numbers_where_they_are_and_weighed() -> None:
 
 def test_the_majority_of_the_training_rows_is_the_bar() -> None:
     train = [row("", label=label) for label in "aab"]
-    assert majority_accuracy(train, [row("", label=label) for label in "abbb"]) == 0.25
+    task = Classify("classify", labels=("a", "b"), **ABOUT)
+    # Always "a": of the four, one; F1 is 2/5 for "a" and 0 for "b".
+    found = task.baseline(train, [row("", label=label) for label in "abbb"])
+    assert found == {"accuracy": 0.25, "macro_f1": pytest.approx(0.2), "mcc": 0.0}
+
+
+def test_the_most_frequent_label_is_the_bar_where_there_are_several() -> None:
+    def labelled(*labels: str) -> Row:
+        return Row(("",), None, "rows:1", labels)
+
+    task = Multilabel(labels=("a", "b"), **ABOUT)
+    found = task.baseline([labelled("a", "b"), labelled("a")], [labelled("a"), labelled("b"), labelled("a", "b")])
+    # "a" three times: two of them right, of four labels that there are.
+    assert found == {"micro_f1": pytest.approx(4 / 7), "macro_f1": pytest.approx(0.4), "exact": pytest.approx(1 / 3)}
 
 
 def test_the_temperature_leaves_the_label_and_an_unsure_answer_is_none() -> None:

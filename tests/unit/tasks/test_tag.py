@@ -376,3 +376,10 @@ def test_there_is_one_column() -> None:
     assert one_column(["words"]) == "words"
     with pytest.raises(SettingsError, match=r"^`tag` reads 1 column, but 2 are named: a, b; give --text-column once$"):
         one_column(["a", "b"])
+
+
+def test_without_a_model_each_word_has_its_most_frequent_tag() -> None:
+    train = [tagged("anna/B-per sleeps/O in/O paris/B-loc"), tagged("paris/B-per anna/O"), tagged("paris/B-loc anna/O")]
+    # "paris" is found, "anna" is missed, and "kong" was never seen: one span of three, and nothing that is none.
+    found = tagger().baseline(train, [tagged("anna/B-per in/O paris/B-loc"), tagged("kong/B-loc")])
+    assert found == {"f1": 0.5, "precision": 1.0, "recall": pytest.approx(1 / 3), "accuracy": 0.5}

@@ -19,7 +19,7 @@ from typing import Any
 from bertwright.checkpoints.card import model_card
 from bertwright.checkpoints.model_directory import CARD, CONFIG, MODEL_FILES, RECORD, read_model
 from bertwright.errors import ModelError
-from bertwright.files import hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
+from bertwright.files import PARTIAL, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
 from bertwright.recipes.finetune import Finetuned
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 
@@ -126,7 +126,7 @@ def open_series(
         if path.exists() and not overwrite:
             cure = "go on with --resume, or begin anew with --overwrite"
             raise ModelError("holds a series of runs", where=out, cure=cure)
-        if not path.exists():
+        if not path.exists() and not _hardly_begun(out):
             refuse_existing(out, overwrite=("*",) if overwrite and (out / CONFIG).exists() else ())
     folder.mkdir(parents=True, exist_ok=True)
     with storage_faults(out), hold(folder):
@@ -136,3 +136,11 @@ def open_series(
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             write_atomic(path, to_json(identity))
         yield Series(out, train)
+
+
+def _hardly_begun(out: Path) -> bool:
+    """Whether `out` is what a kill before the first file of a series leaves."""
+    folder = out / "series"
+    if not folder.is_dir() or any(entry != folder for entry in out.iterdir()):
+        return False
+    return all(entry == beside(folder / "series.json", PARTIAL) for entry in folder.iterdir())

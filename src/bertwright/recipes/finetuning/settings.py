@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -138,6 +138,10 @@ class FinetuneSettings(Settings):
         ]
         if faults:
             raise SettingsError("\n".join(faults))
+
+    def seen_by(self, task: str) -> dict[str, Any]:
+        """The settings that `task` looks at, as JSON has them."""
+        return {name: value for name, value in self.model_dump().items() if task in _ONLY.get(name, (task,))}
 
     def lengths(self, positions: int, task: str) -> Lengths:
         """How texts are cut for a task and a model of so many positions."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.checkpoints.model_directory import read_model
-from bertwright.checkpoints.weights import weights_hash
 from bertwright.errors import ModelError, SettingsError
 from bertwright.files import sha256
 from bertwright.metrics.intervals import Interval
 from bertwright.progress import Progress
 from bertwright.recipes.evaluate import evaluate
 from bertwright.recipes.finetune import Finetuned, finetune
+from bertwright.recipes.finetuning.identity import identity_of
 from bertwright.recipes.finetuning.repeated import repeat
 from bertwright.recipes.finetuning.search import check_grid, refuse_without_optuna, search
 from bertwright.recipes.finetuning.series import Result, open_series
@@ -67,11 +67,7 @@ def finetune_several(
     if source.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
     identity = {
-        "settings": settings.model_dump(exclude={"micro_batch_tokens"}),
-        "task": task,
-        "model": "random weights" if from_scratch else f"weights sha256 {weights_hash(read_model(source).model)}",
-        "train": sha256(train_file),
-        "dev": sha256(dev_file),
+        **identity_of(read_model(source), task, train_file, dev_file, settings, from_scratch=from_scratch),
         "test": None if test_file is None else sha256(test_file),
         "seeds": seeds,
         "search": grid,

@@ -75,9 +75,9 @@ class Climbed:
         found = [f"scored on the {self.rows:,} rows of {self.scored_on}"]
         if self.scored_on == "dev":
             found[0] += ", by which each run's best weights were chosen too: give --test for scores that nothing chose"
-        bar = self.baseline.get("majority_accuracy")
+        bar = self.baseline.get(self.metric)
         if bar is not None:
-            found.append(f"always the most frequent label: accuracy {bar:.4f} on dev")
+            found.append(f"without a model, by the training rows alone: {self.metric} {bar:.4f} on dev")
         reach = _reach(self.seeds)
         more = f", with {_MANY} seeds {_reach(_MANY):.2f}: small gains need more seeds" if self.seeds < _MANY else ""
         found.append(f"{self.seeds} seeds: a 95% interval reaches {reach:.2f} sample deviations to either side{more}")

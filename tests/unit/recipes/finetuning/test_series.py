@@ -10,6 +10,7 @@ import pytest
 
 from bertwright.checkpoints.model_directory import read_model, write_model
 from bertwright.errors import ModelError, SettingsError, UserFault
+from bertwright.files import PARTIAL, beside
 from bertwright.heads.model import Parts
 from bertwright.progress import Silent
 from bertwright.recipes.finetune import Finetuned
@@ -73,6 +74,17 @@ def test_the_run_of_the_median_score_is_kept(tmp_path: Path) -> None:
 def test_of_an_even_number_the_lower_of_the_two_in_the_middle_is_kept(tmp_path: Path) -> None:
     found = in_series(tmp_path / "out", Trainer(), lambda series: repeat(series, SETTINGS, 4, Silent()))
     assert [0, 2, 4, 1][found.seed] == 1
+
+
+def test_a_kill_before_its_first_file_leaves_nothing_to_clear_away(tmp_path: Path) -> None:
+    begun, other = tmp_path / "out", tmp_path / "other"
+    (begun / "series").mkdir(parents=True)
+    beside(begun / "series/series.json", PARTIAL).write_text("{")
+    assert in_series(begun, Trainer(), five_seeds).seed == 1
+    (other / "series").mkdir(parents=True)
+    (other / "series/notes.txt").write_text("mine")
+    with pytest.raises(UserFault, match="not empty"):
+        in_series(other, Trainer(), five_seeds)
 
 
 def test_a_series_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
