@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,29 @@ def killing(*values, **named):
 setattr(owner, name, killing)
 sys.exit(main(sys.argv[4:]))
 """
+
+_PRETRAINING = [
+    "model.preset=bert-tiny",
+    "model.hidden_size=32",
+    "model.num_hidden_layers=1",
+    "model.num_attention_heads=2",
+    "model.intermediate_size=64",
+    "model.max_position_embeddings=48",
+    "examples.max_length=48",
+    "training.precision=fp32",
+]
+
+
+def flags(settings: Sequence[str], name: str = "--set") -> list[str]:
+    return [flag for setting in settings for flag in (name, setting)]
+
+
+def pretrain_small(home: Path, *settings: str) -> Path:
+    """A model of one layer, a few seconds' work, from the shards of `prepare_shards`."""
+    shards, model = prepare_shards(home), home / "model"
+    every = flags([*_PRETRAINING, *settings])
+    assert main(["pretrain", "quickstart", "--data", str(shards), "--out", str(model), *every]) == 0
+    return model
 
 
 def prepare_shards(home: Path) -> Path:

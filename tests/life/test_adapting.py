@@ -17,21 +17,13 @@ from bertwright.checkpoints.model_directory import read_model, with_parts, write
 from bertwright.cli.main import main
 from bertwright.heads.model import Parts
 from tests.made_text import tools, write_corpus
-from tests.small_runs import KILLED, metrics, prepare_shards, weights
+from tests.small_runs import KILLED, flags, metrics, pretrain_small, weights
 
 PRETRAINING = [
-    "model.preset=bert-tiny",
-    "model.hidden_size=32",
-    "model.num_hidden_layers=1",
-    "model.num_attention_heads=2",
-    "model.intermediate_size=64",
-    "model.max_position_embeddings=48",
     "model.initializer_range=0.1",
-    "examples.max_length=48",
     "training.steps=150",
     "training.learning_rate=5e-3",
     "training.evaluate_every=150",
-    "training.precision=fp32",
 ]
 SETTINGS = [
     "examples.max_length=48",
@@ -58,9 +50,7 @@ def write_rows(path: Path, texts: list[str]) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pretrained model, a field's text, a task's rows."""
     home = tmp_path_factory.mktemp("adapting")
-    shards = prepare_shards(home)
-    flags = [flag for setting in PRETRAINING for flag in ("--set", setting)]
-    assert main(["pretrain", "quickstart", "--data", str(shards), "--out", str(home / "model"), *flags]) == 0
+    pretrain_small(home, *PRETRAINING)
     write_corpus(home / "general.jsonl", 60)
     write_rows(home / "field.jsonl", tools(80, 0))
     write_rows(home / "task.jsonl", tools(60, 1, 1))
@@ -70,8 +60,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def adapting(home: Path, out: Path, *more: str, model: str = "model", settings: list[str] | None = None) -> list[str]:
-    flags = [flag for setting in (settings or SETTINGS) for flag in ("--set", setting)]
-    return ["adapt", str(home / model), "--out", str(out), "--workers", "1", *flags, *more]
+    return ["adapt", str(home / model), "--out", str(out), "--workers", "1", *flags(settings or SETTINGS), *more]
 
 
 def both(home: Path, out: Path) -> list[str]:

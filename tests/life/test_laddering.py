@@ -16,20 +16,8 @@ from bertwright.cli.main import main
 from bertwright.files import hold
 from bertwright.recipes.adapting.texts import documents_json, task_documents
 from tests.made_text import TOOLS, tools, write_corpus
-from tests.small_runs import KILLED, prepare_shards
+from tests.small_runs import KILLED, flags, pretrain_small
 
-PRETRAINING = [
-    "model.preset=bert-tiny",
-    "model.hidden_size=32",
-    "model.num_hidden_layers=1",
-    "model.num_attention_heads=2",
-    "model.intermediate_size=64",
-    "model.max_position_embeddings=48",
-    "examples.max_length=48",
-    "training.steps=20",
-    "training.evaluate_every=20",
-    "training.precision=fp32",
-]
 ADAPTING = [
     "examples.max_length=48",
     "field.most_steps=4",
@@ -58,9 +46,7 @@ def write_labelled(path: Path, count: int, seed: int) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pretrained model, a field's text, a task's rows."""
     home = tmp_path_factory.mktemp("laddering")
-    flags = [flag for setting in PRETRAINING for flag in ("--set", setting)]
-    shards = prepare_shards(home)
-    assert main(["pretrain", "quickstart", "--data", str(shards), "--out", str(home / "model"), *flags]) == 0
+    pretrain_small(home, "training.steps=20", "training.evaluate_every=20")
     write_corpus(home / "general.jsonl", 20)
     (home / "field.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in tools(40, 0)))
     for seed, (name, count) in enumerate((("train", 24), ("dev", 20), ("test", 30)), start=1):
@@ -70,11 +56,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def climbing(home: Path, out: Path, *more: str, field: str | None = "field.jsonl") -> list[str]:
     files = [part for name in ("train", "dev") for part in (f"--{name}", str(home / f"{name}.jsonl"))]
-    flags = [flag for setting in ADAPTING for flag in ("--adapt-set", setting)]
-    flags += [flag for setting in FINE_TUNING for flag in ("--set", setting)]
-    flags += ["--field", str(home / field)] if field else []
+    settings = [*flags(ADAPTING, "--adapt-set"), *flags(FINE_TUNING)]
+    settings += ["--field", str(home / field)] if field else []
     arguments = ["ladder", str(home / "model"), "--task", "classify", *files, "--out", str(out), "--workers", "1"]
-    return [*arguments, "--seeds", "2", *flags, *more]
+    return [*arguments, "--seeds", "2", *settings, *more]
 
 
 def two_rungs(home: Path, out: Path) -> list[str]:
