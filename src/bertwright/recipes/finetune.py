@@ -236,8 +236,11 @@ class _Sitting:
     def _evaluate(self, step: int, tell: Callable[[str], None]) -> bool:
         with computing_in(self.dtype, self.device):
             said = self._listen(tell)
-        rows = self.lesson.dev
-        scores = self.task.scores(rows, decoded(self.task, rows, self.items["dev"], said))
+        rows, items = self.lesson.dev, self.items["dev"]
+        # With what `tuned` will choose: weights are compared as they would be used.
+        plain = decoded(self.task, rows, items, said)
+        task = self.task.tuned(rows, plain)
+        scores = task.scores(rows, plain if task is self.task else decoded(task, rows, items, said))
         self.run.record({"step": step} | {f"dev_{name}": value for name, value in scores.items()})
         better = not self.best or scores[self.best_by] > self.best[self.best_by]
         if better:

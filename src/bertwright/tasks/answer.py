@@ -244,6 +244,7 @@ class AnswerTask(Task[Question, Answered]):
         task = copy.copy(self)
         golds = [[answer.text for answer in row.answers] for row in rows]
         task.null_threshold = _best_threshold(predictions, golds)
+        task.chosen = (f'no answer ("") where its odds are above {task.null_threshold:.4g}, which gives the best F1',)
         return task
 
     def showing(self, rows: Sequence[Question], predictions: Sequence[Answered]) -> Showing:

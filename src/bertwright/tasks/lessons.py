@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ _POOL = 50
 class LessonPlan:
     """Which lessons each step takes: a function of the lengths, the settings and the seed (law 1).
 
-    The lessons are shuffled anew each epoch. Of every 50 steps they are sorted by length, cut into batches, and the
-    batches shuffled. The last batch of all may be smaller: no lesson is taught once more or once less than another.
+    The lessons are shuffled anew each epoch. Of every 50 steps of an epoch they are sorted by length, cut into batches,
+    and the batches shuffled; never of more than one epoch, whose copies of a lesson would stand side by side and be
+    taught in one step. What is over in the end is a smaller batch, the last of its epoch.
     """
 
     lengths: Sequence[int]
@@ -27,29 +29,33 @@ class LessonPlan:
     seed: int
 
     @property
+    def steps_an_epoch(self) -> int:
+        """Steps in which every lesson is taught once."""
+        return math.ceil(len(self.lengths) / self.batch_size)
+
+    @property
     def steps(self) -> int:
         """Steps of the whole training."""
-        return math.ceil(len(self.lengths) * self.epochs / self.batch_size)
+        return self.steps_an_epoch * self.epochs
 
     def batches(self, start: int = 0) -> Iterator[list[int]]:
         """The numbers of the lessons of each step, from step `start` on, the longest first."""
-        total = len(self.lengths) * self.epochs
-        width = _POOL * self.batch_size
-        orders: dict[int, list[int]] = {}
-        for pool in range(start // _POOL, math.ceil(total / width)):
-            lessons = []
-            for place in range(pool * width, min((pool + 1) * width, total)):
-                epoch, number = divmod(place, len(self.lengths))
-                if epoch not in orders:
-                    order = Stream(self.seed, "lessons", epoch).permutation(len(self.lengths)).tolist()
-                    # A pool may stand across epochs, of which the one before is still needed.
-                    orders = {key: orders[key] for key in orders if key == epoch - 1} | {epoch: order}
-                lessons.append(orders[epoch][number])
-            lessons.sort(key=lambda lesson: -self.lengths[lesson])
-            batches = [lessons[at : at + self.batch_size] for at in range(0, len(lessons), self.batch_size)]
-            shuffled = Stream(self.seed, "batches", pool).permutation(len(batches)).tolist()
-            for number in shuffled[max(0, start - pool * _POOL) :]:
+        first, done = divmod(start, self.steps_an_epoch)
+        for epoch in range(first, self.epochs):
+            yield from itertools.islice(self._epoch(epoch), done if epoch == first else 0, None)
+
+    def _epoch(self, epoch: int) -> Iterator[list[int]]:
+        order = Stream(self.seed, "lessons", epoch).permutation(len(self.lengths)).tolist()
+        full = len(order) - len(order) % self.batch_size
+        for pool in range(0, full, _POOL * self.batch_size):
+            batches = self._batches(order[pool : min(pool + _POOL * self.batch_size, full)])
+            for number in Stream(self.seed, "batches", epoch, pool).permutation(len(batches)).tolist():
                 yield batches[number]
+        yield from self._batches(order[full:])
+
+    def _batches(self, lessons: list[int]) -> list[list[int]]:
+        lessons = sorted(lessons, key=lambda lesson: -self.lengths[lesson])
+        return [lessons[at : at + self.batch_size] for at in range(0, len(lessons), self.batch_size)]
 
 
 def parts_of(lessons: Sequence[Item], token_budget: int) -> Iterator[list[Item]]:

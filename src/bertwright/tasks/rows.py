@@ -127,9 +127,16 @@ def column_of(values: dict[str, Any], name: str, place: str, cure: str) -> Any:
 
 def _label(values: dict[str, Any], name: str, place: str) -> str:
     label = column_of(values, name, place, "name it with --label-column")
-    if label is None or isinstance(label, dict | list) or label == "":
+    if not (isinstance(label, bool) or _is_label(label)):
         raise RowError(f"`{name}` is {label!r}, not a label", where=place)
-    return str(label)
+    return clean(str(label))
+
+
+def _is_label(value: Any) -> bool:
+    """Whether it is a text that is not blank, or a number; NaN stands for a cell without one."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _labels(values: dict[str, Any], name: str, place: str) -> tuple[str, ...]:
@@ -144,8 +151,7 @@ def _labels(values: dict[str, Any], name: str, place: str) -> tuple[str, ...]:
         cure = "write a list, and an empty one where no label holds"
         raise RowError(f"`{name}` is {found!r}, not a list of labels", where=place, cure=cure)
     for label in found:
-        number = isinstance(label, int | float) and not isinstance(label, bool) and math.isfinite(label)
-        if not (number or (isinstance(label, str) and label.strip())):
+        if not _is_label(label):
             raise RowError(f"`{name}` holds {label!r}, not a label", where=place)
     return tuple(dict.fromkeys(clean(str(label)) for label in found))
 

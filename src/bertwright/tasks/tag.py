@@ -245,6 +245,8 @@ class Tag(Task[TaggedRow, Tagged]):
                 told = {"where": row.where, "words": list(row.words)}
                 faults.append(Fault(wrong, told, {"gold": list(gold), "predicted": list(each.tags)}))
         classes = kind_scores(golds, [each.tags for each in predictions])
+        if not sure:
+            return Showing(faults=faults, classes=classes)
         return Showing(faults=faults, classes=classes, sure=np.array(sure), right=np.array(right, dtype=np.bool_))
 
     def shown(self, prediction: Tagged) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _draw(
     if before.sure is not None and after.sure is not None:
         curves = [("as trained", before.sure, _right(before))]
         if (before.sure != after.sure).any():
-            curves.append(("with the temperature", after.sure, _right(after)))
+            curves.append(("as chosen on dev", after.sure, _right(after)))
         draw_reliability(curves, folder / RELIABILITY)
     if after.gold is not None and after.measured is not None:
         draw_scatter(after.gold, after.measured, folder / SCATTER)
