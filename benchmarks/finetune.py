@@ -13,9 +13,9 @@ of the whole process, from its start to the scores on test. Predictions of both 
 the sets of --peer-allocator the Trainer runs once more, with the allocator setting that bertwright makes for itself.
 
 Where a set has no dev rows, a tenth of the training rows, drawn once, is dev, and neither side learns from it; of
-questions a twentieth of the paragraphs. The best epoch on dev is kept by bertwright, the last one by the Trainer, as is the default of each; the score is on test.
---out keeps rows, logs and results.json; the same command goes on with what is there, unless the model or the set is
-another now.
+questions a twentieth of the paragraphs. The best epoch on dev is kept by bertwright, the last one by the Trainer, as is
+the default of each; the score is on test. --out keeps rows, logs and results.json; the same command goes on with what
+is there, unless the model or the set is another now.
 """
 
 from __future__ import annotations

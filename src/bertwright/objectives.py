@@ -121,19 +121,20 @@ def span_loss(
 
 
 def contrastive_loss(
-    a: Tensor, b: Tensor, total: float | None = None, *, scale: float = 20.0, extra: Tensor | None = None
+    a: Tensor, b: Tensor, total: float | None = None, *, scale: float = 20.0, same: Tensor | None = None
 ) -> Tensor:
     """Cross-entropy of finding each row's partner among those of all rows, by cosine similarity times `scale`.
 
     Multiple negatives ranking (Henderson et al. 2017, section 4.4): a, b (n, hidden), of which a[i] and b[i] belong
-    together. extra: (m, hidden), more that are no row's partner. total: the rows that the sum is divided by; None for
-    those given here. A row chooses among those of its own part: parts of a step add up to the mean over its rows, but
-    each is easier than the whole, where there is more to choose from.
+    together. total: the rows that the sum is divided by; None for those given here. same: (n,), equal numbers where two
+    rows have one and the same partner, which then is no rival.
     """
-    others = b if extra is None else torch.cat([b, extra])
     # In bf16 a similarity has two digits, which `scale` makes coarse.
     with torch.autocast(a.device.type, enabled=False):
-        scores = functional.normalize(a.float(), dim=-1) @ functional.normalize(others.float(), dim=-1).T * scale
+        scores = functional.normalize(a.float(), dim=-1) @ functional.normalize(b.float(), dim=-1).T * scale
+    if same is not None:
+        twins = (same[:, None] == same[None, :]).fill_diagonal_(False)
+        scores = scores.masked_fill(twins, -torch.inf)
     return _cross_entropy(scores, torch.arange(len(a), device=a.device), total)
 
 

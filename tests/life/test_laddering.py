@@ -158,7 +158,7 @@ def test_killed_again_and_again_it_finds_the_same(home: Path, ladder: Path, tmp_
         ("bertwright.recipes.finetuning.several", "evaluate", "2"),  # the second seed is trained, and not scored
         ("bertwright.recipes.laddering.ladder", "write_atomic", "1"),  # the field's model is there, and nobody knows
         ("bertwright.recipes.finetuning.series", "Series.adopt", "2"),  # after that of the first rung, for nothing
-        ("bertwright.recipes.laddering.ladder", "model_card", "1"),  # while the best model is put in its place
+        ("bertwright.recipes.laddering.ladder", "write_card", "1"),  # while the best model is put in its place
     ]
     arguments = two_rungs(home, out)
     for kill in kills:
@@ -188,7 +188,7 @@ def test_a_ladder_is_gone_on_with_as_it_began(home: Path, ladder: Path, capsys: 
         f"bertwright: {ladder}: holds a ladder; go on with --resume, or begin anew with --overwrite"
     ]
     assert main([*two_rungs(home, ladder), "--resume", "--seeds", "3", "--set", "epochs=4"]) == 2
-    what = "the ladder began otherwise: `epochs` was 2 and is 4; `seeds` was 2 and is 3"
+    what = "the ladder began otherwise: `seeds` was 2 and is 3; `epochs` was 2 and is 4"
     assert told(capsys) == [f"bertwright: {ladder}: {what}; resume it with everything that it began with"]
     # What is finished is told once more, and nothing is trained.
     assert main([*two_rungs(home, ladder), "--resume"]) == 0

@@ -83,6 +83,7 @@ def test_the_classifier_tells_the_place(home: Path, capsys: pytest.CaptureFixtur
 
 def test_the_pair_task_beats_the_majority(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = json.loads((home / "pair/bertwright.json").read_text())
+    assert record["metrics"]["accuracy"] > record["baseline"]["accuracy"] + 0.1
     assert main(["evaluate", str(home / "pair"), str(home / "pair-dev.tsv"), "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert scores == pytest.approx(record["metrics"], abs=1e-6)

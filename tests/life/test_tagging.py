@@ -13,7 +13,7 @@ import bertwright
 from bertwright.checkpoints.model_directory import read_model, write_model
 from bertwright.cli.main import main
 from bertwright.encoder.config import EncoderConfig
-from bertwright.errors import ModelError, SettingsError
+from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.heads.model import Bert, Parts
 from bertwright.tokens.layout import read_tokenizer
 from tests.made_text import ANIMALS, sentence, write_corpus
@@ -167,3 +167,33 @@ def test_the_gold_of_every_word_of_a_long_sentence_is_scored(home: Path, capsys:
         other[place] = "B-animal" if tags[place] == "O" else "O"
         worse = evaluated(home / "tagger", write_columns(home / "other.conll", [(words, other)]), capsys)
         assert abs(worse["accuracy"] - scores["accuracy"]) == pytest.approx(1 / len(words))
+
+
+def test_python_refuses_what_is_no_text(home: Path) -> None:
+    model = bertwright.load(home / "tagger")
+    with pytest.raises(RowError, match="neither a text nor a list of words"):
+        model.tag([["a", 3]])  # type: ignore[list-item]
+
+
+def test_an_encoder_that_is_frozen_whole_has_nothing_to_learn_without_a_head(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "pairs.jsonl"
+    rows.write_text("".join(json.dumps({"text_a": word, "text_b": f"the {word}"}) + "\n" for word in ANIMALS))
+    out = tmp_path / "out"
+    arguments = [
+        "--task",
+        "embed",
+        "--train",
+        str(rows),
+        "--dev",
+        str(rows),
+        "--out",
+        str(out),
+        "--set",
+        "freeze=encoder",
+    ]
+    assert main(["finetune", str(home / "model"), *arguments]) == 2
+    what = "bertwright: `freeze` is 'encoder', and `embed` has no head: nothing is left to learn; freeze less"
+    assert capsys.readouterr().err.splitlines()[-1] == what
+    assert not out.exists()

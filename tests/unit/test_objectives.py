@@ -211,29 +211,23 @@ def test_a_row_finds_its_partner_among_all_partners() -> None:
     scale = math.log(3)
     # Cosines 1 and 1 for the first row, 0 and 0 for the second.
     assert contrastive_loss(a, b, scale=scale).item() == pytest.approx(math.log(2))
-    # One more, to which the second row is as near as can be: 1/3 is left for its own, and of the first row 3/7.
-    extra = torch.tensor([[0.0, 7.0]])
-    expected = -(math.log(3 / 7) + math.log(1 / 5)) / 2
-    assert contrastive_loss(a, b, scale=scale, extra=extra).item() == pytest.approx(expected)
-    assert contrastive_loss(a, b, 2, scale=scale, extra=extra).item() == pytest.approx(expected)
+    assert contrastive_loss(a, b, 4, scale=scale).item() == pytest.approx(math.log(2) / 2)
+
+
+def test_a_partner_that_two_rows_share_is_no_rival() -> None:
+    a, b = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 5.0]]), torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
+    # Cosines 1, 1 and 0 for the first two rows, 0, 0 and 1 for the third: 3 against 1, and 3 against 1 and 1.
+    found = contrastive_loss(a, b, scale=math.log(3), same=torch.tensor([7, 7, 8])).item()
+    assert found == pytest.approx(-(2 * math.log(3 / 4) + math.log(3 / 5)) / 3)
 
 
 def test_pairs_are_ranked_by_cosine_times_twenty() -> None:
-    a, b, extra = drawn(4, 8), drawn(4, 8, seed=1), drawn(3, 8, seed=2)
-    cosines = torch.nn.CosineSimilarity(dim=-1)(a[:, None], torch.cat([b, extra])[None])
-    wanted = torch.nn.CrossEntropyLoss()(20 * cosines, torch.arange(4)).item()
-    assert contrastive_loss(a, b, extra=extra).item() == pytest.approx(wanted, rel=1e-5)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert contrastive_loss(a, b, extra=extra).item() == pytest.approx(wanted, rel=1e-5)
-
-
-def test_parts_rank_among_their_own() -> None:
-    """Each gives its share of the mean over the step's rows; two rows of four are an easier choice."""
     a, b = drawn(4, 8), drawn(4, 8, seed=1)
-    parts = [contrastive_loss(a[rows], b[rows], 4).item() for rows in (slice(2), slice(2, 4))]
-    means = [contrastive_loss(a[rows], b[rows]).item() for rows in (slice(2), slice(2, 4))]
-    assert sum(parts) == pytest.approx(sum(means) / 2)
-    assert sum(parts) < contrastive_loss(a, b).item()
+    cosines = torch.nn.CosineSimilarity(dim=-1)(a[:, None], b[None])
+    wanted = torch.nn.CrossEntropyLoss()(20 * cosines, torch.arange(4)).item()
+    assert contrastive_loss(a, b).item() == pytest.approx(wanted, rel=1e-5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert contrastive_loss(a, b).item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_cosines_are_drawn_to_their_targets() -> None:

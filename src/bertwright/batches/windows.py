@@ -5,7 +5,7 @@
     [CLS] t0 t1 t2 t3 t4 t5 [SEP]                 decides t0 ... t4
           [CLS] t4 t5 t6 t7 t8 t9 [SEP]           decides t5 ... t9
 
-Training, scores, predictions and the server all cut alike, and `overlap` has one meaning everywhere: the tokens that
+Training, scores and predictions all cut alike, and `overlap` has one meaning everywhere: the tokens that
 two neighbours share. (Others call it stride or doc_stride, and some mean by that how far a window moves on.) What two
 windows see is decided by the one that sees more around it, as in `run_squad.py` of the original code.
 """

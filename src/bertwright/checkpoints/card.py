@@ -10,6 +10,7 @@ from bertwright.checkpoints.finetuned_card import (
     data_part,
     limits_part,
     scores_part,
+    several_part,
     training_part,
 )
 from bertwright.checkpoints.markdown import flat, inline
@@ -65,7 +66,7 @@ def model_card(
         lines += ["", "## Scores on dev" if finetuned else "## Measured on held-out data", ""]
         lines += scores_part(metrics, record)
     if finetuned:
-        lines += [*data_part(record), *answers_part(record, pictures)]
+        lines += [*several_part(record), *data_part(record), *answers_part(record, pictures)]
         lines += [*calibration_part(record, pictures), *training_part(record, pictures), *limits_part(record)]
     if lineage := record.get("lineage"):
         lines += ["", "## How it came to be", "", "Hashes are cut; `bertwright.json` has them whole.", ""]

@@ -44,6 +44,31 @@ def scores_part(metrics: dict[str, Any], record: dict[str, Any]) -> list[str]:
     return lines
 
 
+def several_part(record: dict[str, Any]) -> list[str]:
+    """The other runs that it was chosen among: seeds, a search, the rungs of a ladder."""
+    lines = []
+    if seeds := record.get("seeds"):
+        scores = seeds["scores"]
+        count = next(iter(scores.values()))["count"]
+        lines += ["", "## Seeds", "", f"The run of the median score of {count}, that of seed {seeds['kept']}.", ""]
+        rows = [
+            [name, *(_score(found[key]) for key in ("mean", "deviation")), f"{found['low']:.4f} to {found['high']:.4f}"]
+            for name, found in scores.items()
+        ]
+        lines += table(["metric", "mean", "deviation", "95% interval"], rows)
+    if search := record.get("search"):
+        told = ", ".join(f"{inline(name)} {inline(value)}" for name, value in search["best"].items())
+        chosen = f"Of {len(search['tried'])} settings tried the best on dev: {told}. "
+        luck = "The best of many on the same rows looks better than it is."
+        lines += ["", "## Search", "", chosen + luck]
+    if ladder := record.get("ladder"):
+        names = [name for name in ladder["rungs"][0] if name != "rung"]
+        told = f"Adapted as the rung `{ladder['rung']}`, the best of these on {ladder['scored_on']}, over all seeds."
+        rows = [[row["rung"], *(_score(row[name]) for name in names)] for row in ladder["rungs"]]
+        lines += ["", "## Ladder", "", told, "", *table(["rung", *names], rows)]
+    return lines
+
+
 def data_part(record: dict[str, Any]) -> list[str]:
     """The files, the labels and what both files share."""
     data, shared = record["data"], record.get("shared_rows", {})

@@ -93,9 +93,16 @@ def write_model(
     for file_name, content in tokenizer_files(tokenizer, max_length=model.config.max_position_embeddings).items():
         write_atomic(path / file_name, content)
     write_atomic(path / RECORD, to_json(record))
-    pictures = [f"{DEV}/{name}" for name in PICTURES if (path / DEV / name).is_file()]
-    write_atomic(path / CARD, model_card(name or path.name, model, labels, record, pictures).encode())
+    write_card(path, model, labels, record, name=name)
     write_atomic(path / CONFIG, to_json(_config_json(model, labels, record.get("task", ""))))
+
+
+def write_card(
+    path: Path, model: Bert, labels: Sequence[str], record: dict[str, Any], *, name: str | None = None
+) -> None:
+    """Write the model card alone, with the pictures that lie in `dev`; `name` as for `write_model`."""
+    pictures = [f"{DEV}/{picture}" for picture in PICTURES if (path / DEV / picture).is_file()]
+    write_atomic(path / CARD, model_card(name or path.name, model, labels, record, pictures).encode())
 
 
 def read_model(path: Path) -> LoadedModel:

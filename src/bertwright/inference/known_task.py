@@ -15,7 +15,7 @@ from bertwright.tasks.classify import Classify
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel
 from bertwright.tasks.regress import Regress
-from bertwright.tasks.rows import LABEL_COLUMN, PAIR, columns_of
+from bertwright.tasks.rows import LABEL_COLUMN, columns_of
 from bertwright.tasks.tag import Tag, one_column
 from bertwright.tasks.task import Task
 from bertwright.text.documents import OnError
@@ -59,17 +59,20 @@ def task_of(
         return Classify(
             name,
             labels=labels,
-            temperature=_number(loaded, "temperature", 1.0),
+            temperature=_number(loaded, "temperature", 1.0, above=0.0),
             abstain_below=_number(loaded, "abstain_below", 0.0),
             **about,
         )
     if name == "embed":
+        # A vector takes one text: only learning and scoring want pairs.
+        alone = text_columns is not None and len(text_columns) == 1
         return Embed(
-            columns=tuple(text_columns or known.get("texts") or PAIR),
+            columns=text_columns if text_columns and alone else columns_of(name, text_columns, model=known),
+            named=bool(text_columns),
             label_column=label_column or known.get("label"),
             lengths=lengths_of(loaded),
             pooling=pooling_of(loaded),
-            top=_number(loaded, "similar_score", 1.0),
+            top=_number(loaded, "similar_score", 1.0, above=0.0),
         )
     if name == "tag":
         return Tag(
@@ -91,8 +94,8 @@ def _answering(loaded: LoadedModel, on_error: OnError) -> AnswerTask:
     return AnswerTask(
         lengths=lengths_of(loaded),
         metric=metric if metric in get_args(MetricName) else "auto",
-        longest=int(_number(loaded, "max_answer_tokens", LONGEST_ANSWER)),
-        best=int(_number(loaded, "best_size", BEST)),
+        longest=int(_number(loaded, "max_answer_tokens", LONGEST_ANSWER, least=1)),
+        best=int(_number(loaded, "best_size", BEST, least=1)),
         null_threshold=None if threshold is None else _number(loaded, "null_threshold", 0.0, least=-math.inf),
         on_error=on_error,
     )
@@ -103,7 +106,7 @@ def lengths_of(loaded: LoadedModel) -> Lengths:
     longest = loaded.longest
     overlap = int(_number(loaded, "overlap", longest // 4))
     # Null where a text may have any number.
-    most = None if loaded.record.get("max_windows", 0) is None else int(_number(loaded, "max_windows", 16))
+    most = None if loaded.record.get("max_windows", 0) is None else int(_number(loaded, "max_windows", 16, least=1))
     return Lengths(max_length=longest, overlap=min(overlap, longest // 2), most=most)
 
 
@@ -112,12 +115,16 @@ def pooling_of(loaded: LoadedModel) -> Pooling:
     return "cls" if loaded.record.get("pooling") == "cls" else "mean"
 
 
-def _number(loaded: LoadedModel, name: str, usual: float, *, least: float = 0.0) -> float:
-    """A number of bertwright.json, the usual one where it has none or null. Raises ModelError where it is none."""
+def _number(loaded: LoadedModel, name: str, usual: float, *, least: float = 0.0, above: float = -math.inf) -> float:
+    """A number of bertwright.json, the usual one where it has none or null.
+
+    Raises ModelError where it is none, not finite, less than `least` or not more than `above`.
+    """
     value = loaded.record.get(name)
     if value is None:
         return usual
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value >= least and value > above):
         cure = "remove the file to use the model as one of unknown origin"
         raise ModelError(f"`{name}` is {value!r}, which no command writes", where=loaded.path / RECORD, cure=cure)
     return value

@@ -26,7 +26,7 @@ from bertwright.tasks.embed import Embed
 from bertwright.tasks.questions import question_records, questions_of
 from bertwright.tasks.rows import SINGLE, Row
 from bertwright.tasks.tag import Tag, Tagged
-from bertwright.tasks.tagged_rows import row_of
+from bertwright.tasks.tagged_rows import row_of, tagged_records
 from bertwright.tasks.task import PredictionT, RowT, Task
 
 # Rows of a file in memory at once; enough to find neighbours of nearly the same length for a batch.
@@ -106,13 +106,22 @@ class Predictor:
         return vectors
 
     def classify(self, texts: Iterable[str | Sequence[str]]) -> list[Classified]:
-        """The label of each text, or of each pair of texts. Raises ModelError where the model has no classifier."""
+        """The label of each text, or of each pair of texts where the model reads pairs.
+
+        Raises ModelError where the model has no classifier, SettingsError where something is not what it reads.
+        """
         task = self._task()
         if not isinstance(task, Classify):
             cure = "fine-tune one with: bertwright finetune MODEL --task classify"
             raise ModelError("has no classifier", where=self.path, cure=cure)
         _refuse_one(texts)
         rows = [Row((text,) if isinstance(text, str) else tuple(text), None, "") for text in texts]
+        # A foreign model does not say which of the two it reads.
+        counts = (len(task.columns),) if self.record else (1, 2)
+        for number, row in enumerate(rows, start=1):
+            if len(row.texts) not in counts or not all(isinstance(text, str) for text in row.texts):
+                what = f"row {number} is {row.texts!r}, and the model reads {' or '.join(map(str, counts))} text(s)"
+                raise SettingsError(what, cure="give strings, or pairs of strings where the model reads pairs")
         return self._answers(task, rows)
 
     def tag(self, texts: Iterable[str | Sequence[str]]) -> list[Tagged]:
@@ -161,19 +170,27 @@ class Predictor:
     ) -> Iterator[dict[str, Any]]:
         """Each row with its `prediction` beside what it held: what the model's task gives, as JSON has it.
 
-        `rows` is a file (.jsonl, .csv, .tsv, .parquet), or objects. The text stands in the columns named, else in those
-        of the training, else in `text`, or in `text_a` and `text_b` where the model was trained on pairs; a model that
-        answers reads `question` and `context`, and SQuAD's .json too. Rows are read as they are needed, and come out in
-        order. `progress` is told how many are done.
+        `rows` is a file (.jsonl, .csv, .tsv, .parquet; for a tagger also columns, as .conll), or objects. The text
+        stands in the columns named, else in those of the training, else in `text`, or in `text_a` and `text_b` where
+        the model was trained on pairs; a model that answers reads `question` and `context`, and SQuAD's .json too. Rows
+        are read as they are needed, and come out in order. `progress` is told how many are done.
 
         Raises ModelError where the model has no task, RowError where a row lacks what the model reads.
         """
         if isinstance(rows, str | Path):
-            placed = question_records(rows) if self._loaded.task == "answer" else read_records(rows, RowError)
+            placed = self._read(rows, text_columns)
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
         self._task()
         return self._predicted(placed, text_columns, progress)
+
+    def _read(self, path: str | Path, text_columns: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        if self._loaded.task == "answer":
+            return question_records(path)
+        if self._loaded.task == Tag.name:
+            task = self._task(text_columns)
+            return tagged_records(path, task.words_column if isinstance(task, Tag) else None)
+        return read_records(path, RowError)
 
     def _predicted(
         self,

@@ -75,7 +75,9 @@ def extend_vocabulary(
         "fertility": extended.fertility,
         "vocabulary_sha256": after.vocabulary.sha256,
     }
-    record = loaded.record | {"bertwright": VERSION, "lineage": [*loaded.record.get("lineage", []), step]}
+    # What was measured and chosen was of a model that cut words otherwise.
+    kept = {name: value for name, value in loaded.record.items() if name not in _MEASURED}
+    record = kept | {"bertwright": VERSION, "lineage": [*loaded.record.get("lineage", []), step]}
     with new_directory(out, overwrite=replaceable, say=progress.say) as partial:
         write_model(partial, model, after, labels=loaded.labels, record=record, name=out.name)
     few = "" if len(words) == add else f" (asked for {add:,}: no other word of the corpus is split)"
@@ -121,6 +123,11 @@ def with_words(loaded: LoadedModel, words: Sequence[str]) -> Bert:
     return model
 
 
+# Of bertwright.json, what holds for the words as they were cut before.
+_MEASURED = {
+    "metrics", "metrics_without_shared_rows", "baseline", "classes", "errors", "calibration", "temperature", "data",
+    "abstain_below", "null_threshold", "shared_rows", "seeds", "search", "ladder", "adaptation", "training",
+}  # fmt: skip
 _ROWS_OF_WORDS = ("encoder.embeddings.word.weight", "masked_words.bias")
 
 

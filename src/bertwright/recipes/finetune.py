@@ -11,15 +11,15 @@ import torch
 
 from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts, write_model
 from bertwright.checkpoints.weights import read_tensors, write_tensors
-from bertwright.errors import ModelError, RowError, SettingsError
+from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.model import Bert
-from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress
 from bertwright.recipes.finetuning.account import Account, account_of, data_record
 from bertwright.recipes.finetuning.after import show_after
-from bertwright.recipes.finetuning.assembly import TASKS, Lesson, assemble
+from bertwright.recipes.finetuning.assembly import Lesson, assemble
+from bertwright.recipes.finetuning.checks import check_best_by, check_settings, check_wish
 from bertwright.recipes.finetuning.curve import best_scoring
-from bertwright.recipes.finetuning.identity import identity_of
+from bertwright.recipes.finetuning.identity import FROM_SCRATCH, identity_of
 from bertwright.recipes.finetuning.overlap import overlap_of
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.words_in_use import WordsInUse
@@ -75,23 +75,15 @@ def finetune(
     world = alone(device)
     if tensorboard:
         refuse_without_tensorboard()
-    if task not in TASKS:
-        raise SettingsError(f"`--task` must be one of {', '.join(TASKS)}, but is {task!r}")
+    check_wish(task, (train_file, dev_file))
     if source.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
-    for file in (train_file, dev_file):
-        if str(file) == STANDARD_INPUT:
-            raise RowError("rows are read more than once, and standard input only once", cure="save them to a file")
     loaded = read_model(source)
+    check_settings(settings, task, loaded.model.config)
     positions = loaded.model.config.max_position_embeddings
-    if settings.max_length is not None and settings.max_length > positions:
-        what = f"`max_length` is {settings.max_length}, but the model has {positions} positions"
-        raise SettingsError(what, cure=f"set it to {positions} or less")
     # All read and cut before anything is written: what is wrong with the rows leaves no run behind.
     lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions, task), progress.say)
-    if settings.keep_best_by not in (None, *lesson.task.metrics):
-        what = f"`keep_best_by` is {settings.keep_best_by!r}, but the scores are {', '.join(lesson.task.metrics)}"
-        raise SettingsError(what, cure="name one of them")
+    check_best_by(settings, lesson.task)
     items = {
         "train": lesson.task.items(lesson.train, loaded.tokenizer),
         "dev": lesson.task.items(lesson.dev, loaded.tokenizer),
@@ -101,16 +93,20 @@ def finetune(
     ):
         raise ModelError("has one segment type, and a pair needs two", where=source)
     model = _model(loaded, lesson, settings, from_scratch=from_scratch, progress=progress)
-    identity = {
-        **identity_of(loaded, task, train_file, dev_file, settings, from_scratch=from_scratch),
-        "precision": str(choose_dtype(settings.precision, world.device)).removeprefix("torch."),
-    }
+    identity = identity_of(loaded, task, train_file, dev_file, settings, from_scratch=from_scratch, device=world.device)
+    accounts = account_of(train_file, items["train"]), account_of(dev_file, items["dev"])
+    sitting = _Sitting(lesson, items, accounts, loaded, model, settings, progress, world.device)
     with open_run(
-        out, identity, world=world, resume=resume, overwrite=overwrite, tensorboard=tensorboard, progress=progress
+        out,
+        identity,
+        world=world,
+        resume=resume,
+        overwrite=overwrite,
+        tensorboard=tensorboard,
+        made=("series",),
+        progress=progress,
     ) as run:
-        accounts = account_of(train_file, items["train"]), account_of(dev_file, items["dev"])
-        sitting = _Sitting(run, lesson, items, accounts, loaded, model, settings, progress, world.device)
-        return sitting.go(identity)
+        return sitting.go(run, identity)
 
 
 def _model(
@@ -131,6 +127,9 @@ def _model(
         if loaded.unused:
             progress.say(f"{loaded.path}: not used, {', '.join(loaded.unused)}")
     frozen = freeze(model, "encoder" if settings.tag_features == "last-four" else settings.freeze)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        what = f"`freeze` is {settings.freeze!r}, and `{lesson.task.name}` has no head"
+        raise SettingsError(f"{what}: nothing is left to learn", cure="freeze less")
     if frozen:
         everything = sum(parameter.numel() for parameter in model.parameters())
         progress.say(f"{frozen:,} of {everything:,} weights are frozen")
@@ -142,7 +141,6 @@ class _Sitting:
 
     def __init__(
         self,
-        run: Run,
         lesson: Lesson,
         items: dict[str, list[Item]],
         accounts: tuple[Account, Account],
@@ -152,7 +150,7 @@ class _Sitting:
         progress: Progress,
         device: torch.device,
     ) -> None:
-        self.run, self.loaded, self.settings, self.progress = run, loaded, settings, progress
+        self.loaded, self.settings, self.progress = loaded, settings, progress
         self.lesson, self.task, self.accounts = lesson, lesson.task, accounts
         pad_id = loaded.tokenizer.vocabulary.pad_id
         self.words = WordsInUse([*items["train"], *items["dev"]], model.config.vocab_size, pad_id)
@@ -176,7 +174,8 @@ class _Sitting:
         # Scorings since the best one.
         self.since = 0
 
-    def go(self, identity: dict[str, Any]) -> Finetuned:
+    def go(self, run: Run, identity: dict[str, Any]) -> Finetuned:
+        self.run = run
         saved = self.run.restore(self.trainee, self.training.steps)
         if saved:
             self.best, self.since = saved["best"], saved["since"]
@@ -201,7 +200,8 @@ class _Sitting:
 
     def _portions(self) -> Iterator[Portion[Any]]:
         for numbers in self.plan.batches(self.trainee.step):
-            parts = list(parts_of([self.lessons[number] for number in numbers], self.settings.micro_batch_tokens))
+            lessons = [self.lessons[number] for number in numbers]
+            parts = list(parts_of(lessons, self.settings.micro_batch_tokens)) if self.task.in_parts else [lessons]
             batches = [self.task.batch(part, self.words.pad_id) for part in parts]
             first_rows, row = [], 0
             for batch in batches:
@@ -281,7 +281,11 @@ class _Sitting:
         self.words.widen(self.trainee.model, self.word_vectors)
         # Dropout belongs to the training, not to the model: the directory says what the source said.
         model, _ = with_parts(self.trainee.model, self.trainee.model.parts, seed=0, config=self.loaded.model.config)
-        lineage = [*self.loaded.record.get("lineage", []), {"step": "finetune", **identity}]
+        earlier = self.loaded.record.get("lineage", [])
+        if identity["model"] == FROM_SCRATCH:
+            # Of all that came before, the vocabulary alone is in it.
+            earlier = [step for step in earlier if step["step"] == "vocabulary"]
+        lineage = [*earlier, {"step": "finetune", **identity}]
         best = best_scoring(metrics, self.best_by)
         record = {
             "bertwright": VERSION,

@@ -45,6 +45,7 @@ from bertwright.files import (
 )
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress
+from bertwright.recipes.differences import told_differences
 from bertwright.recipes.finetuning.dev_folder import clear_dev
 from bertwright.recipes.tensorboard import Board
 from bertwright.training.loop import BatchT, Hooks, Portion, Trainee, train
@@ -53,9 +54,6 @@ from bertwright.training.settings import MachineSettings, TrainingSettings
 from bertwright.training.signals import stop_wishes
 from bertwright.training.watch import Watch
 from bertwright.training.world import World
-
-# Differences from the settings that a run began with, to be told at once.
-_TOLD = 8
 
 
 class Run:
@@ -388,14 +386,10 @@ def _refuse_other(run: Run, identity: dict[str, Any]) -> None:
     if not path.exists():
         raise ModelError("holds no run to go on with", where=run.out, cure="start it without --resume")
     known = read_json(path, ModelError)
-    # Compared as JSON has it: a tuple and a list are one there.
-    wanted = json.loads(json.dumps(identity))
-    differing = sorted(key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key))
+    differing = told_differences(known, identity)
     if differing:
-        details = [difference for key in differing for difference in _differences(key, known, wanted)]
-        more = f" and {len(details) - _TOLD} more" if len(details) > _TOLD else ""
         cure = "resume it with the recipe and every --set that it began with"
-        raise ModelError(f"the run began otherwise: {'; '.join(details[:_TOLD])}{more}", where=run.out, cure=cure)
+        raise ModelError(f"the run began otherwise: {differing}", where=run.out, cure=cure)
 
 
 def _begin_anew(
@@ -406,7 +400,7 @@ def _begin_anew(
         finished = "a finished run" if (run.out / CONFIG).exists() else "a run that was stopped"
         raise ModelError(f"holds {finished}", where=run.out, cure="go on with --resume, or begin anew with --overwrite")
     # Beside a run anything may lie, and stays: only the run is begun anew. Where there is no run, only a model is.
-    replaceable: Sequence[str] = ("*",) if path.exists() else (*MODEL_FILES, DEV)
+    replaceable: Sequence[str] = ("*",) if path.exists() else (*MODEL_FILES, DEV, *made)
     if _is_only_begun(run):
         replaceable = (*replaceable, run.folder.name)
         overwrite = overwrite or not any(entry != run.folder for entry in run.out.iterdir())
@@ -435,16 +429,3 @@ def _is_only_begun(run: Run) -> bool:
     names = {entry.name for entry in run.folder.iterdir()}
     ours = {run.checkpoints.name, beside(run.folder / "run.json", PARTIAL).name}
     return names <= ours and not (run.checkpoints.is_dir() and any(run.checkpoints.iterdir()))
-
-
-def _differences(key: str, known: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    old, new = known.get(key), wanted.get(key)
-    if isinstance(old, dict) and isinstance(new, dict):
-        inner = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        return [difference for name in inner for difference in _differences(name, old, new)]
-    return [f"`{key}` was {_short(old)} and is {_short(new)}"]
-
-
-def _short(value: Any) -> str:
-    told = repr(value)
-    return told if len(told) <= 80 else told[:77] + "..."

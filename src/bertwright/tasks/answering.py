@@ -1,4 +1,4 @@
-"""A model's answers to rows, decoded: the one way that scores, predictions and the server take."""
+"""A model's answers to rows, decoded: the one way that scores and predictions take."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from bertwright.batches.sequences import InputBatch, LabelledBatch, pad
 from bertwright.batches.windows import Lengths, cut_windows
-from bertwright.errors import RowError
+from bertwright.errors import RowError, SettingsError
 from bertwright.heads.embed import Pooling, pool
 from bertwright.heads.model import Bert, Parts
 from bertwright.metrics.correlation import correlation_scores
@@ -29,6 +29,9 @@ from bertwright.tasks.rows import PAIR, SINGLE, Row, read_rows, rows_of
 from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.task import Item, Said, Task
 from bertwright.tokens.tokenizer import Tokenizer
+
+# Rows that are compared with all others at once.
+_BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,12 @@ class Embed(Task[Row, Embedded]):
         pooling: Pooling = "mean",
         top: float = 1.0,
         scale: float = 20.0,
+        named: bool = False,
     ) -> None:
         """label_column: of the scores, None where pairs have none. top: the score of two texts that mean the same.
 
-        scale: what cosines are multiplied by where partners compete.
+        scale: what cosines are multiplied by where partners compete. named: the columns were asked for, so that a row
+        without them is not read as one `text`.
         """
         self.columns = tuple(columns)
         self.label_column = label_column
@@ -71,7 +76,10 @@ class Embed(Task[Row, Embedded]):
         self.pooling: Pooling = pooling
         self.top = top
         self.scale = scale
+        self.named = named
         self.metrics = ("spearman", "pearson") if label_column else ("nearest",)
+        # Where partners compete, a row of another part would be no rival: the choice would be too easy.
+        self.in_parts = bool(label_column)
 
     @property
     def parts(self) -> Parts:
@@ -81,6 +89,9 @@ class Embed(Task[Row, Embedded]):
     def read(self, path: Path, say: Callable[[str], None]) -> list[Row]:
         """Pairs with their scores, or pairs."""
         del say
+        if len(self.columns) != 2:
+            what = f"`embed` learns from pairs and is scored on them, but one column is named, {self.columns[0]}"
+            raise SettingsError(what, cure="give --text-column twice")
         rows = read_rows(path, self.columns, self.label_column, "score")
         for row in rows:
             if row.score is not None and not 0 <= row.score <= self.top:
@@ -92,7 +103,7 @@ class Embed(Task[Row, Embedded]):
         """Texts; pairs where a row has both columns."""
         found = []
         for place, values in records:
-            columns = self.columns if all(name in values for name in self.columns) else SINGLE
+            columns = self.columns if self.named or all(name in values for name in self.columns) else SINGLE
             found += rows_of([(place, values)], columns, None)
         return found
 
@@ -112,27 +123,29 @@ class Embed(Task[Row, Embedded]):
         return found
 
     def batch(self, lessons: Sequence[Item], pad_id: int) -> LabelledBatch:
-        """targets: for each window which vector it is of, two an item, then the scores where there are any."""
+        """targets: for each window which vector it is of, two an item; then scores, or which partners are the same."""
         windows = [window for lesson in lessons for window in lesson.windows]
         owners = [number for number, lesson in enumerate(lessons) for _ in lesson.windows]
         vectors = torch.tensor([2 * number + side for number, lesson in enumerate(lessons) for side in lesson.sides])
-        scores = () if self.label_column is None else (torch.tensor([lesson.target for lesson in lessons]),)
+        if self.label_column is None:
+            more = _texts_of_partners(lessons)
+        else:
+            more = torch.tensor([lesson.target for lesson in lessons])
         counts = {"rows": float(len(lessons))}
-        return LabelledBatch(pad(windows, pad_id), torch.tensor(owners), (vectors, *scores), counts)
+        return LabelledBatch(pad(windows, pad_id), torch.tensor(owners), (vectors, more), counts)
 
     def loss(self, model: Bert, batch: LabelledBatch, totals: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
         """With scores the squared error of the cosines, without them how well each text finds its partner."""
-        vectors, *scores = batch.targets
+        vectors, more = batch.targets
         weights = batch.inputs.attention_mask.sum(dim=1).float()
         found = self._joined(self.outputs(model, batch.inputs).float(), weights, vectors)
         a, b = found[0::2], found[1::2]
-        if scores:
-            loss = cosine_regression_loss(a, b, scores[0], totals["rows"])
+        if self.label_column is not None:
+            loss = cosine_regression_loss(a, b, more, totals["rows"])
             return loss, {"squared_error": loss.detach()}
-        with torch.no_grad():
-            near = functional.normalize(a, dim=-1) @ functional.normalize(b, dim=-1).T
-            right = (near.argmax(dim=1) == torch.arange(len(a), device=a.device)).sum()
-        return contrastive_loss(a, b, totals["rows"], scale=self.scale), {"nearest": right / totals["rows"]}
+        right = (more[_nearest(a.detach(), b.detach())] == more).sum()
+        loss = contrastive_loss(a, b, totals["rows"], scale=self.scale, same=more)
+        return loss, {"nearest": right / totals["rows"]}
 
     def outputs(self, model: Bert, inputs: InputBatch) -> Tensor:
         """(windows, hidden)."""
@@ -153,8 +166,9 @@ class Embed(Task[Row, Embedded]):
         if self.label_column is not None:
             gold = [row.score for row in rows if row.score is not None]
             return correlation_scores(gold, [each.similarity for each in predictions])
-        near = _nearness(predictions)
-        return {"nearest": float((near.argmax(dim=1) == torch.arange(len(near))).float().mean())}
+        found = _nearest(*_stacked(predictions)).tolist()
+        right = sum(rows[other].texts[1] == row.texts[1] for row, other in zip(rows, found, strict=True))
+        return {"nearest": right / len(rows)}
 
     def showing(self, rows: Sequence[Row], predictions: Sequence[Embedded]) -> Showing:
         """With scores both numbers, cosines on the scale of the scores; without, the pairs that do not find each other.
@@ -163,11 +177,11 @@ class Embed(Task[Row, Embedded]):
         """
         faults = []
         if self.label_column is None:
-            near = _nearness(predictions)
-            for number, other in enumerate(near.argmax(dim=1).tolist()):
-                if other == number:
+            for number, other in enumerate(_nearest(*_stacked(predictions)).tolist()):
+                if rows[other].texts[1] == rows[number].texts[1]:
                     continue
-                partner, nearest = float(near[number, number]), float(near[number, other])
+                partner = predictions[number].similarity
+                nearest = Embedded((predictions[number].vectors[0], predictions[other].vectors[1]), 0).similarity
                 answer = {"predicted": rows[other].texts[1], "similarity": partner, "similarity_of_predicted": nearest}
                 faults.append(Fault(nearest - partner, self._seen(rows[number]), answer))
             return Showing(faults=faults)
@@ -204,7 +218,23 @@ class Embed(Task[Row, Embedded]):
         return sums / weights.new_zeros(count).index_add(0, vectors, weights)[:, None]
 
 
-def _nearness(predictions: Sequence[Embedded]) -> Tensor:
-    """The cosines of all first texts (rows) and all second texts (columns)."""
+def _texts_of_partners(lessons: Sequence[Item]) -> Tensor:
+    """A number for each item's second text, equal where the texts are: such a partner is no other's rival."""
+    numbers: dict[bytes, int] = {}
+    found = []
+    for lesson in lessons:
+        windows = [window for window, side in zip(lesson.windows, lesson.sides, strict=True) if side == 1]
+        found.append(numbers.setdefault(b"".join(window.ids.tobytes() for window in windows), len(numbers)))
+    return torch.tensor(found)
+
+
+def _stacked(predictions: Sequence[Embedded]) -> tuple[Tensor, Tensor]:
+    """All first texts and all second ones, (rows, hidden) each."""
     a, b = (np.stack([each.vectors[side] for each in predictions]) for side in (0, 1))
-    return functional.normalize(torch.from_numpy(a)) @ functional.normalize(torch.from_numpy(b)).T
+    return torch.from_numpy(a), torch.from_numpy(b)
+
+
+def _nearest(a: Tensor, b: Tensor) -> Tensor:
+    """Which row of b is nearest to each row of a, by cosine: (rows,). In blocks: all pairs of many rows fit nowhere."""
+    normal = functional.normalize(b, dim=-1).T
+    return torch.cat([(part @ normal).argmax(dim=1) for part in functional.normalize(a, dim=-1).split(_BLOCK)])

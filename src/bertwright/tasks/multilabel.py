@@ -146,11 +146,14 @@ class Multilabel(PooledTask[Labelled]):
 
 
 def all_labels(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Every label that a training row has, sorted. Raises RowError where there is none."""
+    """Every label that a training row has, sorted. Raises RowError where there is none, or all rows have all."""
     found = {label for row in rows for label in row.labels or ()}
     if not found:
         file = rows[0].where.rpartition(":")[0]
         raise RowError("no row has a label", where=file, cure="name the column that has them with --label-column")
+    if all(set(row.labels or ()) == found for row in rows):
+        what = f"all rows have the labels {', '.join(in_order(found))}"
+        raise RowError(what, where=rows[0].where.rpartition(":")[0], cure="rows without some of them are needed")
     return in_order(found)
 
 

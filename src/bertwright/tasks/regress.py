@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bertwright.batches.windows import Lengths
+from bertwright.errors import RowError
 from bertwright.metrics.correlation import correlation_scores
 from bertwright.objectives import regression_loss
 from bertwright.tasks.pooled import PooledTask
@@ -75,3 +76,11 @@ class Regress(PooledTask[Measured]):
     def shown(self, prediction: Measured) -> dict[str, Any]:
         """Score and cut."""
         return asdict(prediction)
+
+
+def refuse_one_score(rows: Sequence[Row]) -> None:
+    """Raise RowError where all training rows have the same score, so that there is nothing to learn."""
+    found = {row.score for row in rows}
+    if len(found) == 1:
+        what = f"all rows have the score {found.pop()}"
+        raise RowError(what, where=rows[0].where.rpartition(":")[0], cure="two scores or more are needed")

@@ -73,11 +73,6 @@ def scheme_of(sentences: Iterable[Sequence[str]]) -> str:
     return IOB1 if inner_begins and not begins_apart else BIO2
 
 
-def to_bio2(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
-    """The tags of a sentence in BIO2. Raises RowError where a tag is none of the scheme's."""
-    return mend(tags, scheme)[0]
-
-
 def mend(tags: Sequence[str], scheme: str) -> tuple[tuple[str, ...], int]:
     """The tags of a sentence in BIO2, and how many steps from one to the next the scheme does not allow.
 

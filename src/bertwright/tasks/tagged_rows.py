@@ -53,8 +53,8 @@ class TaggedRows:
     """The rows of a file and what reading them showed.
 
     `scheme` is that of the file's own tags (None: they were not read). `mended` counts steps from tag to tag which the
-    scheme does not allow, and spans whose ends hold white space. `left_out` counts lines and rows that are no sentence:
-    comments, -DOCSTART- lines, and rows without a word.
+    scheme does not allow, and spans that do not begin and end where words do. `left_out` counts lines and rows that are
+    no sentence: comments, -DOCSTART- lines, and rows without a word.
     """
 
     rows: list[TaggedRow] = field(default_factory=list)
@@ -184,12 +184,27 @@ def _column_number(name: str | None, usual: int) -> int:
 
 
 def row_of(text: str | Sequence[str], where: str = "") -> TaggedRow:
-    """A text, split as `text_spans` does, or a list of words, without tags."""
+    """A text, split as `text_spans` does, or a list of words, without tags. Raises RowError."""
     if not isinstance(text, str):
+        if not all(isinstance(word, str) for word in text):
+            raise RowError(f"{list(text)!r} is neither a text nor a list of words", where=where or None)
         return TaggedRow(tuple(clean(word) for word in text), None, where)
     text = clean(text)
     places = word_spans(text)
     return TaggedRow(tuple(text[start:end] for start, end in places), None, where, text, places)
+
+
+def tagged_records(path: str | Path, words_column: str | None) -> Iterator[Record]:
+    """The rows of a file that are to be tagged: of columns the words of each sentence, else the rows as they are.
+
+    Tags that are there are not looked at. Raises RowError.
+    """
+    if str(path) != STANDARD_INPUT and kind_of(path) in COLUMN_FILES:
+        column = words_column if words_column is not None and words_column.isdigit() else None
+        for row in read_tagged(path, tags=False, words_column=column).rows:
+            yield row.where, {"words": list(row.words)}
+    else:
+        yield from read_records(path, RowError)
 
 
 def rows_to_tag(records: Iterable[Record], words_column: str | None) -> list[TaggedRow]:
@@ -238,8 +253,9 @@ def _row(
             raise RowError(what, where=where, cure="spans of characters need a text; give a tag for each word")
         marked, trimmed = spans_of(text, marks, tags_name, where)
         found.mended += trimmed
-        spans = word_spans(text, marked)
-        bio2 = tags_of_spans(spans, marked)
+        spans = word_spans(text)
+        bio2, moved = tags_of_spans(spans, marked)
+        found.mended += moved
         return TaggedRow(tuple(text[start:end] for start, end in spans), bio2, where, text, spans)
     if text is None:
         words, places = _strings(given, name, where), None

@@ -1,6 +1,6 @@
 """What a task is: rows -> windows -> loss -> decoded predictions -> scores.
 
-Fine-tuning, evaluation, prediction and the server know a task by this alone, and so all cut, decode and score alike.
+Fine-tuning, evaluation and prediction know a task by this alone, and so all cut, decode and score alike.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Task(ABC, Generic[RowT, PredictionT]):
     metrics: tuple[str, ...]
     lengths: Lengths
     labels: tuple[str, ...] = ()
+    # Whether the loss of a step is the sum of those of its parts, so that they may go through the model one by one.
+    in_parts: bool = True
     # What `tuned` chose, in sentences.
     chosen: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ begins or ends, so that a span inside a word makes finer words of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -42,14 +42,13 @@ class _Cuts(dict[str, str]):
 _CUTS = _Cuts()
 
 
-def word_spans(text: str, marked: Iterable[MarkedSpan] = ()) -> tuple[Span, ...]:
-    """Where each word of a text begins and ends; no word lies across an end of a marked span."""
-    ends = {place for span in marked for place in (span.start, span.end)}
+def word_spans(text: str) -> tuple[Span, ...]:
+    """Where each word of a text begins and ends."""
     found: list[Span] = []
     start = 0  # of the word that is being read
     for place, char in enumerate(text):
         cut = _CUTS[char]
-        if start < place and (cut != "joins" or place in ends):
+        if start < place and cut != "joins":
             found.append((start, place))
             start = place
         if cut == "parts":
@@ -62,19 +61,23 @@ def word_spans(text: str, marked: Iterable[MarkedSpan] = ()) -> tuple[Span, ...]
     return tuple(found)
 
 
-def tags_of_spans(words: Sequence[Span], marked: Sequence[MarkedSpan]) -> tuple[str, ...]:
-    """The BIO2 tags of words which the marked spans, in their order, cut nowhere."""
+def tags_of_spans(words: Sequence[Span], marked: Sequence[MarkedSpan]) -> tuple[tuple[str, ...], int]:
+    """The BIO2 tags of words, and how many of the marked spans, in their order, do not end where words do.
+
+    Such a span is taken for all the words that it touches, the first of two for a word that both touch: words are cut
+    without looking at what is to be found in them, as they will be where nobody has marked anything.
+    """
     tags = [OUTSIDE] * len(words)
-    number = 0
+    number = moved = 0
     for span in marked:
-        while words[number][0] < span.start:
+        while number < len(words) and words[number][1] <= span.start:
             number += 1
-        letter = "B"
-        while number < len(words) and words[number][1] <= span.end:
-            tags[number] = f"{letter}-{span.kind}"
-            letter = "I"
+        first = number
+        while number < len(words) and words[number][0] < span.end:
+            tags[number] = f"{'B' if number == first else 'I'}-{span.kind}"
             number += 1
-    return tuple(tags)
+        moved += first == number or words[first][0] != span.start or words[number - 1][1] != span.end
+    return tuple(tags), moved
 
 
 def spans_of(text: str, values: Any, name: str, where: str) -> tuple[list[MarkedSpan], int]:

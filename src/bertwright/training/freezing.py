@@ -28,15 +28,20 @@ def freeze(model: Bert, what: Frozen | int) -> int:
     """
     layers, embeddings = model.encoder.layers, model.encoder.embeddings
     if isinstance(what, int):
-        if not 0 <= what <= len(layers):
-            cure = f'choose 0 to {len(layers)}, "embeddings" or "encoder"'
-            raise SettingsError(f"`freeze` is {what}, but the model has {len(layers)} layers", cure=cure)
+        refuse_missing_layers(what, len(layers))
         frozen: tuple[nn.Module, ...] = (embeddings, *layers[:what])
     else:
         frozen = {"nothing": (), "embeddings": (embeddings,), "encoder": (model.encoder,)}[what]
     for part in frozen:
         part.requires_grad_(False)
     return sum(parameter.numel() for part in frozen for parameter in part.parameters())
+
+
+def refuse_missing_layers(what: int, layers: int) -> None:
+    """Raise SettingsError where a model of so many layers cannot have `what` of them frozen."""
+    if not 0 <= what <= layers:
+        cure = f'choose 0 to {layers}, "embeddings" or "encoder"'
+        raise SettingsError(f"`freeze` is {what}, but the model has {layers} layers", cure=cure)
 
 
 def train_only(model: Bert, parts: Collection[str]) -> None:

@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from bertwright.batches.windows import Lengths
 from bertwright.encoder.config import EncoderConfig
-from bertwright.errors import RowError
+from bertwright.errors import RowError, SettingsError
 from bertwright.heads.model import Bert
 from bertwright.tasks.answering import answers, outputs_of
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
 from bertwright.tasks.pooled import mean_by_owner
-from bertwright.tasks.regress import Regress
+from bertwright.tasks.regress import Regress, refuse_one_score
 from bertwright.tasks.rows import Row
 from bertwright.tasks.task import Task
 from bertwright.tokens.tokenizer import Tokenizer
@@ -208,6 +208,35 @@ def test_partners_find_one_another() -> None:
     assert float(loss.detach()) == pytest.approx(float(wanted), abs=1e-5)
     share = float((near.argmax(dim=1) == torch.tensor([0, 1])).float().mean())
     assert float(figures["nearest"]) == share == task.scores(rows, found)["nearest"]
+
+
+def test_a_partner_that_two_share_is_found_by_both() -> None:
+    task = Embed(lengths=LENGTHS)
+    model = model_of(task)
+    rows = [Row((SHORT, "the cats sat"), None, ""), Row(("dog ran", "the cats sat"), None, "")]
+    items = task.items(rows, TOKENIZER)
+    batch = task.batch(items, PETS.pad_id)
+    loss, figures = task.loss(model, batch, batch.counts)
+    # There is nothing to choose from.
+    assert (float(loss.detach()), float(figures["nearest"])) == (0.0, 1.0)
+    assert not task.in_parts
+    found = answers(model, task, rows, items, PETS.pad_id)
+    assert task.scores(rows, found) == {"nearest": 1.0}
+    assert task.showing(rows, found).faults == []
+
+
+def test_one_column_is_no_pair(tmp_path: Any) -> None:
+    with pytest.raises(SettingsError, match="`embed` learns from pairs and is scored on them, but one column is named"):
+        Embed(columns=("a",), lengths=LENGTHS).read(tmp_path / "rows.csv", lambda _: None)
+    with pytest.raises(RowError, match="there is no column `body`"):
+        Embed(columns=("body",), lengths=LENGTHS, named=True).unlabelled([("a:1", {"text": "x"})])
+
+
+def test_one_value_is_nothing_to_learn() -> None:
+    with pytest.raises(RowError, match=r"^rows.jsonl: all rows have the labels a, b; rows without some of them are"):
+        all_labels([Row(("",), None, "rows.jsonl:1", ("a", "b")), Row(("",), None, "rows.jsonl:2", ("b", "a"))])
+    with pytest.raises(RowError, match=r"^rows.jsonl: all rows have the score 3.0; two scores or more are needed$"):
+        refuse_one_score([Row(("",), None, f"rows.jsonl:{line}", score=3.0) for line in (1, 2)])
 
 
 def test_a_score_outside_its_scale_is_refused(tmp_path: Any) -> None:

@@ -60,6 +60,17 @@ def test_labels_in_cells_and_in_parquet(tmp_path: Path) -> None:
     assert [row.labels for row in read_rows(tmp_path / "a.parquet", SINGLE, "labels", "labels")] == [("a",), ()]
 
 
+@pytest.mark.parametrize("value", [None, "", " ", float("nan"), float("inf"), ["a"], {}])
+def test_what_is_no_label(tmp_path: Path, value: object) -> None:
+    path = written(tmp_path / "a.jsonl", {"text": "a", "label": "x"}, {"text": "a", "label": value})
+    assert fault(path, "label", "class") == f"{path}:2: `label` is {value!r}, not a label"
+
+
+def test_a_label_is_text_that_can_be_written(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", *({"text": "a", "label": label} for label in ("\ud800", 3, True)))
+    assert [row.label for row in read_rows(path, SINGLE, "label")] == ["?", "3", "True"]
+
+
 @pytest.mark.parametrize(
     ("value", "what"),
     [

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertwright.errors import RowError
-from bertwright.tasks.tag_schemes import is_tag, labels_of_tags, mend, scheme_of, split_tag, to_bio2
+from bertwright.tasks.tag_schemes import is_tag, labels_of_tags, mend, scheme_of, split_tag
 
 BIO2 = ["B-per", "I-per", "O", "B-loc", "I-loc", "B-loc"]
 WRITTEN = {
@@ -65,7 +65,7 @@ def test_a_wrong_sequence_is_read_as_conlleval_reads_it_and_counted(
 def test_a_kind_may_hold_hyphens_and_spaces() -> None:
     assert split_tag("B-a-b") == ("B", "a-b")
     assert split_tag("I--") == ("I", "-")
-    assert to_bio2(["S-a-b", "B-full name", "E-full name"], "IOBES") == ("B-a-b", "B-full name", "I-full name")
+    assert mend(["S-a-b", "B-full name", "E-full name"], "IOBES") == (("B-a-b", "B-full name", "I-full name"), 0)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_a_kind_may_hold_hyphens_and_spaces() -> None:
 def test_what_is_no_tag(tag: str) -> None:
     assert not is_tag(tag)
     with pytest.raises(RowError) as caught:
-        to_bio2(["O", tag], "BIO2")
+        mend(["O", tag], "BIO2")
     cure = "a tag is O, or B-, I-, E-, S-, L- or U- and a kind, as in B-person"
     assert str(caught.value) == f"the tag {tag!r} fits no scheme; {cure}"
 
 
 def test_tags_of_another_scheme_are_faults() -> None:
     with pytest.raises(RowError) as caught:
-        to_bio2(["S-x"], "BIO2")
+        mend(["S-x"], "BIO2")
     assert str(caught.value) == "the tag 'S-x' is none of BIO2; its tags are O, B-, I-"
     with pytest.raises(RowError) as caught:
         scheme_of([["S-x"], ["O", "U-y"]])
@@ -135,4 +135,4 @@ def test_mending_ends_in_bio2_and_bio2_stays_as_it_is(tags: list[str]) -> None:
     mended, wrong = mend(tags, "BIO2")
     assert mend(mended, "BIO2") == (mended, 0)
     assert sum(one != other for one, other in zip(tags, mended, strict=True)) == wrong
-    assert to_bio2(tags, "IOB1") == mended  # the two differ in what they call wrong, not in how they are read
+    assert mend(tags, "IOB1")[0] == mended  # the two differ in what they call wrong, not in how they are read

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertwright.errors import RowError, SettingsError
-from bertwright.tasks.tagged_rows import TaggedRow, TaggedRows, read_tagged
+from bertwright.tasks.tagged_rows import TaggedRow, TaggedRows, read_tagged, tagged_records
 
 
 def columns(path: Path, content: str) -> Path:
@@ -187,6 +187,17 @@ def test_a_text_stays_with_its_words(tmp_path: Path) -> None:
     # Tags for each part between white space keep these parts whole.
     path = objects(tmp_path / "b.jsonl", {"text": " it's a  a", "tags": "O B-x O"})
     assert read_tagged(path).rows[0].spans == ((1, 5), (6, 7), (9, 10))
+
+
+def test_what_is_to_be_tagged_is_read_from_every_form_that_is_trained_on(tmp_path: Path) -> None:
+    columns = tmp_path / "a.conll"
+    columns.write_text("Paris B-loc\ncalls O\n\nhello\tO\n".replace("\t", " "))
+    assert list(tagged_records(columns, None)) == [
+        (f"{columns}:1", {"words": ["Paris", "calls"]}),
+        (f"{columns}:4", {"words": ["hello"]}),
+    ]
+    rows = objects(tmp_path / "a.jsonl", {"text": "Paris calls", "id": 3})
+    assert list(tagged_records(rows, "1")) == [(f"{rows}:1", {"text": "Paris calls", "id": 3})]
 
 
 def test_rows_without_words_are_counted_and_trimmed_spans_too(tmp_path: Path) -> None:

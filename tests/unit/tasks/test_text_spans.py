@@ -12,8 +12,8 @@ from bertwright.tasks.text_spans import MarkedSpan, spans_of, tags_of_spans, wor
 TEXT = "Dr. Ekeus's un-American"
 
 
-def words(text: str, *marked: tuple[int, int]) -> list[str]:
-    return [text[start:end] for start, end in word_spans(text, [MarkedSpan(*place, "x") for place in marked])]
+def words(text: str) -> list[str]:
+    return [text[start:end] for start, end in word_spans(text)]
 
 
 def span(start: object, end: object, label: object = "x") -> dict[str, Any]:
@@ -37,12 +37,14 @@ def test_words_of_a_text(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
-def test_a_span_inside_a_word_makes_finer_words() -> None:
-    assert words("overcooked", (4, 8)) == ["over", "cook", "ed"]
-    assert words("ab", (0, 1), (1, 2)) == ["a", "b"]
+def test_a_span_inside_a_word_is_taken_for_the_whole_word() -> None:
+    assert tags_of_spans(word_spans("overcooked rice"), [MarkedSpan(4, 8, "x")]) == (("B-x", "O"), 1)
+    assert tags_of_spans(word_spans("un-American"), [MarkedSpan(1, 4, "x")]) == (("B-x", "I-x", "I-x"), 1)
+    # The word belongs to the first of two that touch it; "ef.g h" ends where words do.
     marked = [MarkedSpan(0, 2, "a"), MarkedSpan(2, 4, "a"), MarkedSpan(5, 11, "b-c")]
-    places = word_spans("abcd ef.g h i", marked)
-    assert tags_of_spans(places, marked) == ("B-a", "B-a", "B-b-c", "I-b-c", "I-b-c", "I-b-c", "O")
+    places = word_spans("abcd ef.g h i")
+    assert tags_of_spans(places, marked) == (("B-a", "B-b-c", "I-b-c", "I-b-c", "I-b-c", "O"), 2)
+    assert tags_of_spans(word_spans("ab"), [MarkedSpan(0, 1, "a"), MarkedSpan(1, 2, "b")]) == (("B-a",), 2)
 
 
 def test_spans_come_in_the_order_of_the_text_without_white_space_at_their_ends() -> None:
@@ -82,12 +84,15 @@ def test_words_are_the_text_and_spans_come_back_from_their_tags(text: str, ends:
     cuts = sorted({end for end in ends if end <= len(text)})
     given_spans = [span(*pair) for pair in zip(cuts[::2], cuts[1::2], strict=False) if text[slice(*pair)].strip()]
     marked, _ = spans_of(text, given_spans, "spans", "a:1")
-    places = word_spans(text, marked)
+    places = word_spans(text)
+    tags, moved = tags_of_spans(places, marked)
     assert "".join(text[start:end] for start, end in places) == "".join(text.split())
     found: list[list[int]] = []
-    for (start, end), tag in zip(places, tags_of_spans(places, marked), strict=True):
+    for (start, end), tag in zip(places, tags, strict=True):
         if tag == "B-x":
             found.append([start, end])
         elif tag == "I-x":
             found[-1][1] = end
-    assert found == [[one.start, one.end] for one in marked]
+    wanted = [[one.start, one.end] for one in marked]
+    assert sum(one not in found for one in wanted) <= moved
+    assert moved or found == wanted

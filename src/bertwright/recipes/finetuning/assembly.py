@@ -13,7 +13,7 @@ from bertwright.tasks.answer import AnswerTask
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
-from bertwright.tasks.regress import Regress
+from bertwright.tasks.regress import Regress, refuse_one_score
 from bertwright.tasks.rows import LABEL_COLUMN, columns_of, first_row, read_rows
 from bertwright.tasks.tag import Tag, balanced_tag_weights, one_column, tag_labels, tell
 from bertwright.tasks.tagged_rows import read_tagged
@@ -53,6 +53,7 @@ def assemble(
         task = Multilabel(labels=labels, weights=weights, threshold=settings.threshold, **about)
     elif name == "regress":
         rows = read_rows(train, columns, label_column, "score")
+        refuse_one_score(rows)
         task = Regress(**about)
     elif name == "embed":
         scored = settings.label_column or (label_column if label_column in first else None)

@@ -5,26 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.checkpoints.weights import weights_hash
 from bertwright.files import sha256
 from bertwright.recipes.finetuning.settings import FinetuneSettings
+from bertwright.training.precision import choose_dtype
+
+# Stands where the weights would be named.
+FROM_SCRATCH = "random weights"
 
 
 def identity_of(
-    loaded: LoadedModel, task: str, train_file: Path, dev_file: Path, settings: FinetuneSettings, *, from_scratch: bool
+    loaded: LoadedModel,
+    task: str,
+    train_file: Path,
+    dev_file: Path,
+    settings: FinetuneSettings,
+    *,
+    from_scratch: bool,
+    device: torch.device,
 ) -> dict[str, Any]:
     """As JSON has it."""
-    known = settings.seen_by(task)
-    # How many tokens go through the model at once changes no result.
-    del known["micro_batch_tokens"]
     return {
-        "settings": known,
+        "settings": settings.seen_by(task),
         "task": task,
-        "model": "random weights" if from_scratch else f"weights sha256 {weights_hash(loaded.model)}",
+        "model": FROM_SCRATCH if from_scratch else f"weights sha256 {weights_hash(loaded.model)}",
         "config": loaded.model.config.model_dump(),
         "vocabulary_sha256": loaded.tokenizer.vocabulary.sha256,
         "tokenizer": loaded.tokenizer.settings(),
         "train": sha256(train_file),
         "dev": sha256(dev_file),
+        "precision": str(choose_dtype(settings.precision, device)).removeprefix("torch."),
     }

@@ -8,13 +8,17 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import SettingsError
 from bertwright.progress import Progress
+from bertwright.recipes.finetuning.checks import check_settings
 from bertwright.recipes.finetuning.series import Result, Series
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 
 # Appendix A.3 of the paper: "the following range of possible values to work well across all tasks".
 PAPER: dict[str, list[Any]] = {"batch_size": [16, 32], "learning_rate": [5e-5, 3e-5, 2e-5], "epochs": [2, 3, 4]}
+# The score by which trials are compared must be the same in all; the best of several seeds is luck.
+_NO_AXES = {"keep_best_by", "seed"}
 
 
 def grid_of(wishes: Sequence[str]) -> dict[str, list[Any]]:
@@ -58,10 +62,13 @@ def search(
     return max(tried, key=_rank)
 
 
-def check_grid(settings: FinetuneSettings, grid: Mapping[str, Sequence[Any]]) -> None:
-    """Raise SettingsError where some combination of the grid is none that can be trained with."""
+def check_grid(settings: FinetuneSettings, grid: Mapping[str, Sequence[Any]], task: str, config: EncoderConfig) -> None:
+    """Raise SettingsError where some combination of the grid is none that the model can be trained with."""
+    for name in _NO_AXES & grid.keys():
+        cure = "set it with --set" if name == "keep_best_by" else "try seeds with --seeds"
+        raise SettingsError(f"`--search {name}=...` would compare what cannot be compared", cure=cure)
     for _, _, differing in _all(grid):
-        settings.from_values(settings.model_dump() | differing)
+        check_settings(settings.from_values(settings.model_dump() | differing), task, config)
 
 
 def refuse_without_optuna() -> None:
@@ -85,7 +92,8 @@ def _sampled(
 ) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """As Optuna's TPE suggests, seeded, so that a search that goes on suggests the same once more.
 
-    Two numbers stand for the range between them, learning rates on a logarithmic scale; anything else is a choice.
+    Two fractions stand for the range between them, learning rates on a logarithmic scale. Anything else is a choice,
+    whole numbers too: nobody who writes batch_size=[16, 32] means 23.
     """
     import optuna  # noqa: PLC0415  # an extra
 
@@ -101,7 +109,7 @@ def _sampled(
 def _suggested(trial: Any, name: str, values: Sequence[Any]) -> Any:
     if len(values) == 2 and all(isinstance(value, float) for value in values):
         low, high = sorted(values)
-        return trial.suggest_float(name, low, high, log=low > 0)
+        return trial.suggest_float(name, low, high, log=name.endswith("learning_rate"))
     return trial.suggest_categorical(name, list(values))
 
 

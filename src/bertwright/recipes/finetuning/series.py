@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bertwright.checkpoints.card import model_card
-from bertwright.checkpoints.model_directory import CARD, CONFIG, MODEL_FILES, RECORD, read_model
+from bertwright.checkpoints.model_directory import CONFIG, MODEL_FILES, RECORD, read_model, write_card
 from bertwright.errors import ModelError
 from bertwright.files import PARTIAL, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
+from bertwright.recipes.differences import told_differences
 from bertwright.recipes.finetune import Finetuned
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 
@@ -62,17 +62,16 @@ class Series:
 
     def run(self, name: str, settings: FinetuneSettings, differing: dict[str, Any]) -> Result:
         """Fine-tune with `settings`, unless that is done already; `differing` is what sets it apart from the rest."""
-        if name in self.results:
-            return self.results[name]
         place = self.folder / name
+        if name in self.results:
+            _lighten(place)
+            return self.results[name]
         done = self._train(settings, place)
         result = Result(name, differing, done.scores, done.baseline, done.labels, done.best_by, done.seconds)
         self.results[name] = result
         lines = [json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in self.results.values()]
         write_atomic(self._path, "".join(lines).encode())
-        # What it would take to go on is not needed any more, and is several times the model.
-        shutil.rmtree(place / "run" / "checkpoints", ignore_errors=True)
-        (place / "run" / "best.safetensors").unlink(missing_ok=True)
+        _lighten(place)
         return result
 
     def drop(self, name: str) -> None:
@@ -91,7 +90,7 @@ class Series:
                 record = loaded.record | more
                 write_atomic(place / RECORD, to_json(record))
                 # Its card bears the name of its place, and knows nothing of the other runs.
-                write_atomic(place / CARD, model_card(self.out.name, loaded.model, loaded.labels, record).encode())
+                write_card(place, loaded.model, loaded.labels, record, name=self.out.name)
             # config.json last: without it the directory is no model. What a kill left moved is not there any more.
             for entry in sorted(place.iterdir(), key=lambda entry: entry.name == CONFIG) if place.is_dir() else ():
                 target = self.out / entry.name
@@ -116,18 +115,17 @@ def open_series(
     if resume:
         if not path.exists():
             raise ModelError("holds no series of runs to go on with", where=out, cure="start it without --resume")
-        wanted = json.loads(json.dumps(identity))
-        known = read_json(path, ModelError)
-        differing = sorted(key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key))
+        differing = told_differences(read_json(path, ModelError), identity)
         if differing:
-            what = f"the series began otherwise: it differs in {', '.join(f'`{key}`' for key in differing)}"
+            what = f"the series began otherwise: {differing}"
             raise ModelError(what, where=out, cure="resume it with everything that it began with")
     else:
         if path.exists() and not overwrite:
             cure = "go on with --resume, or begin anew with --overwrite"
             raise ModelError("holds a series of runs", where=out, cure=cure)
         if not path.exists() and not _hardly_begun(out):
-            refuse_existing(out, overwrite=("*",) if overwrite and (out / CONFIG).exists() else ())
+            ours = (out / CONFIG).exists() or (out / "run" / "run.json").exists()
+            refuse_existing(out, overwrite=("*",) if overwrite and ours else ())
     folder.mkdir(parents=True, exist_ok=True)
     with storage_faults(out), hold(folder):
         if not resume:
@@ -136,6 +134,12 @@ def open_series(
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             write_atomic(path, to_json(identity))
         yield Series(out, train)
+
+
+def _lighten(place: Path) -> None:
+    """Remove what it would take to go on: of a finished run it is not needed, and several times the model."""
+    shutil.rmtree(place / "run" / "checkpoints", ignore_errors=True)
+    (place / "run" / "best.safetensors").unlink(missing_ok=True)
 
 
 def _hardly_begun(out: Path) -> bool:

@@ -110,13 +110,6 @@ class FinetuneSettings(Settings):
     label_column: str | None = None
 
     @model_validator(mode="after")
-    def _windows_move(self) -> Self:
-        # A half, so that a window's middle is always its own.
-        if self.overlap is not None and self.overlap > (self.max_length or 512) // 2:
-            raise ValueError(f"`overlap` {self.overlap} is more than half of a window")
-        return self
-
-    @model_validator(mode="after")
     def _features_are_frozen(self) -> Self:
         if self.tag_features == "last-four" and self.freeze not in ("nothing", "encoder"):
             raise ValueError(f'`freeze` is {self.freeze!r}, but `tag_features = "last-four"` freezes the whole encoder')
@@ -144,10 +137,17 @@ class FinetuneSettings(Settings):
         return {name: value for name, value in self.model_dump().items() if task in _ONLY.get(name, (task,))}
 
     def lengths(self, positions: int, task: str) -> Lengths:
-        """How texts are cut for a task and a model of so many positions."""
+        """How texts are cut for a task and a model of so many positions. Raises SettingsError."""
+        if self.max_length is not None and self.max_length > positions:
+            what = f"`max_length` is {self.max_length}, but the model has {positions} positions"
+            raise SettingsError(what, cure=f"set it to {positions} or less")
         usual, part = (384, 3) if task == "answer" else (512, 4)
         longest = min(usual, positions) if self.max_length is None else self.max_length
         overlap = min(128, longest // part) if self.overlap is None else self.overlap
+        # A half, so that a window's middle is always its own.
+        if overlap > longest // 2:
+            what = f"`overlap` {overlap} is more than half of a window of {longest} tokens"
+            raise SettingsError(what, cure=f"set it to {longest // 2} or less")
         return Lengths(max_length=longest, overlap=overlap, most=self.max_windows)
 
     def training(self, steps: int) -> TrainingSettings:

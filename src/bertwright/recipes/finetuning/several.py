@@ -14,11 +14,13 @@ from bertwright.metrics.intervals import Interval
 from bertwright.progress import Progress
 from bertwright.recipes.evaluate import evaluate
 from bertwright.recipes.finetune import Finetuned, finetune
+from bertwright.recipes.finetuning.checks import check_wish
 from bertwright.recipes.finetuning.identity import identity_of
 from bertwright.recipes.finetuning.repeated import repeat
 from bertwright.recipes.finetuning.search import check_grid, refuse_without_optuna, search
 from bertwright.recipes.finetuning.series import Result, open_series
 from bertwright.recipes.finetuning.settings import FinetuneSettings
+from bertwright.training.world import alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +60,19 @@ def finetune_several(
     beside its scores on dev; they choose nothing. A search and its seeds that were stopped go on with `resume`.
     Raises Stopped after saving, or UserFault.
     """
+    device = alone().device
+    check_wish(task, (train_file, dev_file, *(() if test_file is None else (test_file,))))
+    loaded = read_model(source)
     if trials is not None:
         if grid is None:
             raise SettingsError("`--trials` samples from what `--search` gives", cure="give --search too")
         refuse_without_optuna()
     if grid is not None:
-        check_grid(settings, grid)
+        check_grid(settings, grid, task, loaded.model.config)
     if source.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
     identity = {
-        **identity_of(read_model(source), task, train_file, dev_file, settings, from_scratch=from_scratch),
+        **identity_of(loaded, task, train_file, dev_file, settings, from_scratch=from_scratch, device=device),
         "test": None if test_file is None else sha256(test_file),
         "seeds": seeds,
         "search": grid,

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertwright.checkpoints.model_directory import LoadedModel
-from bertwright.errors import CorpusError, RowError, SettingsError
+from bertwright.errors import CorpusError, RowError
 from bertwright.files import sha256
 from bertwright.lines import STANDARD_INPUT, is_remote
 from bertwright.progress import Progress
 from bertwright.recipes.adapting.adapt import general_sample, refuse_long
 from bertwright.recipes.adapting.settings import AdaptSettings
 from bertwright.recipes.adapting.texts import Rows, task_documents
-from bertwright.recipes.finetuning.assembly import TASKS, assemble
+from bertwright.recipes.finetuning.assembly import assemble
+from bertwright.recipes.finetuning.checks import check_best_by, check_settings, check_wish
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.text.documents import corpus_files, read_documents
 
@@ -56,12 +57,9 @@ def check_rows(
 
     Raises RowError or SettingsError.
     """
-    if task not in TASKS:
-        raise SettingsError(f"`--task` must be one of {', '.join(TASKS)}, but is {task!r}")
     given = [file for file in (files.train, files.dev, files.test) if file is not None]
-    for file in given:
-        if str(file) == STANDARD_INPUT:
-            raise RowError("rows are read more than once, and standard input only once", cure="save them to a file")
+    check_wish(task, given)
+    check_settings(settings, task, loaded.model.config)
     digests: dict[str, Path] = {}
     for file in given:
         other = digests.setdefault(sha256(file), file)
@@ -70,9 +68,7 @@ def check_rows(
             raise RowError(f"{what}: no score on it would say anything", where=file, cure="give other rows")
     lengths = settings.lengths(loaded.model.config.max_position_embeddings, task)
     lesson = assemble(task, files.train, files.dev, settings, lengths, progress.say)
-    if settings.keep_best_by not in (None, *lesson.task.metrics):
-        what = f"`keep_best_by` is {settings.keep_best_by!r}, but the scores are {', '.join(lesson.task.metrics)}"
-        raise SettingsError(what, cure="name one of them")
+    check_best_by(settings, lesson.task)
     rows, _ = task_documents([str(files.train)], adapting.task.text_columns, adapting.task.rows)
     if len(rows) < 2:
         raise RowError("holds the text of one row, and two are the least to adapt to", where=files.train)

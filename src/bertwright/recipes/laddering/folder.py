@@ -10,7 +10,6 @@ OUT/ladder.{json,md,png}           what was found
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any
 
 from bertwright.errors import ModelError
 from bertwright.files import OLD, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
+from bertwright.recipes.differences import told_differences
 
 BEST = "best"
 _RUNGS = "rungs"
@@ -108,31 +108,10 @@ def _refuse_other(path: Path, out: Path, identity: dict[str, Any]) -> None:
     known = read_json(path, ModelError)
     if not known:
         raise ModelError("was being cleared by --overwrite when that was killed", where=out, cure="give it once more")
-    # Compared as JSON has it: a tuple and a list are one there.
-    wanted = json.loads(json.dumps(identity))
-    differing = [
-        name
-        for key in sorted(known.keys() | wanted.keys())
-        for name in _differing(key, known.get(key), wanted.get(key))
-    ]
+    differing = told_differences(known, identity)
     if differing:
-        what = f"the ladder began otherwise: {'; '.join(differing)}"
+        what = f"the ladder began otherwise: {differing}"
         raise ModelError(what, where=out, cure="resume it with everything that it began with")
-
-
-def _differing(key: str, old: Any, new: Any) -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            found
-            for name in sorted(old.keys() | new.keys())
-            for found in _differing(name, old.get(name), new.get(name))
-        ]
-    return [] if old == new else [f"`{key}` was {_short(old)} and is {_short(new)}"]
-
-
-def _short(value: Any) -> str:
-    told = repr(value)
-    return told if len(told) <= 80 else told[:77] + "..."
 
 
 def _is_only_begun(folder: Folder) -> bool:

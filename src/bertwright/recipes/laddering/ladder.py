@@ -9,14 +9,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bertwright.checkpoints.card import model_card
-from bertwright.checkpoints.model_directory import CARD, CONFIG, RECORD, read_model
-from bertwright.checkpoints.weights import weights_hash
+from bertwright.checkpoints.model_directory import CONFIG, RECORD, read_model, write_card
 from bertwright.errors import ModelError, SettingsError, Stopped, UserFault
 from bertwright.files import new_directory, read_json, sha256, to_json, write_atomic
 from bertwright.progress import Progress
 from bertwright.recipes.adapting.adapt import adapt
 from bertwright.recipes.adapting.settings import AdaptSettings
+from bertwright.recipes.finetuning.identity import identity_of
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.several import Several, finetune_several
 from bertwright.recipes.laddering.checks import Files, adapting_rows, check_rows, check_texts, read_texts
@@ -24,6 +23,7 @@ from bertwright.recipes.laddering.folder import Folder, open_folder, refuse_fold
 from bertwright.recipes.laddering.outcome import Climbed, Rung, best_rung
 from bertwright.recipes.laddering.picture import draw_ladder
 from bertwright.recipes.laddering.rungs import BOTH, FIELD, GENERAL, TASK, chosen_rungs
+from bertwright.training.world import alone
 
 
 def climb(
@@ -67,12 +67,7 @@ def climb(
     rows = check_rows(task, files, loaded, settings, adapting, progress)
     identity = {
         "command": "ladder",
-        "model": f"weights sha256 {weights_hash(loaded.model)}",
-        "vocabulary_sha256": loaded.tokenizer.vocabulary.sha256,
-        "tokenizer": loaded.tokenizer.settings(),
-        "task": task,
-        "train": sha256(train_file),
-        "dev": sha256(dev_file),
+        **identity_of(loaded, task, train_file, dev_file, settings, from_scratch=False, device=alone().device),
         "test": None if test_file is None else sha256(test_file),
         "field": list(field),
         "general": list(general),
@@ -80,7 +75,6 @@ def climb(
         "rungs": list(chosen),
         "seeds": seeds,
         "adapting": adapting.model_dump(exclude={"machine"}),
-        "fine-tuning": settings.model_dump(exclude={"micro_batch_tokens"}),
     }
     # Reading may take minutes: what is wrong with the directory is told before.
     refuse_folder(out, identity, resume=resume, overwrite=overwrite)
@@ -215,8 +209,7 @@ class _Climb:
                 record = loaded.record | {"ladder": {"rung": found.best, "scored_on": found.scored_on, **told}}
                 write_atomic(partial / RECORD, to_json(record))
                 # The card that it has bears the name of another folder.
-                card = model_card(found.out.name, loaded.model, loaded.labels, record)
-                write_atomic(partial / CARD, card.encode())
+                write_card(partial, loaded.model, loaded.labels, record, name=found.out.name)
         for rung in found.rungs:
             seeds = self.folder.seeds(rung.name)
             # config.json first: what is left of it must not look like a model.

@@ -19,6 +19,8 @@ from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.tasks.classify import Classified, Classify
 from bertwright.tasks.regress import Measured, Regress
 from bertwright.tasks.rows import Row
+from bertwright.tasks.tag import Tag, Tagged
+from bertwright.tasks.tagged_rows import TaggedRow
 
 LENGTHS = Lengths(max_length=16, overlap=4)
 METRICS: list[dict[str, Any]] = [
@@ -111,6 +113,16 @@ def test_without_matplotlib_all_but_the_pictures_is_there(tmp_path: Path, monkey
     _, said = show(tmp_path, 0.9, 0.1)
     assert {path.name for path in (tmp_path / "dev").iterdir()} == {"classes.json", "errors.jsonl"}
     assert said[0] == "pictures were not drawn: install matplotlib with pip install 'bertwright[report]'"
+
+
+def test_a_tagger_that_finds_nothing_has_no_reliability(tmp_path: Path) -> None:
+    task = Tag(labels=("O", "B-x", "I-x"), lengths=LENGTHS)
+    rows = [TaggedRow(("a", "b"), ("O", "B-x"), "dev:1")]
+    nothing = [Tagged(("a", "b"), ("O", "O"), (), "a b")]
+    record = show_after(tmp_path, rows, (task, nothing), (task, nothing), METRICS, "accuracy", lambda _: None)
+    assert "calibration" not in record
+    assert record["errors"] == {"rows": 1, "written": 1}
+    assert not (tmp_path / "dev/reliability.png").exists()
 
 
 def test_what_lies_beside_is_not_touched(tmp_path: Path) -> None:

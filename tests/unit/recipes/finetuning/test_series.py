@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from bertwright.checkpoints.model_directory import read_model, write_model
+from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError, SettingsError, UserFault
 from bertwright.files import PARTIAL, beside
 from bertwright.heads.model import Parts
 from bertwright.progress import Silent
 from bertwright.recipes.finetune import Finetuned
 from bertwright.recipes.finetuning.repeated import repeat
-from bertwright.recipes.finetuning.search import PAPER, grid_of, search
+from bertwright.recipes.finetuning.search import PAPER, check_grid, grid_of, search
 from bertwright.recipes.finetuning.series import Series, open_series
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from tests.unit.checkpoints.small import TOKENIZER, small_model
@@ -138,7 +139,7 @@ def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
         in_series(tmp_path, Trainer(), five_seeds, resume=True)
     in_series(tmp_path / "out", Trainer(), five_seeds)
     with (
-        pytest.raises(ModelError, match="the series began otherwise: it differs in `model`; resume it with"),
+        pytest.raises(ModelError, match="the series began otherwise: `model` was 1 and is 2; resume it with"),
         open_series(tmp_path / "out", {"model": 2}, Trainer(), resume=True, overwrite=False),
     ):
         pass
@@ -198,3 +199,25 @@ def test_results_are_lines_of_json(tmp_path: Path) -> None:
         "best_by": "accuracy",
         "seconds": 1.5,
     }
+
+
+def test_what_cannot_be_compared_is_no_axis_and_what_no_trial_can_have_is_told_at_once() -> None:
+    config = EncoderConfig(num_hidden_layers=6, max_position_embeddings=256)
+    for grid, what in (
+        ({"keep_best_by": ["accuracy", "mcc"]}, "`--search keep_best_by=...` would compare what cannot be compared"),
+        ({"seed": [0, 1]}, "`--search seed=...` would compare what cannot be compared; try seeds with --seeds"),
+        ({"max_length": [128, 512]}, "`max_length` is 512, but the model has 256 positions"),
+        ({"freeze": [2, 8]}, "`freeze` is 8, but the model has 6 layers"),
+        ({"pooling": ["mean", "cls"]}, "`pooling` is 'cls', but it is for embed, and not for classify"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            check_grid(SETTINGS, grid, "classify", config)
+        assert str(caught.value).startswith(what)
+
+
+def test_overwrite_begins_a_series_where_a_single_run_was_stopped(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/run.json").write_text("{}")
+    with pytest.raises(UserFault, match="not empty"):
+        in_series(tmp_path, Trainer(), five_seeds)
+    assert in_series(tmp_path, Trainer(), five_seeds, overwrite=True).seed == 1
