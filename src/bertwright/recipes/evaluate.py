@@ -40,7 +40,8 @@ def evaluate(
 
     The columns are those that the model was trained with, unless they are named. With `on_error="skip"` questions that
     cannot be read are left out and counted. `precision` is what the encoder computes in: fp32 for scores that are the
-    same on every machine, bf16 for twice the speed where the processor multiplies it, "auto" for what it can. Raises ModelError, RowError, SettingsError or ShardError.
+    same on every machine, bf16 for twice the speed where the processor multiplies it, "auto" for what it can.
+    Raises ModelError, RowError, SettingsError or ShardError.
     """
     path, data, progress = Path(model), Path(data), progress or Silent()
     loaded = read_model(path)
