@@ -20,7 +20,7 @@ quickstart: $(VENV)/.installed-core ## the whole life of a BERT on text found on
 	$(BIN)/bertwright quickstart $(ARGS)
 
 test: $(VENV)/.installed-dev ## all tests (PYTEST="-k mask -x")
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(PYTEST)
 
 check: $(VENV)/.installed-dev ## lint, format, types and the import contract; changes nothing
 	@failed=; \
