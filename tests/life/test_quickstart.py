@@ -59,6 +59,13 @@ def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert f"{gain * 100:+.1f} points of accuracy, same rows, same steps" in told
     assert f"bertwright predict {out}/classifier" in told
 
+    # It may replace all that it has made: what ends the next one is that there is nothing to read.
+    (tmp_path / "nothing").mkdir()
+    monkeypatch.setattr("bertwright.text.installed_docs.package_roots", lambda: [tmp_path / "nothing"])
+    assert main(["quickstart", "--out", str(out), "--overwrite"]) == 2
+    assert "found no documentation" in capsys.readouterr().err
+    assert not (out / "classifier").exists()
+
 
 def test_too_few_packages_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

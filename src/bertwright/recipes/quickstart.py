@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatches
-from bertwright.checkpoints.model_directory import MODEL_FILES
+from bertwright.checkpoints.model_directory import DEV, MODEL_FILES
 from bertwright.errors import CorpusError, Stopped, UserFault
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.files import read_json, refuse_existing, to_json, write_atomic
@@ -58,7 +58,7 @@ _AFTERWARDS = 0.22
 _CALIBRATION_STEPS = 6
 _SUMMARY = "quickstart.json"
 _UNFINISHED = "bertwright quickstart, unfinished"
-_RUN_FILES = (*MODEL_FILES, "run")
+_RUN_FILES = (*MODEL_FILES, DEV, "run")
 # What a quickstart makes, and the names in it.
 _MADE = {
     "vocab": TOKENIZER_FILES,
