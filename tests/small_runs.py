@@ -37,7 +37,8 @@ setattr(owner, name, killing)
 sys.exit(main(sys.argv[4:]))
 """
 
-_PRETRAINING = [
+# A model of one layer that reads 48 tokens.
+SMALL = [
     "model.preset=bert-tiny",
     "model.hidden_size=32",
     "model.num_hidden_layers=1",
@@ -56,7 +57,7 @@ def flags(settings: Sequence[str], name: str = "--set") -> list[str]:
 def pretrain_small(home: Path, *settings: str) -> Path:
     """A model of one layer, a few seconds' work, from the shards of `prepare_shards`."""
     shards, model = prepare_shards(home), home / "model"
-    every = flags([*_PRETRAINING, *settings])
+    every = flags([*SMALL, *settings])
     assert main(["pretrain", "quickstart", "--data", str(shards), "--out", str(model), *every]) == 0
     return model
 

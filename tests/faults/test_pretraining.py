@@ -20,22 +20,15 @@ from bertwright.checkpoints.training_state import TrainingState, write_state
 from bertwright.cli.main import main
 from bertwright.recipes import pretrain as pretraining
 from bertwright.tasks.pretrain import held_out_scores
-from tests.small_runs import events, metrics, prepare_shards, wait_for, weights
+from tests.small_runs import SMALL, events, flags, metrics, prepare_shards, wait_for, weights
 
 # Twelve steps, three checkpoints of some 120 kB. Dropout is on, so that its draws are part of what comes out the same.
 SETTINGS = [
-    "model.preset=bert-tiny",
-    "model.hidden_size=32",
-    "model.num_hidden_layers=1",
-    "model.num_attention_heads=2",
-    "model.intermediate_size=64",
-    "model.max_position_embeddings=48",
+    *SMALL,
     "model.hidden_dropout_prob=0.1",
-    "examples.max_length=48",
     "evaluation_examples=20",
     "training.steps=12",
     "training.batch_size=7",
-    "training.precision=fp32",
     "training.log_every=2",
     "training.evaluate_every=6",
     "training.save_every=4",
@@ -79,8 +72,8 @@ def killed(straight: Path, tmp_path: Path) -> Path:
 
 
 def arguments(shards: Path, out: Path, *settings: str) -> list[str]:
-    flags = [flag for setting in (*SETTINGS, *settings) for flag in ("--set", setting)]
-    return ["pretrain", "quickstart", "--data", str(shards), "--out", str(out), *flags]
+    every = flags([*SETTINGS, *settings])
+    return ["pretrain", "quickstart", "--data", str(shards), "--out", str(out), *every]
 
 
 def flip(path: Path) -> None:

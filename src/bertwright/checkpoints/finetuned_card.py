@@ -63,7 +63,9 @@ def several_part(record: dict[str, Any]) -> list[str]:
         lines += ["", "## Search", "", chosen + luck]
     if ladder := record.get("ladder"):
         names = [name for name in ladder["rungs"][0] if name != "rung"]
-        told = f"Adapted as the rung `{ladder['rung']}`, the best of these on {ladder['scored_on']}, over all seeds."
+        told = (
+            f"Adapted as the rung `{ladder['rung']}`, the best on dev. Means over all seeds, on {ladder['scored_on']}:"
+        )
         rows = [[row["rung"], *(_score(row[name]) for name in names)] for row in ladder["rungs"]]
         lines += ["", "## Ladder", "", told, "", *table(["rung", *names], rows)]
     return lines

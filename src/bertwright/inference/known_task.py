@@ -65,9 +65,9 @@ def task_of(
         )
     if name == "embed":
         # A vector takes one text: only learning and scoring want pairs.
-        alone = text_columns is not None and len(text_columns) == 1
+        one = text_columns if text_columns is not None and len(text_columns) == 1 else None
         return Embed(
-            columns=text_columns if text_columns and alone else columns_of(name, text_columns, model=known),
+            columns=one or columns_of(name, text_columns, model=known),
             named=bool(text_columns),
             label_column=label_column or known.get("label"),
             lengths=lengths_of(loaded),

@@ -117,7 +117,7 @@ class Predictor:
         _refuse_one(texts)
         rows = [Row((text,) if isinstance(text, str) else tuple(text), None, "") for text in texts]
         # A foreign model does not say which of the two it reads.
-        counts = (len(task.columns),) if self.record else (1, 2)
+        counts = (len(task.columns),) if self.record.get("task") == task.name else (1, 2)
         for number, row in enumerate(rows, start=1):
             if len(row.texts) not in counts or not all(isinstance(text, str) for text in row.texts):
                 what = f"row {number} is {row.texts!r}, and the model reads {' or '.join(map(str, counts))} text(s)"

@@ -73,7 +73,7 @@ def card(record: dict[str, Any], *pictures: str) -> str:
         "The run of the median score of 3, that of seed 7.",
         "| accuracy | 0.7400 | 0.0100 | 0.7100 to 0.7700 |",
         "Of 2 settings tried the best on dev: epochs 3. The best of many on the same rows looks better than it is.",
-        "Adapted as the rung `field`, the best of these on test, over all seeds.",
+        "Adapted as the rung `field`, the best on dev. Means over all seeds, on test:",
         "| general | 0.7000 |",
         "Of 90 steps the weights of step 60 were kept: they have the best accuracy on dev.",
         "| epochs | 3 |",
