@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,31 @@ def test_python_answers_one_question_or_many(home: Path) -> None:
     )
 
 
+def test_the_threshold_may_be_given(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As for a directory of transformers, which has none."""
+    for name in ("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((home / "maybe" / name).read_bytes())
+    dev = str(home / "maybe-dev.json")
+    assert main(["evaluate", str(tmp_path), dev, "--json"]) == 0
+    shown = capsys.readouterr()
+    always = json.loads(shown.out)
+    assert always["no_answer_accuracy"] == 0
+    told = re.search(r"--null-threshold (\S+), the best on these rows, would bring F1 (\S+)", shown.err)
+    assert told is not None
+    assert main(["evaluate", str(tmp_path), dev, "--json", "--null-threshold", told[1]]) == 0
+    shown = capsys.readouterr()
+    given = json.loads(shown.out)
+    assert "--null-threshold" not in shown.err
+    assert given["f1"] == pytest.approx(float(told[2]), abs=1e-4)
+    assert given["f1"] > always["f1"] + 0.2
+
+    model = bertwright.load(tmp_path)
+    assert model.answer("Where is it?", "the bear eats now").text != ""
+    assert model.answer("Where is it?", "the bear eats now", null_threshold=float(told[1])).text == ""
+    assert main(["predict", str(home / "maybe"), dev, "--null-threshold", "-1000"]) == 0
+    assert {json.loads(line)["prediction"]["text"] for line in capsys.readouterr().out.splitlines()} == {""}
+
+
 def test_a_question_without_its_context_is_a_fault_of_its_line(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +205,10 @@ def test_options_that_mean_nothing_here_are_refused(
         ),
         (["evaluate", str(home / "always"), str(dev), "--label-column", "answers"], columns),
         (["predict", str(home / "always"), str(dev), "--text-column", "context"], columns),
+        (
+            ["evaluate", str(home / "always"), str(dev), "--null-threshold", "nan"],
+            "bertwright: `null_threshold` is nan, not a finite number; as in --null-threshold 0",
+        ),
         (
             [*learn, "--task", "classify", "--train", str(rows), "--dev", str(rows), "--on-error", "skip"],
             "bertwright: `on_error` is 'skip', but it is for answer, and not for classify",

@@ -26,7 +26,12 @@ def run(
         str, typer.Argument(help='Texts: one a line in .txt or "-", column text in .jsonl, .csv, .tsv.')
     ] = "-",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
-    pooling: Annotated[PoolingChoice, typer.Option(help="Mean of the tokens, or [CLS].")] = PoolingChoice.mean,
+    pooling: Annotated[
+        PoolingChoice | None, typer.Option(help="Mean of the tokens, or [CLS]. Default: the model's own, else mean.")
+    ] = None,
+    normalize: Annotated[
+        bool | None, typer.Option("--normalize/--no-normalize", help="Vectors of length 1. Default: the model's own.")
+    ] = None,
 ) -> None:
     """Embed texts, one vector each.
 
@@ -57,7 +62,7 @@ def run(
     if not texts:
         raise RowError("holds no texts", where="standard input" if file == "-" else file)
     with talk.task("embedding", len(texts), "texts") as task:
-        vectors = predictor.embed(texts, pooling.value, task.update)
+        vectors = predictor.embed(texts, None if pooling is None else pooling.value, task.update, normalize=normalize)
     content = io.BytesIO()
     np.save(content, vectors, allow_pickle=False)
     write_atomic(out, content.getvalue())

@@ -27,6 +27,9 @@ def run(
     precision: Annotated[
         PrecisionChoice, typer.Option(help="bf16: twice as fast where the processor multiplies it.")
     ] = PrecisionChoice.fp32,
+    null_threshold: Annotated[
+        float | None, typer.Option(help="answer: the odds above which there is none. Default: as in training.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Score a model on data of its task.
@@ -42,6 +45,7 @@ def run(
         label_column=label_column,
         on_error=on_error.value,
         precision=precision.value,
+        null_threshold=null_threshold,
         progress=Talk(),
     )
     if as_json:

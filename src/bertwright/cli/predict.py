@@ -21,6 +21,9 @@ def run(
     text_column: Annotated[
         list[str] | None, typer.Option(help="Column that holds the text; twice for pairs. Default: as in training.")
     ] = None,
+    null_threshold: Annotated[
+        float | None, typer.Option(help="answer: the odds above which there is none. Default: as in training.")
+    ] = None,
 ) -> None:
     """Answer rows: JSONL out, each row with its prediction beside what it held.
 
@@ -32,7 +35,8 @@ def run(
     talk = Talk()
     done = cut = 0
     with talk.task("predicting", None, "rows") as task:
-        for row in predictor.predict(file, text_columns=text_column, progress=task.update):
+        rows = predictor.predict(file, text_columns=text_column, null_threshold=null_threshold, progress=task.update)
+        for row in rows:
             out(json.dumps(row, ensure_ascii=False, default=_as_json))
             done += 1
             cut += bool(row["prediction"]["cut"])

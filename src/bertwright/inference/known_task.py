@@ -28,16 +28,20 @@ def task_of(
     label_column: str | None = None,
     row: Mapping[str, Any] | None = None,
     on_error: OnError = "stop",
+    null_threshold: float | None = None,
 ) -> Task[Any, Any]:
     """The task of a model. Raises ModelError where it has none.
 
     Columns that are not named are those of its training, else the usual ones. A foreign model does not say whether it
     reads one text or two: the columns of `row` do. on_error: what `answer` does with questions that cannot be read.
+    null_threshold: the odds above which `answer` gives none; None: those of its training.
     """
     if loaded.task == "answer":
         if text_columns or label_column:
             raise SettingsError("`answer` reads `question`, `context` and `answers`", cure="name no columns")
-        return _answering(loaded, on_error)
+        return _answering(loaded, on_error, null_threshold)
+    if null_threshold is not None:
+        raise SettingsError("--null-threshold is for `answer`", cure="leave it out")
     if on_error == "skip":
         raise SettingsError("--on-error skip is for `answer`", cure="correct or remove the rows that cannot be read")
     record = loaded.record if loaded.record.get("task") == loaded.task else {}
@@ -72,6 +76,7 @@ def task_of(
             label_column=label_column or known.get("label"),
             lengths=lengths_of(loaded),
             pooling=pooling_of(loaded),
+            normalize=normalizes(loaded),
             top=_number(loaded, "similar_score", 1.0, above=0.0),
         )
     if name == "tag":
@@ -87,16 +92,19 @@ def task_of(
     raise ModelError("has no head for a task", where=loaded.path, cure=cure)
 
 
-def _answering(loaded: LoadedModel, on_error: OnError) -> AnswerTask:
-    """A foreign model does not say whether it may answer "", so it always gives a span."""
+def _answering(loaded: LoadedModel, on_error: OnError, threshold: float | None) -> AnswerTask:
+    """A foreign model does not say whether it may answer "": without a threshold it always gives a span."""
     metric = loaded.record.get("metric", "auto")
-    threshold = loaded.record.get("null_threshold")
+    if threshold is None and loaded.record.get("null_threshold") is not None:
+        threshold = _number(loaded, "null_threshold", 0.0, least=-math.inf)
+    elif threshold is not None and not math.isfinite(threshold):
+        raise SettingsError(f"`null_threshold` is {threshold}, not a finite number", cure="as in --null-threshold 0")
     return AnswerTask(
         lengths=lengths_of(loaded),
         metric=metric if metric in get_args(MetricName) else "auto",
         longest=int(_number(loaded, "max_answer_tokens", LONGEST_ANSWER, least=1)),
         best=int(_number(loaded, "best_size", BEST, least=1)),
-        null_threshold=None if threshold is None else _number(loaded, "null_threshold", 0.0, least=-math.inf),
+        null_threshold=threshold,
         on_error=on_error,
     )
 
@@ -113,6 +121,11 @@ def lengths_of(loaded: LoadedModel) -> Lengths:
 def pooling_of(loaded: LoadedModel) -> Pooling:
     """How a text's vector is made: as the model was trained, else the mean."""
     return "cls" if loaded.record.get("pooling") == "cls" else "mean"
+
+
+def normalizes(loaded: LoadedModel) -> bool:
+    """Whether a text's vector has the length 1: as sentence-transformers' files say of theirs."""
+    return loaded.record.get("normalize") is True
 
 
 def _number(loaded: LoadedModel, name: str, usual: float, *, least: float = 0.0, above: float = -math.inf) -> float:

@@ -16,7 +16,7 @@ from bertwright.batches.windows import Lengths, cut_windows
 from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.heads.embed import Pooling
-from bertwright.inference.known_task import lengths_of, pooling_of, task_of
+from bertwright.inference.known_task import lengths_of, normalizes, pooling_of, task_of
 from bertwright.inference.results import Candidate, Filled
 from bertwright.records import read_records
 from bertwright.tasks.answer import Answered
@@ -87,18 +87,26 @@ class Predictor:
         ]
 
     def embed(
-        self, texts: Iterable[str], pooling: Pooling | None = None, progress: Callable[[int], None] | None = None
+        self,
+        texts: Iterable[str],
+        pooling: Pooling | None = None,
+        progress: Callable[[int], None] | None = None,
+        *,
+        normalize: bool | None = None,
     ) -> NDArray[np.float32]:
-        """One vector a text, (texts, hidden): the mean over its tokens, or that of [CLS].
+        """One vector a text, (texts, hidden): the mean over its tokens, or that of [CLS]; with `normalize` of length 1.
+
+        Both are as the model was trained, or as its files of sentence-transformers say, where they are not given.
 
         A text longer than the model takes is read in windows: its mean is over the tokens of all of them, its [CLS] the
         mean of theirs.
         """
         _refuse_one(texts)
         pooling = pooling or pooling_of(self._loaded)
+        normalize = normalizes(self._loaded) if normalize is None else normalize
         if pooling not in get_args(Pooling):
             raise SettingsError(f"`pooling` is {pooling!r}", cure=f"it is one of {', '.join(get_args(Pooling))}")
-        task = Embed(columns=SINGLE, lengths=self._lengths, pooling=pooling)
+        task = Embed(columns=SINGLE, lengths=self._lengths, pooling=pooling, normalize=normalize)
         rows = [Row((text,), None, "") for text in texts]
         vectors = np.zeros((len(rows), self.model.config.hidden_size), dtype=np.float32)
         for number, found in enumerate(self._answers(task, rows, progress)):
@@ -134,16 +142,24 @@ class Predictor:
         return self._answers(task, [row_of(text) for text in texts])
 
     @overload
-    def answer(self, questions: str, context: str) -> Answered: ...
+    def answer(self, questions: str, context: str, *, null_threshold: float | None = None) -> Answered: ...
 
     @overload
-    def answer(self, questions: Iterable[tuple[str, str]]) -> list[Answered]: ...
+    def answer(
+        self, questions: Iterable[tuple[str, str]], *, null_threshold: float | None = None
+    ) -> list[Answered]: ...
 
     def answer(
-        self, questions: str | Iterable[tuple[str, str]], context: str | None = None
+        self,
+        questions: str | Iterable[tuple[str, str]],
+        context: str | None = None,
+        *,
+        null_threshold: float | None = None,
     ) -> Answered | list[Answered]:
         """The answer to one question on a context, or to each of several pairs of a question and its context.
 
+        It is "" where the odds of that are above `null_threshold`, which is that of the model's training where it is
+        not given; a directory of transformers has none, and then always gives an answer.
         Raises ModelError where the model finds no answers, RowError where a question is empty.
         """
         if self._loaded.task != "answer":
@@ -158,7 +174,8 @@ class Predictor:
             (f"question {number}", {"question": question, "context": text})
             for number, (question, text) in enumerate(pairs, start=1)
         ]
-        found: list[Answered] = self._answers(self._task(), questions_of(records))
+        task = self._task(null_threshold=null_threshold)
+        found: list[Answered] = self._answers(task, questions_of(records))
         return found[0] if isinstance(questions, str) else found
 
     def predict(
@@ -166,14 +183,16 @@ class Predictor:
         rows: str | Path | Iterable[Mapping[str, Any]],
         *,
         text_columns: Sequence[str] | None = None,
+        null_threshold: float | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Each row with its `prediction` beside what it held: what the model's task gives, as JSON has it.
 
         `rows` is a file (.jsonl, .csv, .tsv, .parquet; for a tagger also columns, as .conll), or objects. The text
         stands in the columns named, else in those of the training, else in `text`, or in `text_a` and `text_b` where
-        the model was trained on pairs; a model that answers reads `question` and `context`, and SQuAD's .json too. Rows
-        are read as they are needed, and come out in order. `progress` is told how many are done.
+        the model was trained on pairs; a model that answers reads `question` and `context`, and SQuAD's .json too, and
+        `null_threshold` is as in `answer`. Rows are read as they are needed, and come out in order. `progress` is told
+        how many are done.
 
         Raises ModelError where the model has no task, RowError where a row lacks what the model reads.
         """
@@ -181,8 +200,9 @@ class Predictor:
             placed = self._read(rows, text_columns)
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
-        self._task()
-        return self._predicted(placed, text_columns, progress)
+        # What is wrong with the wish is told at once, not with the first row.
+        self._task(null_threshold=null_threshold)
+        return self._predicted(placed, text_columns, null_threshold, progress)
 
     def _read(self, path: str | Path, text_columns: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
         if self._loaded.task == "answer":
@@ -196,19 +216,25 @@ class Predictor:
         self,
         placed: Iterator[tuple[str, dict[str, Any]]],
         text_columns: Sequence[str] | None,
+        null_threshold: float | None,
         progress: Callable[[int], None] | None,
     ) -> Iterator[dict[str, Any]]:
         done = 0
         while chunk := list(itertools.islice(placed, _ROWS_AT_ONCE)):
-            task = self._task(text_columns, chunk[0][1])
+            task = self._task(text_columns, chunk[0][1], null_threshold)
             for (_, row), found in zip(chunk, self._answers(task, task.unlabelled(chunk)), strict=True):
                 yield row | {"prediction": task.shown(found)}
             done += len(chunk)
             if progress:
                 progress(done)
 
-    def _task(self, text_columns: Sequence[str] | None = None, row: Mapping[str, Any] | None = None) -> Task[Any, Any]:
-        return task_of(self._loaded, text_columns=text_columns, row=row)
+    def _task(
+        self,
+        text_columns: Sequence[str] | None = None,
+        row: Mapping[str, Any] | None = None,
+        null_threshold: float | None = None,
+    ) -> Task[Any, Any]:
+        return task_of(self._loaded, text_columns=text_columns, row=row, null_threshold=null_threshold)
 
     def _answers(
         self, task: Task[RowT, PredictionT], rows: Sequence[RowT], progress: Callable[[int], None] | None = None

@@ -34,6 +34,7 @@ def evaluate(
     label_column: str | None = None,
     on_error: OnError = "stop",
     precision: PrecisionName = "fp32",
+    null_threshold: float | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
     """Score a model of a task on a labelled file, or a pretrained model on the held-out text of a shard directory.
@@ -41,6 +42,7 @@ def evaluate(
     The columns are those that the model was trained with, unless they are named. With `on_error="skip"` questions that
     cannot be read are left out and counted. `precision` is what the encoder computes in: fp32 for scores that are the
     same on every machine, bf16 for twice the speed where the processor multiplies it, "auto" for what it can.
+    `null_threshold` is the odds above which a question has no answer, where not those of the model's training.
     Raises ModelError, RowError, SettingsError or ShardError.
     """
     path, data, progress = Path(model), Path(data), progress or Silent()
@@ -48,13 +50,22 @@ def evaluate(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     loaded.model.to(device)
     if data.is_dir():
+        if null_threshold is not None:
+            raise SettingsError("--null-threshold is for `answer`, and this is a shard directory", where=data)
         with computing_in(choose_dtype(precision, device), device):
             return _pretraining(loaded, data, progress)
     if str(data) != STANDARD_INPUT and not data.exists():
         raise RowError("no such file or shard directory", where=data)
     # Standard input can be read only once.
     row = first_row(data) if loaded.task in FIELDS and str(data) != STANDARD_INPUT else None
-    task = task_of(loaded, text_columns=text_columns, label_column=label_column, row=row, on_error=on_error)
+    task = task_of(
+        loaded,
+        text_columns=text_columns,
+        label_column=label_column,
+        row=row,
+        on_error=on_error,
+        null_threshold=null_threshold,
+    )
     rows = task.read(data, progress.say)
     items = task.items(rows, loaded.tokenizer)
     lost = sum(1 for item in items if item.lost)
@@ -63,7 +74,10 @@ def evaluate(
     dtype = choose_dtype(precision, device)
     with progress.task("scoring", len(rows), "rows") as bar, computing_in(dtype, device):
         pad_id = loaded.tokenizer.vocabulary.pad_id
-        return task.scores(rows, answers(loaded.model, task, rows, items, pad_id, bar.update))
+        predictions = answers(loaded.model, task, rows, items, pad_id, bar.update)
+    for sentence in task.advice(rows, predictions):
+        progress.say(f"{data}: {sentence}")
+    return task.scores(rows, predictions)
 
 
 def _pretraining(loaded: LoadedModel, data: Path, progress: Progress) -> dict[str, float]:

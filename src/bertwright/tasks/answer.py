@@ -237,6 +237,19 @@ class AnswerTask(Task[Question, Answered]):
         nothing = Answered("", None, None, 0.0, 1.0, 0.0, (), 0)
         return self.scores(rows, [nothing] * len(rows))
 
+    def advice(self, rows: Sequence[Question], predictions: Sequence[Answered]) -> list[str]:
+        """Of a threshold for a model that always answers, where some of the rows have no answer."""
+        impossible = sum(row.impossible for row in rows)
+        if self.null_threshold is not None or not impossible:
+            return []
+        golds = [[answer.text for answer in row.answers] for row in rows]
+        # Rounded as it is told.
+        threshold = float(f"{_best_threshold(predictions, golds):.4g}")
+        given = [each.best[0].text if each.best and each.null_odds <= threshold else "" for each in predictions]
+        f1 = squad2_scores(given, golds)["f1"]
+        what = f"{impossible:,} of {len(rows):,} questions have no answer, and this model always gives one"
+        return [f"{what}; --null-threshold {threshold:g}, the best on these rows, would bring F1 {f1:.4f}"]
+
     def tuned(self, rows: Sequence[Question], predictions: Sequence[Answered]) -> Self:
         """With the threshold of the best F1 on these rows, if the model may answer "" and some rows are such."""
         if self.null_threshold is None or not any(row.impossible for row in rows):

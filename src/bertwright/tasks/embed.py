@@ -64,11 +64,12 @@ class Embed(Task[Row, Embedded]):
         top: float = 1.0,
         scale: float = 20.0,
         named: bool = False,
+        normalize: bool = False,
     ) -> None:
         """label_column: of the scores, None where pairs have none. top: the score of two texts that mean the same.
 
         scale: what cosines are multiplied by where partners compete. named: the columns were asked for, so that a row
-        without them is not read as one `text`.
+        without them is not read as one `text`. normalize: vectors have the length 1.
         """
         self.columns = tuple(columns)
         self.label_column = label_column
@@ -77,6 +78,7 @@ class Embed(Task[Row, Embedded]):
         self.top = top
         self.scale = scale
         self.named = named
+        self.normalize = normalize
         self.metrics = ("spearman", "pearson") if label_column else ("nearest",)
         # Where partners compete, a row of another part would be no rival: the choice would be too easy.
         self.in_parts = bool(label_column)
@@ -158,7 +160,8 @@ class Embed(Task[Row, Embedded]):
         for side in range(len(row.texts)):
             mine = [number for number, of in enumerate(item.sides) if of == side]
             weights = None if self.pooling == "cls" else [len(item.windows[number]) for number in mine]
-            vectors.append(np.average([said[number] for number in mine], axis=0, weights=weights).astype(np.float32))
+            vector = np.average([said[number] for number in mine], axis=0, weights=weights).astype(np.float32)
+            vectors.append(vector / max(float(np.linalg.norm(vector)), 1e-12) if self.normalize else vector)
         return Embedded(tuple(vectors), item.lost)
 
     def scores(self, rows: Sequence[Row], predictions: Sequence[Embedded]) -> dict[str, float]:
@@ -205,7 +208,8 @@ class Embed(Task[Row, Embedded]):
     def record(self) -> dict[str, Any]:
         """The columns, the pooling and the scale of the scores."""
         columns = {"texts": list(self.columns), "label": self.label_column}
-        return {"columns": columns, "pooling": self.pooling, "similar_score": self.top}
+        record = {"columns": columns, "pooling": self.pooling, "similar_score": self.top}
+        return record | ({"normalize": True} if self.normalize else {})
 
     def _joined(self, values: Tensor, weights: Tensor, vectors: Tensor) -> Tensor:
         """The windows' values as one vector a text: (windows, hidden) -> (2 * items, hidden)."""

@@ -29,6 +29,8 @@ _LETTERS = {
     IOBES: {"B": "begin", "I": "inner", "M": "inner", "E": "end", "S": "single"},
     BILOU: {"B": "begin", "I": "inner", "L": "end", "U": "single"},
 }
+# What tells the two from each other and from the rest.
+IOBES_ONLY, BILOU_ONLY = frozenset("ESM"), frozenset("LU")
 _TAG = re.compile(r"([BIMESLU])-(\S|\S.*\S)", re.DOTALL)
 
 
@@ -64,8 +66,8 @@ def scheme_of(sentences: Iterable[Sequence[str]]) -> str:
             inner_begins |= letter == "I" and kind != before
             begins_apart |= letter == "B" and kind != before
             before = kind
-    ends = [first[letter] for letter in "ESM" if letter in first]
-    lasts = [first[letter] for letter in "LU" if letter in first]
+    ends = [tag for letter, tag in first.items() if letter in IOBES_ONLY]
+    lasts = [tag for letter, tag in first.items() if letter in BILOU_ONLY]
     if ends and lasts:
         raise RowError(f"tags of IOBES ({ends[0]!r}) and of BILOU ({lasts[0]!r}) stand in one file", cure="choose one")
     if ends or lasts:

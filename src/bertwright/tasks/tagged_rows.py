@@ -25,7 +25,7 @@ from bertwright.errors import RowError, SettingsError
 from bertwright.lines import STANDARD_INPUT, lines_of, told
 from bertwright.records import Record, kind_of, read_records
 from bertwright.tasks.rows import clean, column_of
-from bertwright.tasks.tag_schemes import is_tag, mend, scheme_of, split_tag
+from bertwright.tasks.tag_schemes import BILOU_ONLY, IOBES_ONLY, is_tag, mend, scheme_of, split_tag
 from bertwright.tasks.text_spans import Span, spans_of, tags_of_spans, word_spans
 
 COLUMN_FILES = (".conll", ".bio", ".iob", ".txt", ".tsv")
@@ -86,16 +86,26 @@ def read_tagged(
     if not found.rows:
         raise RowError("holds no rows", where=told(path))
     if tags:
-        _to_bio2(found, told(path))
+        _to_bio2(found)
     return found
 
 
-def _to_bio2(found: TaggedRows, place: str) -> None:
+def _second_scheme(rows: Iterable[TaggedRow]) -> str:
+    """Where the rows are no longer of one scheme."""
+    letters: set[str] = set()
+    for row in rows:
+        letters.update(tag[0] for tag in row.tags or ())
+        if letters & IOBES_ONLY and letters & BILOU_ONLY:
+            return row.where
+    return ""
+
+
+def _to_bio2(found: TaggedRows) -> None:
     """Give all rows BIO2 tags, in the place of those of the file."""
     try:
         scheme = scheme_of(row.tags or () for row in found.rows)
     except RowError as error:
-        raise RowError(error.what, where=place, cure=error.cure) from None
+        raise RowError(error.what, where=_second_scheme(found.rows), cure=error.cure) from None
     for number, row in enumerate(found.rows):
         bio2, wrong = mend(row.tags or (), scheme)
         found.rows[number] = TaggedRow(row.words, bio2, row.where, row.text, row.spans)

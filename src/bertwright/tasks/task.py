@@ -108,6 +108,11 @@ class Task(ABC, Generic[RowT, PredictionT]):
         del train, rows
         return {}
 
+    def advice(self, rows: Sequence[RowT], predictions: Sequence[PredictionT]) -> list[str]:
+        """What whoever scores the model on labelled rows should be told beside the scores; here nothing."""
+        del rows, predictions
+        return []
+
     def tuned(self, rows: Sequence[RowT], predictions: Sequence[PredictionT]) -> Self:
         """The same task with what is chosen on dev after training, such as a threshold; here nothing is."""
         del rows, predictions

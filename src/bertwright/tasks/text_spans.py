@@ -1,12 +1,12 @@
-"""Spans of characters as tags of words: the words are cut out of the text such that every span is a row of whole ones.
+"""Spans of characters as tags of words, and what is wrong with such spans.
 
     text     Dr. Ekeus's un-American
     spans    per 4-9, misc 15-23
     words    Dr . Ekeus ' s un - American
     tags     O  O B-per O O O  O B-misc
 
-A word ends at white space, at punctuation and at an ideograph, the last two being words themselves; also where a span
-begins or ends, so that a span inside a word makes finer words of it.
+A word ends at white space, at punctuation and at an ideograph, the last two being words themselves. A span that begins
+or ends inside a word is taken for the whole word.
 """
 
 from __future__ import annotations

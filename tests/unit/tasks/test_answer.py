@@ -225,6 +225,17 @@ def test_the_threshold_of_the_best_f1_lies_between_two_odds() -> None:
     assert AnswerTask(lengths=SHORT).tuned(rows, predictions).null_threshold is None
 
 
+def test_a_model_that_always_answers_is_told_the_threshold_that_would_pay() -> None:
+    rows = [asked("b"), asked("c"), asked(), asked()]
+    found = [answered("b", -4.0), answered("c", -1.0), answered("e", 2.0), answered("d", 3.0)]
+    always = AnswerTask(lengths=SHORT)
+    what = "2 of 4 questions have no answer, and this model always gives one"
+    best = "--null-threshold 0.5, the best on these rows, would bring F1 1.0000"
+    assert always.advice(rows, found) == [f"{what}; {best}"]
+    assert always.advice(rows[:2], found[:2]) == []
+    assert AnswerTask(lengths=SHORT, null_threshold=0.0).advice(rows, found) == []
+
+
 def test_where_no_answer_is_better_than_any_none_is_given() -> None:
     rows = [asked("a"), asked(), asked()]
     task = AnswerTask(lengths=SHORT, null_threshold=0.0)

@@ -109,7 +109,7 @@ def test_words_without_tags(tmp_path: Path) -> None:
         ("a\nb\n", "{0}:1: this line has one column, not a word and a tag; part the word from its tag by a tab or a "),
         ("a O\nb Q-per\n", "{0}:2: the tag 'Q-per' fits no scheme; a tag is O, or B-, I-, E-, S-, L- or U- and a kind"),
         ("a B-\n", "{0}:1: the tag 'B-' fits no scheme; "),
-        ("a S-x\nb U-x\n", "{0}: tags of IOBES ('S-x') and of BILOU ('U-x') stand in one file; choose one"),
+        ("a S-x\n\nb U-x\n", "{0}:3: tags of IOBES ('S-x') and of BILOU ('U-x') stand in one file; choose one"),
         ("\n# one\n-DOCSTART- O\n", "{0}: holds no rows"),
         ("", "{0}: holds no rows"),
         ("a O\nb\0 O\n", "{0}:2: this is a binary file, not text; "),

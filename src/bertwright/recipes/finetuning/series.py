@@ -20,8 +20,8 @@ from bertwright.checkpoints.model_directory import CONFIG, MODEL_FILES, RECORD, 
 from bertwright.errors import ModelError
 from bertwright.files import PARTIAL, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
 from bertwright.recipes.differences import told_differences
-from bertwright.recipes.finetune import Finetuned
 from bertwright.recipes.finetuning.settings import FinetuneSettings
+from bertwright.recipes.finetuning.sitting import Finetuned
 
 # Trains with the settings into the directory, going on with what is there.
 Train = Callable[[FinetuneSettings, Path], Finetuned]
