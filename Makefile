@@ -3,9 +3,10 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help quickstart test check fmt clean
+.PHONY: help quickstart test test-tensorflow check fmt clean
 
 VENV := .venv
+TENSORFLOW := .venv-tensorflow
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -14,13 +15,17 @@ ARGS ?=
 PYTEST ?=
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 quickstart: $(VENV)/.installed-core ## the whole life of a BERT on text found on this machine (ARGS="--minutes 3")
 	$(BIN)/bertwright quickstart $(ARGS)
 
 test: $(VENV)/.installed-dev ## all tests (PYTEST="-k mask -x")
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(PYTEST)
+
+# TensorFlow wants other versions of much that we use, so it has an environment of its own.
+test-tensorflow: $(VENV)/.installed-dev $(TENSORFLOW)/.installed ## checkpoints of the original code against TensorFlow itself (1.6 GB)
+	BERTWRIGHT_TENSORFLOW=$(TENSORFLOW)/bin/python $(BIN)/python -m pytest tests/parity/test_tensorflow.py
 
 check: $(VENV)/.installed-dev ## lint, format, types and the import contract; changes nothing
 	@failed=; \
@@ -34,7 +39,7 @@ fmt: $(VENV)/.installed-dev ## format, and mend what ruff can mend by itself
 	$(BIN)/ruff format
 
 clean: ## remove the environment and every cache; runs and models stay
-	rm -rf $(VENV) build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TENSORFLOW) build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A stamp is touched only after the last step of an install, so an interrupted one is simply done again.
@@ -69,3 +74,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing bertwright with its tests and checks; torch is large, so the first time takes some minutes" >&2
 	$(PIP) install -e '.[dev,report]' -c constraints.txt
 	@touch $(VENV)/.installed-core $@
+
+$(TENSORFLOW)/.installed: tests/parity/tensorflow.txt | $(VENV)/.made
+	$(BIN)/python -m venv --clear $(TENSORFLOW)
+	$(TENSORFLOW)/bin/python -m pip --disable-pip-version-check install -r tests/parity/tensorflow.txt
+	@touch $@

@@ -235,8 +235,23 @@ def to_json(value: Any) -> bytes:
 
 def read_json(path: Path, fault: type[UserFault] = UserFault) -> dict[str, Any]:
     """Read a JSON object; raises `fault` with the place if it is missing or is none."""
+    value = _json(path, fault)
+    if not isinstance(value, dict):
+        raise fault("a JSON object was expected", where=path)
+    return value
+
+
+def read_json_list(path: Path, fault: type[UserFault] = UserFault) -> list[Any]:
+    """Read a JSON list; raises `fault` with the place if it is missing or is none."""
+    value = _json(path, fault)
+    if not isinstance(value, list):
+        raise fault("a JSON list was expected", where=path)
+    return value
+
+
+def _json(path: Path, fault: type[UserFault]) -> Any:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise fault("no such file", where=path) from None
     except OSError as error:
@@ -247,9 +262,6 @@ def read_json(path: Path, fault: type[UserFault] = UserFault) -> dict[str, Any]:
         raise fault(f"this is no JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
     except RecursionError:
         raise fault("this JSON is nested too deeply", where=path) from None
-    if not isinstance(value, dict):
-        raise fault("a JSON object was expected", where=path)
-    return value
 
 
 def sha256(path: Path) -> str:

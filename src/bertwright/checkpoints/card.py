@@ -14,6 +14,7 @@ from bertwright.checkpoints.finetuned_card import (
     training_part,
 )
 from bertwright.checkpoints.markdown import flat, inline
+from bertwright.checkpoints.use import use_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +26,17 @@ _NAMED = 30
 
 
 def model_card(
-    name: str, model: Bert, labels: Sequence[str], record: dict[str, Any], pictures: Sequence[str] = ()
+    name: str,
+    model: Bert,
+    labels: Sequence[str],
+    record: dict[str, Any],
+    pictures: Sequence[str] = (),
+    *,
+    form: str = "hf",
 ) -> str:
     """Markdown that says what the model is, how it came to be, what it scored, and how to use it.
 
-    `pictures` are the paths, from the card, of those that there are.
+    `pictures` are the paths, from the card, of those that there are. form: of the graph that the directory holds.
     """
     config = model.config
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -72,10 +79,7 @@ def model_card(
         lines += ["", "## How it came to be", "", "Hashes are cut; `bertwright.json` has them whole.", ""]
         for step in lineage:
             lines += _step(step, settings=not finetuned or step is not lineage[-1])
-    parts = model.parts
-    use = "predict" if parts.labels or parts.tags or parts.spans else "fill" if parts.masked_words else "embed"
-    lines += ["", "## Use", "", "```", f"bertwright {use} {name} --help", "```", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *use_part(name, model, record, form), ""])
 
 
 def _labels(what: str, labels: Sequence[str]) -> str:

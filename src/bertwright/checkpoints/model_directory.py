@@ -16,7 +16,9 @@ from torch import nn
 
 from bertwright.checkpoints.card import model_card
 from bertwright.checkpoints.finetuned_card import PICTURES
-from bertwright.checkpoints.names import to_ours, to_theirs
+from bertwright.checkpoints.graphs import graph_in
+from bertwright.checkpoints.names import plain_name, to_ours, to_theirs
+from bertwright.checkpoints.sentence_layout import MODULES, SentenceLayout, read_sentence_layout
 from bertwright.checkpoints.weights import SAFETENSORS, read_weights, write_tensors
 from bertwright.encoder.config import EncoderConfig
 from bertwright.encoder.encoder import initialise
@@ -24,6 +26,7 @@ from bertwright.errors import ModelError, SettingsError
 from bertwright.files import read_json, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert, Parts
 from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, read_tokenizer, tokenizer_files
+from bertwright.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bertwright.tokens.tokenizer import Tokenizer
 
 CONFIG = "config.json"
 RECORD = "bertwright.json"
@@ -44,6 +46,7 @@ _TASKS = {
     "multi_label_classification": "multilabel",
     "regression": "regress",
 }
+_TOLD = 3
 _TIED_OR_DERIVED = ("cls.predictions.decoder.", "bert.embeddings.position_ids")
 
 
@@ -94,33 +97,91 @@ def write_model(
         write_atomic(path / file_name, content)
     write_atomic(path / RECORD, to_json(record))
     write_card(path, model, labels, record, name=name)
-    write_atomic(path / CONFIG, to_json(_config_json(model, labels, record.get("task", ""))))
+    write_atomic(path / CONFIG, to_json(config_values(model, labels, record.get("task", ""))))
 
 
 def write_card(
-    path: Path, model: Bert, labels: Sequence[str], record: dict[str, Any], *, name: str | None = None
+    path: Path,
+    model: Bert,
+    labels: Sequence[str],
+    record: dict[str, Any],
+    *,
+    name: str | None = None,
+    form: str = "hf",
 ) -> None:
-    """Write the model card alone, with the pictures that lie in `dev`; `name` as for `write_model`."""
+    """Write the model card alone, with the pictures that lie in `dev`.
+
+    name: as for `write_model`. form: as for `model_card`.
+    """
     pictures = [f"{DEV}/{picture}" for picture in PICTURES if (path / DEV / picture).is_file()]
-    write_atomic(path / CARD, model_card(name or path.name, model, labels, record, pictures).encode())
+    write_atomic(path / CARD, model_card(name or path.name, model, labels, record, pictures, form=form).encode())
 
 
 def read_model(path: Path) -> LoadedModel:
     """Read a model directory, ours or one of transformers'. Raises ModelError or VocabularyError."""
     if not path.is_dir():
         raise ModelError("no such model directory", where=path)
+    layout = read_sentence_layout(path)
+    if layout is not None:
+        return _sentence_encoder(path, layout)
+    return _read(path)
+
+
+def _read(path: Path) -> LoadedModel:
     if not (path / CONFIG).exists():
         raise ModelError("holds no config.json, so it is no model directory", where=path, cure=_what_it_is(path))
     values = read_json(path / CONFIG, ModelError)
-    config = _encoder_config(values, path / CONFIG)
+    if form := graph_in(path):
+        what = f"holds a graph ({form}), whose weights cannot be taken out again"
+        raise ModelError(what, where=path, cure="name the model that it was exported from")
+    # What is wrong with the shape is told before a gigabyte is read.
+    encoder_config(values, path / CONFIG)
     tokenizer = read_tokenizer(path)
+    return model_of(path, values, tokenizer, read_weights(path), _record(path / RECORD))
+
+
+def _sentence_encoder(path: Path, layout: SentenceLayout) -> LoadedModel:
+    """A directory of sentence-transformers, whose encoder may lie in a folder of it."""
+    loaded = _read(layout.transformer)
+    tokenizer = loaded.tokenizer
+    if layout.lowercase and not tokenizer.lowercase:
+        # Its accents stay: they put a text in lower case and do no more.
+        tokenizer = Tokenizer(tokenizer.vocabulary, lowercase=True, strip_accents=False, split_cjk=tokenizer.split_cjk)
+    # What bertwright.json says was written later, and knows more.
+    record = layout.record | loaded.record
+    task = _agreed(loaded.task, record.get("task", ""), path / MODULES)
+    return replace(
+        loaded, path=path, tokenizer=tokenizer, task=task, record=record, unused=loaded.unused + layout.unused
+    )
+
+
+def config_and_record(path: Path) -> tuple[EncoderConfig, dict[str, Any]]:
+    """The shape and bertwright.json of a directory, whatever its weights lie in. Raises ModelError."""
+    if not (path / CONFIG).exists():
+        raise ModelError("holds no config.json, so it is no model directory", where=path)
+    return encoder_config(read_json(path / CONFIG, ModelError), path / CONFIG), _record(path / RECORD)
+
+
+def model_of(
+    path: Path,
+    values: dict[str, Any],
+    tokenizer: Tokenizer,
+    theirs: dict[str, Tensor],
+    record: dict[str, Any],
+    *,
+    config_name: str = CONFIG,
+) -> LoadedModel:
+    """A model of what a directory at `path` holds, read already.
+
+    values: config.json. theirs: the weights under transformers' names. record: bertwright.json. Raises ModelError.
+    """
+    config = encoder_config(values, path / config_name)
     if len(tokenizer.vocabulary) > config.vocab_size:
         raise ModelError(
             f"the vocabulary has {len(tokenizer.vocabulary)} pieces, but the model only {config.vocab_size}",
             where=path / "vocab.txt",
             cure="put the vocabulary there that the model was trained with",
         )
-    theirs = read_weights(path)
     # A classifier without a pooler is one of tokens: that of a sequence stands on it.
     of_tokens = _is_of(values, "TokenClassification") or not any("pooler.dense" in name for name in theirs)
     ours, unused = to_ours(theirs, of_tokens=of_tokens)
@@ -134,10 +195,10 @@ def read_model(path: Path) -> LoadedModel:
     with torch.device("meta"):
         model = Bert(config, parts)
     unused += sorted(to_theirs({name: ours[name] for name in ours.keys() - dict(model.named_parameters()).keys()}))
-    _assign(model, ours, path)
+    _refuse_unfit(model, theirs, path)
+    model.load_state_dict({name: ours[name].contiguous() for name in dict(model.named_parameters())}, assign=True)
     _refuse_untied(theirs, values, path)
-    labels = _labels(values, 0 if task == "regress" else parts.labels or parts.tags, path / CONFIG)
-    record = _record(path / RECORD)
+    labels = _labels(values, 0 if task == "regress" else parts.labels or parts.tags, path / config_name)
     task = _agreed(task, record.get("task", ""), path / RECORD)
     left = tuple(name for name in unused if not name.startswith(_TIED_OR_DERIVED))
     return LoadedModel(path, model.eval(), tokenizer, task, labels, record, left)
@@ -166,7 +227,8 @@ def with_parts(source: Bert, parts: Parts, *, seed: int, config: EncoderConfig |
     return model, drawn
 
 
-def _encoder_config(values: dict[str, Any], where: Path) -> EncoderConfig:
+def encoder_config(values: dict[str, Any], where: Path) -> EncoderConfig:
+    """The shape of an encoder from config.json. Raises ModelError where it is not BERT's."""
     kind = values.get("model_type", "bert")
     if kind != "bert":
         raise ModelError(f"this is a {kind!r} model, not a BERT", where=where)
@@ -269,15 +331,27 @@ def _agreed(task: str, recorded: str, where: Path) -> str:
     return task
 
 
-def _assign(model: Bert, tensors: dict[str, Tensor], path: Path) -> None:
-    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    for name, shape in expected.items():
-        if name not in tensors:
-            raise ModelError(f"the weights lack `{name}`", where=path, cure="the file is not whole; copy it again")
-        if tuple(tensors[name].shape) != shape:
-            found = tuple(tensors[name].shape)
-            raise ModelError(f"`{name}` has shape {found}, but config.json makes it {shape}", where=path)
-    model.load_state_dict({name: tensors[name].contiguous() for name in expected}, assign=True)
+def _refuse_unfit(model: Bert, theirs: dict[str, Tensor], path: Path) -> None:
+    """Tell what is missing and what has another shape, under the names of the file."""
+    found = {plain_name(name): tuple(tensor.shape) for name, tensor in theirs.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in to_theirs(dict(model.named_parameters())).items()}
+    missing = [name for name in shapes if name not in found]
+    if missing:
+        what = f"the weights lack {_some([f'`{name}`' for name in missing])}"
+        raise ModelError(what, where=path, cure="the file is not whole; copy it again")
+    unlike = [
+        f"`{name}` has shape {found[name]}, but config.json makes it {shape}"
+        for name, shape in shapes.items()
+        if found[name] != shape
+    ]
+    if unlike:
+        raise ModelError(_some(unlike), where=path)
+
+
+def _some(things: Sequence[str]) -> str:
+    """The first few of a list, and how many there are beside."""
+    told = ", ".join(things[:_TOLD])
+    return told if len(things) <= _TOLD else f"{told} and {len(things) - _TOLD} others"
 
 
 def _refuse_untied(theirs: dict[str, Tensor], values: dict[str, Any], path: Path) -> None:
@@ -290,7 +364,8 @@ def _refuse_untied(theirs: dict[str, Tensor], values: dict[str, Any], path: Path
         raise ModelError("the masked-word head has word embeddings of its own; BERT shares them", where=path)
 
 
-def _config_json(model: Bert, labels: Sequence[str], task: str) -> dict[str, Any]:
+def config_values(model: Bert, labels: Sequence[str], task: str) -> dict[str, Any]:
+    """What config.json tells of a model."""
     values: dict[str, Any] = {
         "architectures": [_architecture(model.parts)],
         "model_type": "bert",

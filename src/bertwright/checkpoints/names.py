@@ -71,7 +71,7 @@ def to_ours(theirs: Mapping[str, Tensor], *, of_tokens: bool = False) -> tuple[d
     of_tokens: its classifier is one of tokens.
     """
     heads = _THEIRS_TO_OURS | ({"classifier.": "tagger.dense."} if of_tokens else {})
-    plain = {_plain(name): tensor for name, tensor in theirs.items()}
+    plain = {plain_name(name): tensor for name, tensor in theirs.items()}
     ours: dict[str, Tensor] = {}
     unused: list[str] = []
     for name, tensor in plain.items():
@@ -98,7 +98,7 @@ def to_ours(theirs: Mapping[str, Tensor], *, of_tokens: bool = False) -> tuple[d
     return ours, unused
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Undo what old files and bare encoders name differently."""
     name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
     if name.startswith(("embeddings.", "encoder.layer.", "pooler.")):

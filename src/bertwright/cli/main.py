@@ -19,6 +19,7 @@ from bertwright.cli import (
     inspect_,
     ladder,
     masks,
+    parity,
     predict,
     prepare,
     pretrain,
@@ -76,6 +77,7 @@ app.command("predict")(predict.run)
 app.command("fill")(fill.run)
 app.command("embed")(embed.run)
 app.command("convert")(convert.run)
+app.command("parity")(parity.run)
 app.command("inspect")(inspect_.run)
 
 

@@ -204,6 +204,10 @@ class AnswerTask(Task[Question, Answered]):
         """(windows, length, 2)."""
         return model.span_scores(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask)
 
+    def said(self, arrays: Mapping[str, Said]) -> Said:
+        """The scores as starts and as ends side by side."""
+        return np.stack([arrays["start_logits"], arrays["end_logits"]], axis=-1)
+
     def decode(self, row: Question, item: Item, said: Sequence[Said]) -> Answered:
         """The best span of all windows, or "" where the window that is least sure of that is sure enough."""
         del row

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from bertwright.batches.sequences import by_length, pad
+from bertwright.batches.sequences import InputBatch, by_length, pad
 from bertwright.heads.model import Bert
 from bertwright.tasks.task import Item, PredictionT, RowT, Said, Task
 
@@ -29,23 +29,36 @@ def outputs_of(
     """
     device = next(model.parameters()).device
     model.eval()
+
+    def say(inputs: InputBatch) -> Said:
+        return task.outputs(model, inputs.to(device)).float().cpu().numpy()
+
+    with torch.inference_mode():
+        return said_of(say, items, pad_id, on_progress)
+
+
+def said_of(
+    say: Callable[[InputBatch], Said],
+    items: Sequence[Item],
+    pad_id: int,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[list[Said]]:
+    """The same of anything that says of a batch what `Task.outputs` does."""
     windows = [(number, place) for number, item in enumerate(items) for place in range(len(item.windows))]
     said: list[list[Said]] = [[_NOTHING] * len(item.windows) for item in items]
     waiting = [len(item.windows) for item in items]
     done = 0
-    with torch.inference_mode():
-        for batch in by_length([len(items[number].windows[place]) for number, place in windows], TOKEN_BUDGET):
-            chosen = [windows[position] for position in batch]
-            inputs = pad([items[number].windows[place] for number, place in chosen], pad_id).to(device)
-            found = task.outputs(model, inputs).float().cpu().numpy()
-            for (number, place), output in zip(chosen, found, strict=True):
-                size = len(items[number].windows[place])
-                # Copied: a view would keep the whole batch.
-                said[number][place] = (output[:size] if output.ndim > 1 else output).copy()
-                waiting[number] -= 1
-                done += not waiting[number]
-            if on_progress is not None:
-                on_progress(done)
+    for batch in by_length([len(items[number].windows[place]) for number, place in windows], TOKEN_BUDGET):
+        chosen = [windows[position] for position in batch]
+        found = say(pad([items[number].windows[place] for number, place in chosen], pad_id))
+        for (number, place), output in zip(chosen, found, strict=True):
+            size = len(items[number].windows[place])
+            # Copied: a view would keep the whole batch.
+            said[number][place] = (output[:size] if output.ndim > 1 else output).copy()
+            waiting[number] -= 1
+            done += not waiting[number]
+        if on_progress is not None:
+            on_progress(done)
     return said
 
 

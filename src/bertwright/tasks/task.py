@@ -95,6 +95,10 @@ class Task(ABC, Generic[RowT, PredictionT]):
     def outputs(self, model: Bert, inputs: InputBatch) -> Tensor:
         """What is needed to decode: (windows, ...) or (windows, length, ...), fp32."""
 
+    def said(self, arrays: Mapping[str, Said]) -> Said:
+        """What `outputs` gives, from the tensors that an exported graph names."""
+        return arrays["logits"]
+
     @abstractmethod
     def decode(self, row: RowT, item: Item, said: Sequence[Said]) -> PredictionT:
         """The answer to a row from what the model said of each of its windows."""

@@ -45,6 +45,11 @@ class Vocabulary:
             raise VocabularyError(
                 f"cannot be read ({error.strerror})", where=path, cure="name a vocab.txt, one piece a line"
             ) from None
+        return cls.parse(content, path)
+
+    @classmethod
+    def parse(cls, content: bytes, path: object) -> Self:
+        """The same of bytes that were read already; `path` is where they lay, for what is told."""
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:

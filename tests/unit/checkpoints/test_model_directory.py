@@ -141,33 +141,43 @@ def test_a_vocabulary_larger_than_the_model(directory: Path) -> None:
     )
 
 
-def test_a_tensor_of_another_shape(directory: Path) -> None:
+def test_tensors_of_another_shape(directory: Path) -> None:
     change_config(directory, vocab_size=11)
     assert fault(directory) == (
-        ": `encoder.embeddings.word.weight` has shape (10, 8), but config.json makes it (11, 8)"
+        ": `bert.embeddings.word_embeddings.weight` has shape (10, 8), but config.json makes it (11, 8), "
+        "`cls.predictions.bias` has shape (10,), but config.json makes it (11,)"
     )
 
 
 @pytest.mark.parametrize(
-    ("missing", "told"),
+    "missing",
     [
-        ("bert.embeddings.LayerNorm.bias", "encoder.embeddings.norm.bias"),
-        ("bert.encoder.layer.1.output.dense.weight", "encoder.layers.1.contract.weight"),
-        ("bert.encoder.layer.0.attention.self.query.bias", "encoder.layers.0.attention.query_key_value.bias"),
-        ("bert.encoder.layer.0.attention.self.key.weight", "encoder.layers.0.attention.query_key_value.weight"),
-        ("bert.encoder.layer.0.attention.self.value.weight", "encoder.layers.0.attention.query_key_value.weight"),
-        ("cls.predictions.bias", "masked_words.bias"),
+        "bert.embeddings.LayerNorm.bias",
+        "bert.encoder.layer.1.output.dense.weight",
+        "bert.encoder.layer.0.attention.self.query.bias",
+        "bert.encoder.layer.0.attention.self.key.weight",
+        "bert.encoder.layer.0.attention.self.value.weight",
+        "cls.predictions.bias",
     ],
 )
-def test_a_tensor_that_is_missing(directory: Path, missing: str, told: str) -> None:
+def test_a_tensor_that_is_missing(directory: Path, missing: str) -> None:
     change_weights(directory, lambda tensors: tensors.pop(missing))
-    assert fault(directory) == f": the weights lack `{told}`; the file is not whole; copy it again"
+    assert fault(directory) == f": the weights lack `{missing}`; the file is not whole; copy it again"
+
+
+def test_a_layer_that_is_missing(directory: Path) -> None:
+    change_config(directory, num_hidden_layers=3)
+    layer = "bert.encoder.layer.2.attention"
+    assert fault(directory) == (
+        f": the weights lack `{layer}.self.query.weight`, `{layer}.self.key.weight`, `{layer}.self.value.weight` "
+        "and 13 others; the file is not whole; copy it again"
+    )
 
 
 def test_a_key_of_another_shape(directory: Path) -> None:
     key = "bert.encoder.layer.0.attention.self.key.weight"
     change_weights(directory, lambda tensors: tensors.update({key: torch.zeros(8, 7)}))
-    assert "`encoder.layers.0.attention.query_key_value.weight`" in fault(directory)
+    assert fault(directory) == f": `{key}` has shape (8, 7), but config.json makes it (8, 8)"
 
 
 def test_no_weights(directory: Path) -> None:

@@ -1,0 +1,17 @@
+"""The graphs that a model may be exported to, each in a directory that looks like the model's but holds no weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONNX, OPENVINO, EXPORTED = "model.onnx", "openvino_model.xml", "model.pt2"
+# The form of each, as `convert --to` names it.
+FORM_OF = {ONNX: "onnx", OPENVINO: "openvino", EXPORTED: "torch-export"}
+
+
+def graph_in(path: Path) -> str | None:
+    """The form of the graph that a directory holds, None where it holds none."""
+    return next((form for name, form in FORM_OF.items() if (path / name).is_file()), None)

@@ -1,0 +1,31 @@
+"""What runs a model: a batch in, named arrays out, whatever form the model lies in."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertwright.batches.sequences import InputBatch
+from bertwright.tokens.vocabulary import Vocabulary
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+class Engine(Protocol):
+    """A model that is ready to run.
+
+    form: what it lies in. longest: tokens that an input may have. segments: how many it tells apart.
+    """
+
+    form: str
+    vocabulary: Vocabulary
+    longest: int
+    segments: int
+
+    def ids(self, text: str) -> list[int]:
+        """The tokens of a text, without [CLS] and [SEP]."""
+
+    def run(self, batch: InputBatch) -> Arrays:
+        """What the model says of a batch, under the names of `inference.outputs`."""

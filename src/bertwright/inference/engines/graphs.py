@@ -1,0 +1,121 @@
+"""Exported graphs as engines, each run by its own runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bertwright.batches.sequences import InputBatch
+from bertwright.checkpoints.graphs import EXPORTED, ONNX, OPENVINO
+from bertwright.checkpoints.model_directory import config_and_record
+from bertwright.errors import ModelError, SettingsError
+from bertwright.inference.engines.engine import Arrays
+from bertwright.inference.outputs import INPUTS
+from bertwright.tokens.layout import read_tokenizer
+
+
+class _Graph:
+    """What all of them have: the files that lie beside a graph."""
+
+    form = ""
+
+    def __init__(self, path: Path) -> None:
+        config, record = config_and_record(path)
+        tokenizer = read_tokenizer(path)
+        self.path = path
+        self.record = record
+        self.vocabulary = tokenizer.vocabulary
+        self.ids = tokenizer.ids
+        self.segments = config.type_vocab_size
+        self.longest = min(record.get("max_length", 512), config.max_position_embeddings, 512)
+
+
+class OnnxEngine(_Graph):
+    """`model.onnx`, run by onnxruntime on the CPU."""
+
+    form = "onnx"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        runtime = _runtime("onnxruntime", "onnx")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        try:
+            self._session = runtime.InferenceSession(path / ONNX, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001  # a runtime has its own names for all that may be wrong with a file
+            raise _unusable(path / ONNX, error) from None
+        self.names = tuple(output.name for output in self._session.get_outputs())
+
+    def run(self, batch: InputBatch) -> Arrays:
+        """On the CPU."""
+        return dict(zip(self.names, self._session.run(None, _inputs(batch)), strict=True))
+
+
+class OpenVinoEngine(_Graph):
+    """`openvino_model.xml`, run by OpenVINO on the CPU in the precision that it was exported in."""
+
+    form = "openvino"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        runtime = _runtime("openvino", "openvino")
+        wishes = {
+            # Of itself it would take bf16 wherever the processor has it. What an int8 graph has in fp32 stays so.
+            "INFERENCE_PRECISION_HINT": "bf16" if self.record.get("precision") == "bf16" else "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        try:
+            self._model = runtime.Core().compile_model(path / OPENVINO, "CPU", wishes)
+        except Exception as error:  # noqa: BLE001  # a runtime has its own names for all that may be wrong with a file
+            raise _unusable(path / OPENVINO, error) from None
+        self.names = tuple(port.get_any_name() for port in self._model.outputs)
+
+    def run(self, batch: InputBatch) -> Arrays:
+        """On the CPU."""
+        found = self._model(_inputs(batch))
+        # Copied: the arrays are the runtime's own, and the next batch would write over them.
+        return {name: np.array(found[name], dtype=np.float32) for name in self.names}
+
+
+class ExportedEngine(_Graph):
+    """`model.pt2`, run by torch, which runs whatever code such a file holds: only for files that one trusts."""
+
+    form = "torch-export"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            self._program = torch.export.load(path / EXPORTED).module()
+        except Exception as error:  # noqa: BLE001  # a runtime has its own names for all that may be wrong with a file
+            raise _unusable(path / EXPORTED, error) from None
+        self.names: tuple[str, ...] = tuple(self.record.get("outputs", ()))
+
+    def run(self, batch: InputBatch) -> Arrays:
+        """On the CPU."""
+        with torch.inference_mode():
+            found: Sequence[torch.Tensor] = self._program(*(torch.from_numpy(each) for each in _inputs(batch).values()))
+        return {name: tensor.numpy() for name, tensor in zip(self.names, found, strict=True)}
+
+
+def _inputs(batch: InputBatch) -> dict[str, NDArray[np.int64]]:
+    given = (batch.input_ids, batch.attention_mask.long(), batch.token_type_ids)
+    return {name: tensor.numpy() for name, tensor in zip(INPUTS, given, strict=True)}
+
+
+def _runtime(name: str, extra: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise SettingsError(f"{name} is not installed", cure=f"pip install 'bertwright[{extra}]'") from None
+
+
+def _unusable(path: Path, error: Exception) -> ModelError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ModelError(f"cannot be run: {reason}", where=path, cure="export it again")

@@ -1,0 +1,29 @@
+"""A model directory, run by torch as it stands."""
+
+from __future__ import annotations
+
+import torch
+
+from bertwright.batches.sequences import InputBatch
+from bertwright.checkpoints.model_directory import LoadedModel
+from bertwright.inference.engines.engine import Arrays
+from bertwright.inference.known_task import normalizes, pooling_of
+from bertwright.inference.outputs import outputs_of
+
+
+class PlainEngine:
+    """The reference that every other engine is compared with."""
+
+    def __init__(self, loaded: LoadedModel, *, form: str = "bertwright") -> None:
+        self.form = form
+        self.vocabulary = loaded.tokenizer.vocabulary
+        self.ids = loaded.tokenizer.ids
+        self.longest = loaded.longest
+        self.segments = loaded.model.config.type_vocab_size
+        self._outputs = outputs_of(loaded, pooling=pooling_of(loaded), normalize=normalizes(loaded))
+
+    def run(self, batch: InputBatch) -> Arrays:
+        """On the CPU, in fp32."""
+        with torch.inference_mode():
+            found = self._outputs(batch.input_ids, batch.attention_mask.long(), batch.token_type_ids)
+        return {name: tensor.numpy() for name, tensor in zip(self._outputs.names, found, strict=True)}

@@ -1,0 +1,82 @@
+"""Text of the user's own, to set the ranges of 8-bit numbers by and to see what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bertwright.batches.sequences import InputBatch, pad
+from bertwright.batches.windows import cut_windows
+from bertwright.checkpoints.model_directory import LoadedModel
+from bertwright.errors import RowError
+from bertwright.inference.engines.engine import Engine
+from bertwright.inference.known_task import lengths_of, task_of
+from bertwright.interchange.check import read_texts
+from bertwright.progress import Progress
+from bertwright.tasks.answering import decoded, said_of
+from bertwright.tasks.rows import FIELDS, first_row
+from bertwright.tasks.task import Item, Task
+
+# Inputs that set the ranges (nncf's own default), and what is kept aside to measure on.
+_INPUTS = 300
+_ASIDE = 0.2
+_MOST_ROWS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """inputs: batches of one, to set ranges by. texts: those kept aside, or `labelled`, the rows with their task."""
+
+    inputs: list[InputBatch]
+    texts: list[str]
+    labelled: tuple[Task[Any, Any], list[Any], list[Item]] | None = None
+
+
+def calibration_of(loaded: LoadedModel, path: Path, progress: Progress) -> Calibration:
+    """The rows of a file, the last fifth of them kept aside: labelled ones of the model's task, else texts.
+
+    Raises RowError where the file holds neither, or too little.
+    """
+    task = _task(loaded, path)
+    if task is not None:
+        try:
+            rows = task.read(path, progress.say)[:_MOST_ROWS]
+        except RowError as error:
+            progress.say(f"not labelled rows of `{task.name}` ({error}): read as texts")
+        else:
+            learning, aside = _parted(rows, path)
+            pad_id = loaded.tokenizer.vocabulary.pad_id
+            windows = (window for item in task.items(learning, loaded.tokenizer) for window in item.windows)
+            inputs = [pad([window], pad_id) for window in islice(windows, _INPUTS)]
+            return Calibration(inputs, [], (task, aside, task.items(aside, loaded.tokenizer)))
+    learning, aside = _parted(read_texts(path, _MOST_ROWS), path)
+    vocabulary, lengths = loaded.tokenizer.vocabulary, lengths_of(loaded)
+    cut = (cut_windows([loaded.tokenizer.ids(text)], lengths, vocabulary) for text in learning)
+    inputs = [pad([window], vocabulary.pad_id) for window in islice((w for each in cut for w in each.windows), _INPUTS)]
+    return Calibration(inputs, aside)
+
+
+def scores_of(engine: Engine, calibration: Calibration) -> dict[str, float]:
+    """The task's scores on the labelled rows kept aside; empty where there are none."""
+    if calibration.labelled is None:
+        return {}
+    task, rows, items = calibration.labelled
+    said = said_of(lambda inputs: task.said(engine.run(inputs)), items, engine.vocabulary.pad_id)
+    found: dict[str, float] = task.scores(rows, decoded(task, rows, items, said))
+    return found
+
+
+def _task(loaded: LoadedModel, path: Path) -> Task[Any, Any] | None:
+    if not loaded.task:
+        return None
+    return task_of(loaded, row=first_row(path) if loaded.task in FIELDS else None)
+
+
+def _parted(rows: Sequence[Any], path: Path) -> tuple[list[Any], list[Any]]:
+    aside = max(1, int(len(rows) * _ASIDE))
+    if len(rows) - aside < 1:
+        raise RowError("holds one text, and one more is needed to measure on", where=path, cure="give some hundreds")
+    return list(rows[:-aside]), list(rows[-aside:])

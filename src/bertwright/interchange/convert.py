@@ -1,0 +1,203 @@
+"""A model in one form -> the same model in another, and the proof that both say the same."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bertwright.checkpoints.model_directory import (
+    CARD,
+    CONFIG,
+    DEV,
+    MODEL_FILES,
+    RECORD,
+    LoadedModel,
+    config_values,
+    write_card,
+    write_model,
+)
+from bertwright.checkpoints.weights import weights_hash
+from bertwright.errors import ModelError, SettingsError
+from bertwright.files import new_directory, to_json, write_atomic
+from bertwright.inference.engines.plain import PlainEngine
+from bertwright.interchange.calibration import Calibration, calibration_of, scores_of
+from bertwright.interchange.check import compare_engines, report
+from bertwright.interchange.exported import write_exported
+from bertwright.interchange.forms import Form, form_of, read_form
+from bertwright.interchange.google import checkpoint as google
+from bertwright.interchange.onnx import write_onnx
+from bertwright.interchange.opening import open_engine
+from bertwright.interchange.openvino import IrPrecision, write_openvino
+from bertwright.interchange.sentence_transformers import FILES as SENTENCE_FILES
+from bertwright.interchange.sentence_transformers import sentence_encoder, write_sentence_encoder
+from bertwright.interchange.texts import TEXTS
+from bertwright.progress import Progress, Silent
+from bertwright.tokens.layout import TOKENIZER_FILES, tokenizer_files
+from bertwright.version import VERSION
+
+_GRAPH_FILES = (*TOKENIZER_FILES, CONFIG, RECORD, CARD)
+_FILES: dict[Form, tuple[str, ...]] = {
+    "hf": (*MODEL_FILES, DEV),
+    "google": google.FILES,
+    "sentence-transformers": SENTENCE_FILES,
+    "onnx": (*_GRAPH_FILES, "model.onnx", "model.onnx.data"),
+    "openvino": (*_GRAPH_FILES, "openvino_model.xml", "openvino_model.bin"),
+    "torch-export": (*_GRAPH_FILES, "model.pt2"),
+}
+# How far apart the same model may be in two forms. Weights that are only copied lie elsewhere in memory, by which a
+# product may differ in its last bit.
+_COPIED, _COMPUTED = 1e-5, 1e-4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvertSettings:
+    """What is wanted of the form.
+
+    lowercase: whether a checkpoint of the original code is of text in lower case, where its vocabulary misleads. fused:
+    ONNX with onnxruntime's own operators. precision: of OpenVINO's IR. calibrate: text to set the ranges of int8 by,
+    and to measure on.
+    """
+
+    lowercase: bool | None = None
+    fused: bool = False
+    precision: IrPrecision = "fp32"
+    calibrate: Path | None = None
+
+
+def convert(
+    source: Path,
+    destination: Path,
+    to: Form,
+    settings: ConvertSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress,
+) -> None:
+    """Write a model in another form, and compare the two. What has no place there is told.
+
+    The directory is whole and says what the model says, or it is not there. Of bf16 and int8 it is told what they cost.
+    Raises ModelError where `source` is no BERT, SettingsError where the wishes do not fit together.
+    """
+    settings = settings or ConvertSettings()
+    _check(to, settings)
+    form = form_of(source)
+    loaded = read_form(source, lowercase=settings.lowercase, progress=progress)
+    for name in loaded.unused:
+        progress.say(f"left out: {name}, for which there is no place here")
+    loaded = _with_origin(loaded, source, form)
+    if to == "sentence-transformers":
+        parts = loaded.model.parts
+        if parts.masked_words or parts.next_sentence or parts.labels or parts.tags or parts.spans:
+            progress.say("left out: the heads, since a sentence encoder is the encoder alone")
+        loaded = sentence_encoder(loaded)
+    calibration = None if settings.calibrate is None else calibration_of(loaded, settings.calibrate, progress)
+    with new_directory(destination, overwrite=_FILES[to] if overwrite else (), say=progress.say) as partial:
+        if to == "hf" and (source / DEV).is_dir():
+            # What a fine-tuning showed on dev, which the card speaks of.
+            shutil.copytree(source / DEV, partial / DEV)
+        _write(partial, loaded, to, settings, calibration, name=destination.name, say=progress.say)
+        _compare(partial, loaded, to, form, settings, calibration, progress)
+    progress.say(f"{source} -> {destination}")
+
+
+def _check(to: Form, settings: ConvertSettings) -> None:
+    if settings.fused and to != "onnx":
+        raise SettingsError("--fused is for --to onnx", cure="leave it out")
+    if settings.precision != "fp32" and to != "openvino":
+        raise SettingsError(f"--precision {settings.precision} is for --to openvino", cure="leave it out")
+    if settings.calibrate and settings.precision != "int8":
+        raise SettingsError("--calibrate is for --precision int8", cure="leave it out")
+    if settings.precision == "int8" and settings.calibrate is None:
+        what = "int8 takes its ranges from text of yours"
+        raise SettingsError(what, cure="give some hundreds of rows, labelled if you have them: --calibrate FILE")
+
+
+def _write(
+    path: Path,
+    loaded: LoadedModel,
+    to: Form,
+    settings: ConvertSettings,
+    calibration: Calibration | None,
+    *,
+    name: str,
+    say: Callable[[str], None],
+) -> None:
+    if to == "google":
+        google.write_checkpoint(path, loaded, say=say)
+    elif to == "sentence-transformers":
+        write_sentence_encoder(path, loaded, name=name)
+    elif to == "hf":
+        write_model(path, loaded.model, loaded.tokenizer, labels=loaded.labels, record=loaded.record, name=name)
+    else:
+        if to == "onnx":
+            outputs = write_onnx(path, loaded, fused=settings.fused)
+        elif to == "openvino":
+            inputs = calibration.inputs if calibration else ()
+            outputs = write_openvino(path, loaded, precision=settings.precision, calibration=inputs)
+        else:
+            outputs = write_exported(path, loaded)
+        _write_around_graph(path, loaded, to, settings, outputs, name)
+
+
+def _write_around_graph(
+    path: Path, loaded: LoadedModel, to: Form, settings: ConvertSettings, outputs: tuple[str, ...], name: str
+) -> None:
+    """The tokenizer, the configuration, the record and the card that lie beside a graph."""
+    step: dict[str, Any] = {"step": "export", "bertwright": VERSION, "form": to}
+    if to == "onnx":
+        step["fused"] = settings.fused
+    if to == "openvino":
+        step["precision"] = settings.precision
+    if settings.calibrate:
+        step["calibrated_on"] = settings.calibrate.name
+    record = loaded.record | {"lineage": [*loaded.record["lineage"], step], "outputs": list(outputs)}
+    if to == "openvino":
+        record["precision"] = settings.precision
+    positions = loaded.model.config.max_position_embeddings
+    for file_name, content in tokenizer_files(loaded.tokenizer, max_length=positions).items():
+        write_atomic(path / file_name, content)
+    write_atomic(path / RECORD, to_json(record))
+    write_card(path, loaded.model, loaded.labels, record, form=to, name=name)
+    write_atomic(path / CONFIG, to_json(config_values(loaded.model, loaded.labels, loaded.task)))
+
+
+def _compare(
+    path: Path,
+    loaded: LoadedModel,
+    to: Form,
+    form: Form,
+    settings: ConvertSettings,
+    calibration: Calibration | None,
+    progress: Progress,
+) -> None:
+    one, other = PlainEngine(loaded, form=form), open_engine(path, trusted=True, progress=Silent())
+    exact = settings.precision == "fp32"
+    tolerance = (_COMPUTED if exact else float("inf")) if to in ("onnx", "openvino", "torch-export") else _COPIED
+    texts = calibration.texts if calibration and calibration.texts else list(TEXTS)
+    found = compare_engines(one, other, texts, tolerance, progress)
+    for line in report(found):
+        progress.say(line)
+    if not found.passed:
+        raise ModelError(f"does not say the same as {to}, so nothing was written", where=loaded.path)
+    if calibration and calibration.labelled:
+        before, after = scores_of(one, calibration), scores_of(other, calibration)
+        rows = len(calibration.labelled[1])
+        told = ", ".join(f"{name} {before[name]:.4f} -> {after[name]:.4f}" for name in before)
+        progress.say(f"on {rows:,} rows kept aside, {settings.precision} and before: {told}")
+
+
+def _with_origin(loaded: LoadedModel, source: Path, form: Form) -> LoadedModel:
+    """A model that nobody tells the origin of says from now on from where it was converted."""
+    if loaded.record.get("lineage"):
+        return loaded
+    step = {
+        "step": "convert",
+        "bertwright": VERSION,
+        "form": form,
+        "source": source.resolve().name,
+        "weights": weights_hash(loaded.model),
+    }
+    return replace(loaded, record={"bertwright": VERSION, "lineage": [step], **loaded.record})

@@ -1,0 +1,44 @@
+"""Whatever form a model lies in, opened to be run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bertwright.checkpoints.graphs import graph_in
+from bertwright.errors import ModelError
+from bertwright.inference.engines.engine import Engine
+from bertwright.inference.engines.graphs import ExportedEngine, OnnxEngine, OpenVinoEngine
+from bertwright.inference.engines.plain import PlainEngine
+from bertwright.interchange.forms import form_of, read_form
+from bertwright.interchange.libraries import SentenceTransformersEngine, TransformersEngine
+from bertwright.progress import Progress
+
+_LIBRARIES: dict[str, Callable[[Path], Engine]] = {
+    "transformers:": TransformersEngine,
+    "sentence-transformers:": SentenceTransformersEngine,
+}
+_GRAPHS: dict[str, Callable[[Path], Engine]] = {
+    "onnx": OnnxEngine,
+    "openvino": OpenVinoEngine,
+    "torch-export": ExportedEngine,
+}
+
+
+def open_engine(source: str | Path, *, trusted: bool = False, progress: Progress) -> Engine:
+    """A model in any form as an engine; `transformers:` or `sentence-transformers:` before its path names who runs it.
+
+    trusted: packages of torch.export may be opened too. Raises ModelError, or SettingsError where the form needs what
+    is not installed.
+    """
+    for prefix, library in _LIBRARIES.items():
+        if str(source).startswith(prefix):
+            return library(Path(str(source).removeprefix(prefix)))
+    path = Path(source)
+    graph = graph_in(path)
+    if graph is None:
+        return PlainEngine(read_form(path, progress=progress), form=form_of(path))
+    if graph == "torch-export" and not trusted:
+        what = "a package of torch.export runs whatever code it holds when it is opened"
+        raise ModelError(what, where=path, cure="give --trust if you made it")
+    return _GRAPHS[graph](path)

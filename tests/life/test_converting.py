@@ -1,0 +1,275 @@
+"""A model of each kind through every form: what comes out says the same, and its card's snippets run."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bertwright
+from bertwright.checkpoints.model_directory import read_model, write_model
+from bertwright.cli.main import main
+from bertwright.encoder.config import EncoderConfig
+from bertwright.heads.model import PRETRAINING, Parts
+from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.vocabulary import SPECIALS, Vocabulary
+from tests.unit.checkpoints.small import small_model
+
+WORDS = ["the", "ferry", "leaves", "at", "nine", "nobody", "takes", "it", "when", "does", ".", "?", "##s"]
+TOKENIZER = Tokenizer(Vocabulary([*SPECIALS, *WORDS]))
+CONFIG = EncoderConfig(
+    num_hidden_layers=2,
+    hidden_size=16,
+    num_attention_heads=2,
+    intermediate_size=32,
+    vocab_size=len(TOKENIZER.vocabulary),
+    max_position_embeddings=40,
+)
+KINDS: dict[str, tuple[Parts, tuple[str, ...], dict[str, Any]]] = {
+    "pretrained": (PRETRAINING, (), {"lineage": [{"step": "pretrain"}]}),
+    "classify": (Parts(labels=3), ("bad", "good", "so-so"), {"task": "classify"}),
+    "pair": (Parts(labels=2), ("no", "yes"), {"task": "pair"}),
+    "multilabel": (Parts(labels=3), ("a", "b", "c"), {"task": "multilabel"}),
+    "regress": (Parts(labels=1), (), {"task": "regress", "columns": {"texts": ["a sentence"]}}),
+    "tag": (Parts(pooler=False, tags=3), ("O", "B-x", "I-x"), {"task": "tag"}),
+    "answer": (Parts(pooler=False, spans=True), (), {"task": "answer"}),
+    "embed": (Parts(pooler=False), (), {"task": "embed", "pooling": "cls", "normalize": True}),
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("forms")
+    for kind, (parts, labels, record) in KINDS.items():
+        (home / kind).mkdir()
+        # Weights as they are after training, not of any size: norms near 1, products near 0.
+        model = small_model(parts, config=CONFIG)
+        for parameter in model.parameters():
+            parameter.data.mul_(0.2)
+        write_model(home / kind, model, TOKENIZER, labels=labels, record=record)
+    return home
+
+
+def converted(source: Path, to: str, *more: str) -> Path:
+    out = source.parent / f"{source.name}-{to}{''.join(more)}"
+    if not out.exists():
+        assert main(["convert", str(source), str(out), "--to", to, *more]) == 0
+    return out
+
+
+def found_by(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["parity", *map(str, arguments), "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("to", ["hf", "google", "sentence-transformers"])
+def test_forms_that_hold_weights_go_there_and_back(home: Path, kind: str, to: str, tmp_path: Path) -> None:
+    there = converted(home / kind, to)
+    assert main(["convert", str(there), str(tmp_path / "back")]) == 0
+    ours, back = read_model(home / kind), read_model(tmp_path / "back")
+    weights = dict(back.model.named_parameters())
+    kept = to != "sentence-transformers" or kind == "embed"
+    for name, parameter in ours.model.named_parameters():
+        if kept or name.startswith(("encoder.", "pooler.")):
+            assert weights[name].equal(parameter), name
+    if kept:
+        assert (back.task, back.labels, back.record) == (ours.task, ours.labels, ours.record | back.record)
+    if to == "sentence-transformers":
+        assert back.task == "embed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_onnx(home: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for more in ([], ["--fused"]):
+        path = converted(home / kind, "onnx", *more)
+        found = found_by(capsys, home / kind, path)
+        assert found["passed"]
+        assert found["alone"] == []
+        assert found["forms"] == ["hf", "onnx"]
+        assert all(each["worst"] < 1e-4 for each in found["differences"])
+        assert all(each["agreement"] in (None, 1.0) for each in found["differences"])
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(path / "model.onnx").graph
+    assert sum(node.op_type == "Attention" for node in graph.node) == 2
+    shape = [dimension.dim_param for dimension in graph.input[0].type.tensor_type.shape.dim]
+    assert shape == ["batch", "length"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pretrained", "tag", "embed"])
+def test_openvino_and_packages_of_torch(home: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert found_by(capsys, home / kind, converted(home / kind, "openvino"))["passed"]
+    package = converted(home / kind, "torch-export")
+    assert main(["parity", str(home / kind), str(package)]) == 2
+    told = "a package of torch.export runs whatever code it holds when it is opened; give --trust if you made it"
+    assert capsys.readouterr().err.splitlines()[-1] == f"bertwright: {package}: {told}"
+    assert found_by(capsys, home / kind, package, "--trust")["passed"]
+
+
+@pytest.mark.slow
+def test_int8_tells_what_it_costs(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "rows.jsonl"
+    model = bertwright.load(home / "classify")
+    texts = [f"{WORDS[number % 10]} {WORDS[number % 7]} {WORDS[number % 3]}." for number in range(120)]
+    with rows.open("w") as file:
+        for text, found in zip(texts, model.classify(texts), strict=True):
+            file.write(json.dumps({"text": text, "label": found.label}) + "\n")
+    convert = ["convert", str(home / "classify"), str(tmp_path / "int8"), "--to", "openvino", "--precision", "int8"]
+    assert main(convert) == 2
+    assert "int8 takes its ranges from text of yours" in capsys.readouterr().err
+    assert main([*convert, "--calibrate", str(rows)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    told = re.search(r"on 24 rows kept aside, int8 and before: accuracy 1.0000 -> ([01]\.\d+)", shown.err)
+    assert told is not None
+    assert float(told[1]) > 0.7
+    record = json.loads((tmp_path / "int8/bertwright.json").read_text())
+    assert record["precision"] == "int8"
+    assert record["lineage"][-1]["calibrated_on"] == "rows.jsonl"
+
+
+def test_wishes_that_do_not_fit_are_refused(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = "says in its own files whether case matters; --lower-case is for checkpoints of the original code"
+    for more, told in (
+        (["--to", "google", "--fused"], "--fused is for --to onnx; leave it out"),
+        (["--precision", "bf16"], "--precision bf16 is for --to openvino; leave it out"),
+        (["--calibrate", "x.jsonl"], "--calibrate is for --precision int8; leave it out"),
+        (["--keep-case"], f"{home / 'classify'}: {own}; leave it out"),
+    ):
+        assert main(["convert", str(home / "classify"), str(tmp_path / "out"), *more]) == 2
+        assert capsys.readouterr().err.splitlines()[-1] == f"bertwright: {told}"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_graph_is_no_model_to_train_on(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = converted(home / "classify", "torch-export")
+    assert main(["convert", str(graph), str(tmp_path / "out"), "--to", "hf"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"bertwright: {graph}: holds a graph (torch-export), whose weights cannot be taken out again; "
+        "name the model that it was exported from"
+    )
+
+
+def test_forms_of_other_models_fail(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    model = small_model(KINDS["classify"][0], config=CONFIG, seed=1)
+    write_model(other, model, TOKENIZER, labels=KINDS["classify"][1])
+    assert main(["parity", str(home / "classify"), str(other)]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith("hf and hf, 28 texts, ")
+    assert shown[-1].startswith("FAIL: worst difference ")
+    assert main(["parity", str(home / "classify"), str(home / "answer")]) == 2
+    assert "there is nothing to compare" in capsys.readouterr().err
+
+
+def test_parity_on_texts_of_ones_own(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "texts.txt").write_text("the ferry\n\nleaves at nine.\nnobody\n")
+    found = found_by(capsys, home / "classify", home / "classify", "--text", tmp_path / "texts.txt", "--most", "2")
+    assert (found["texts"], found["passed"]) == (2, True)
+    (tmp_path / "empty.txt").write_text("\n\n")
+    assert main(["parity", str(home / "tag"), str(home / "tag"), "--text", str(tmp_path / "empty.txt")]) == 2
+    assert capsys.readouterr().err == f"bertwright: {tmp_path / 'empty.txt'}: holds no texts\n"
+
+
+def test_other_libraries_say_the_same(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("transformers")
+    pytest.importorskip("sentence_transformers")
+    for kind, said in (
+        ("pretrained", {"last_hidden_state", "prediction_logits", "seq_relationship_logits"}),
+        ("classify", {"logits"}),
+        ("tag", {"logits"}),
+        ("answer", {"start_logits", "end_logits"}),
+    ):
+        found = found_by(capsys, home / kind, f"transformers:{converted(home / kind, 'hf')}", "--tolerance", "1e-5")
+        assert {each["name"] for each in found["differences"]} == said
+    path = converted(home / "embed", "sentence-transformers")
+    found = found_by(capsys, home / "embed", f"sentence-transformers:{path}", "--tolerance", "1e-5")
+    assert {each["name"] for each in found["differences"]} == {"last_hidden_state", "sentence_embedding"}
+
+
+def test_what_was_drawn_on_dev_comes_along(home: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "dev").mkdir(parents=True)
+    (source / "dev/confusion.png").write_bytes(b"a picture")
+    loaded = read_model(home / "classify")
+    record = {"task": "classify", "metrics": {"accuracy": 0.5}}
+    write_model(source, loaded.model, TOKENIZER, labels=loaded.labels, record=record)
+    for _ in range(2):
+        assert main(["convert", str(source), str(tmp_path / "copy"), "--overwrite"]) == 0
+    assert (tmp_path / "copy/dev/confusion.png").read_bytes() == b"a picture"
+
+
+def snippets(card: str) -> list[tuple[str, str]]:
+    return re.findall(r"^```(sh|python)\n(.*?)^```$", card, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*KINDS, "onnx", "openvino", "torch-export"])
+def test_the_snippets_of_a_card_run(
+    home: Path, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers")
+    path = converted(home / "classify", kind) if kind not in KINDS else home / kind
+    found = snippets((path / "README.md").read_text())
+    assert [language for language, _ in found] == (["sh", "python", "python"] if kind in KINDS else ["python"])
+    monkeypatch.chdir(home)
+    for language, code in found:
+        capsys.readouterr()
+        if language == "sh":
+            # `echo TEXT | bertwright ...`: the processes take seconds to start, and one test has them do so.
+            before, _, after = code.partition(" | ")
+            if after:
+                monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{shlex.split(before)[1]}\n".encode())))
+            assert main(shlex.split(after or before)[1:]) == 0
+            assert capsys.readouterr().out or (home / "vectors.npy").exists()
+        else:
+            exec(code, {})
+            assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_command_of_a_card_runs_in_a_shell(home: Path) -> None:
+    _, command = snippets((home / "classify/README.md").read_text())[0]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, shell=True, cwd=home, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["prediction"]["label"] in KINDS["classify"][1]
+
+
+def test_a_model_says_where_it_came_from(home: Path, tmp_path: Path) -> None:
+    assert main(["convert", str(converted(home / "pretrained", "google")), str(tmp_path / "ours")]) == 0
+    assert json.loads((tmp_path / "ours/bertwright.json").read_text())["lineage"] == [{"step": "pretrain"}]
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    for name in ("config.json", "model.safetensors", "vocab.txt"):
+        (foreign / name).write_bytes((home / "pretrained" / name).read_bytes())
+    assert main(["convert", str(foreign), str(tmp_path / "known"), "--to", "google"]) == 0
+    (step,) = json.loads((tmp_path / "known/bertwright.json").read_text())["lineage"]
+    assert (step["step"], step["form"], step["source"]) == ("convert", "hf", "foreign")
+
+
+def test_embed_takes_the_models_own_pooling(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("the ferry leaves\nnobody takes it\n")
+    embed = ["embed", str(home / "embed"), str(tmp_path / "texts.txt"), "--out", str(tmp_path / "out.npy")]
+    assert main(embed) == 0
+    vectors = np.load(tmp_path / "out.npy")
+    model = bertwright.load(home / "embed")
+    texts = ["the ferry leaves", "nobody takes it"]
+    assert np.array_equal(vectors, model.embed(texts))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+    assert main([*embed, "--overwrite", "--pooling", "mean", "--no-normalize"]) == 0
+    assert np.array_equal(np.load(tmp_path / "out.npy"), model.embed(texts, "mean", normalize=False))
