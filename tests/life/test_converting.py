@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import bertwright
 from bertwright.checkpoints.model_directory import read_model, write_model
 from bertwright.cli.main import main
 from bertwright.encoder.config import EncoderConfig
+from bertwright.errors import ModelError
 from bertwright.heads.model import PRETRAINING, Parts
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import SPECIALS, Vocabulary
@@ -42,6 +44,7 @@ KINDS: dict[str, tuple[Parts, tuple[str, ...], dict[str, Any]]] = {
     "regress": (Parts(labels=1), (), {"task": "regress", "columns": {"texts": ["a sentence"]}}),
     "tag": (Parts(pooler=False, tags=3), ("O", "B-x", "I-x"), {"task": "tag"}),
     "answer": (Parts(pooler=False, spans=True), (), {"task": "answer"}),
+    "choice": (Parts(labels=1), (), {"task": "choice"}),
     "embed": (Parts(pooler=False), (), {"task": "embed", "pooling": "cls", "normalize": True}),
 }
 
@@ -93,8 +96,8 @@ def test_forms_that_hold_weights_go_there_and_back(home: Path, kind: str, to: st
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_onnx(home: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for more in ([], ["--fused"]):
-        path = converted(home / kind, "onnx", *more)
+    paths = [converted(home / kind, "onnx"), converted(home / kind, "onnx", "--fused")]
+    for path in paths:
         found = found_by(capsys, home / kind, path)
         assert found["passed"]
         assert found["alone"] == []
@@ -102,7 +105,7 @@ def test_onnx(home: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None
         assert all(each["worst"] < 1e-4 for each in found["differences"])
         assert all(each["agreement"] in (None, 1.0) for each in found["differences"])
     onnx = pytest.importorskip("onnx")
-    graph = onnx.load(path / "model.onnx").graph
+    graph = onnx.load(paths[1] / "model.onnx").graph
     assert sum(node.op_type == "Attention" for node in graph.node) == 2
     shape = [dimension.dim_param for dimension in graph.input[0].type.tensor_type.shape.dim]
     assert shape == ["batch", "length"]
@@ -192,6 +195,7 @@ def test_other_libraries_say_the_same(home: Path, capsys: pytest.CaptureFixture[
     for kind, said in (
         ("pretrained", {"last_hidden_state", "prediction_logits", "seq_relationship_logits"}),
         ("classify", {"logits"}),
+        ("choice", {"logits"}),
         ("tag", {"logits"}),
         ("answer", {"start_logits", "end_logits"}),
     ):
@@ -200,6 +204,23 @@ def test_other_libraries_say_the_same(home: Path, capsys: pytest.CaptureFixture[
     path = converted(home / "embed", "sentence-transformers")
     found = found_by(capsys, home / "embed", f"sentence-transformers:{path}", "--tolerance", "1e-5")
     assert {each["name"] for each in found["differences"]} == {"last_hidden_state", "sentence_embedding"}
+
+
+def test_a_choice_is_the_one_that_transformers_makes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    transformers = pytest.importorskip("transformers")
+    text, choices = "when does the ferry leaves?", ["at nine.", "nobody takes it.", "the ferry"]
+    chosen = bertwright.load(home / "choice").choose(text, choices)
+    theirs = transformers.AutoModelForMultipleChoice.from_pretrained(home / "choice").eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(home / "choice")
+    inputs = tokenizer([text] * 3, choices, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        shares = theirs(**{name: tensor[None] for name, tensor in inputs.items()}).logits[0].softmax(0)
+    assert chosen.probabilities == pytest.approx(shares.tolist(), abs=1e-5)
+    assert chosen.choice == int(shares.argmax())
+    assert main(["predict", str(home / "choice"), "-"]) == 2
+    assert "chooses between texts" in capsys.readouterr().err
+    with pytest.raises(ModelError, match="has no head that chooses"):
+        bertwright.load(home / "classify").choose(text, choices)
 
 
 def test_what_was_drawn_on_dev_comes_along(home: Path, tmp_path: Path) -> None:
@@ -226,7 +247,8 @@ def test_the_snippets_of_a_card_run(
     pytest.importorskip("transformers")
     path = converted(home / "classify", kind) if kind not in KINDS else home / kind
     found = snippets((path / "README.md").read_text())
-    assert [language for language, _ in found] == (["sh", "python", "python"] if kind in KINDS else ["python"])
+    alone = kind not in KINDS or kind == "choice"
+    assert [language for language, _ in found] == (["python"] if alone else ["sh", "python", "python"])
     monkeypatch.chdir(home)
     for language, code in found:
         capsys.readouterr()

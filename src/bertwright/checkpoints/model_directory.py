@@ -25,6 +25,7 @@ from bertwright.encoder.encoder import initialise
 from bertwright.errors import ModelError, SettingsError
 from bertwright.files import read_json, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert, Parts
+from bertwright.hub import located
 from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, read_tokenizer, tokenizer_files
 from bertwright.tokens.tokenizer import Tokenizer
 
@@ -40,6 +41,8 @@ RECORD = "bertwright.json"
 CARD = "README.md"
 DEV = "dev"
 MODEL_FILES = (CONFIG, SAFETENSORS, *TOKENIZER_FILES, RECORD, CARD)
+# A score for each choice, of which the highest is chosen: a head that others train and we run.
+CHOICE = "choice"
 # transformers' `problem_type`, and the task that it is here.
 _TASKS = {
     "single_label_classification": "classify",
@@ -47,6 +50,21 @@ _TASKS = {
     "regression": "regress",
 }
 _TOLD = 3
+# What sets them apart, of those that people take for BERT, and which BERT to take instead.
+_COUSINS = {
+    "roberta": "its tokens are bytes and its positions begin at 2; take a BERT such as google-bert/bert-base-cased",
+    "xlm-roberta": "its tokens are SentencePiece's; take a BERT such as google-bert/bert-base-multilingual-cased",
+    "camembert": "it is a RoBERTa; take a BERT such as google-bert/bert-base-multilingual-cased",
+    "distilbert": "it has no segments and no pooler; take a small BERT such as google/bert_uncased_L-6_H-768_A-12",
+    "albert": "its layers share their weights; take a small BERT such as google/bert_uncased_L-4_H-512_A-8",
+    "electra": "its embeddings are narrower than its layers; take a BERT such as google-bert/bert-base-uncased",
+    "mobilebert": "its layers have bottlenecks; take a small BERT such as google/bert_uncased_L-4_H-512_A-8",
+    "deberta": "its attention looks at distances; take a BERT such as google-bert/bert-base-uncased",
+    "deberta-v2": "its attention looks at distances; take a BERT such as google-bert/bert-base-uncased",
+    "modernbert": "its positions are rotated and its layers gated; take a BERT such as google-bert/bert-base-uncased",
+    "mpnet": "its positions are relative; take a BERT such as sentence-transformers/all-MiniLM-L6-v2",
+    "nomic_bert": "its positions are rotated; take a BERT such as sentence-transformers/all-MiniLM-L6-v2",
+}
 _TIED_OR_DERIVED = ("cls.predictions.decoder.", "bert.embeddings.position_ids")
 
 
@@ -118,7 +136,11 @@ def write_card(
 
 
 def read_model(path: Path) -> LoadedModel:
-    """Read a model directory, ours or one of transformers'. Raises ModelError or VocabularyError."""
+    """Read a model directory, ours or one of transformers' or sentence-transformers'.
+
+    Where there is none, `path` may be the name of a model on the hub. Raises ModelError or VocabularyError.
+    """
+    path = located(path)
     if not path.is_dir():
         raise ModelError("no such model directory", where=path)
     layout = read_sentence_layout(path)
@@ -198,7 +220,7 @@ def model_of(
     _refuse_unfit(model, theirs, path)
     model.load_state_dict({name: ours[name].contiguous() for name in dict(model.named_parameters())}, assign=True)
     _refuse_untied(theirs, values, path)
-    labels = _labels(values, 0 if task == "regress" else parts.labels or parts.tags, path / config_name)
+    labels = _labels(values, 0 if task in ("regress", CHOICE) else parts.labels or parts.tags, path / config_name)
     task = _agreed(task, record.get("task", ""), path / RECORD)
     left = tuple(name for name in unused if not name.startswith(_TIED_OR_DERIVED))
     return LoadedModel(path, model.eval(), tokenizer, task, labels, record, left)
@@ -231,7 +253,8 @@ def encoder_config(values: dict[str, Any], where: Path) -> EncoderConfig:
     """The shape of an encoder from config.json. Raises ModelError where it is not BERT's."""
     kind = values.get("model_type", "bert")
     if kind != "bert":
-        raise ModelError(f"this is a {kind!r} model, not a BERT", where=where)
+        cure = _COUSINS.get(str(kind), "a BERT's `model_type` is 'bert'")
+        raise ModelError(f"this is a {kind!r} model, not a BERT", where=where, cure=cure)
     # What would change the arithmetic is refused; all else in a foreign config.json does not concern the encoder.
     for key, wanted in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"), ("is_decoder", False)):
         found = values.get(key, wanted)
@@ -316,6 +339,8 @@ def _task(parts: Parts, values: dict[str, Any]) -> str:
         return "answer"
     if not parts.labels:
         return ""
+    if _is_of(values, "MultipleChoice"):
+        return CHOICE if parts.labels == 1 else ""
     kind = values.get("problem_type") or ("regression" if parts.labels == 1 else "single_label_classification")
     return _TASKS.get(kind, "") if (kind == "regression") == (parts.labels == 1) else ""
 
@@ -367,7 +392,7 @@ def _refuse_untied(theirs: dict[str, Tensor], values: dict[str, Any], path: Path
 def config_values(model: Bert, labels: Sequence[str], task: str) -> dict[str, Any]:
     """What config.json tells of a model."""
     values: dict[str, Any] = {
-        "architectures": [_architecture(model.parts)],
+        "architectures": [_architecture(model.parts, task)],
         "model_type": "bert",
         **model.config.model_dump(),
         "hidden_act": "gelu",
@@ -375,7 +400,7 @@ def config_values(model: Bert, labels: Sequence[str], task: str) -> dict[str, An
         "tie_word_embeddings": True,
         "dtype": "float32",
     }
-    if model.parts.labels:
+    if model.parts.labels and task != CHOICE:
         kinds = {name: kind for kind, name in _TASKS.items()}
         values["problem_type"] = kinds.get(task, "single_label_classification")
         # transformers counts the labels by their names.
@@ -386,7 +411,9 @@ def config_values(model: Bert, labels: Sequence[str], task: str) -> dict[str, An
     return values
 
 
-def _architecture(parts: Parts) -> str:
+def _architecture(parts: Parts, task: str) -> str:
+    if task == CHOICE:
+        return "BertForMultipleChoice"
     if parts.labels:
         return "BertForSequenceClassification"
     if parts.lstm:

@@ -28,10 +28,16 @@ def use_part(name: str, model: Bert, record: dict[str, Any], form: str = "hf") -
     }
     if form in graphs:
         return ["", "## Use", "", *_code("python", graphs[form])]
+    if record.get("task") == "choice":
+        call = f"model.choose({_quoted(_TEXTS[0])}, {_quoted(list(_TEXTS))})"
+        return ["", "## Use", "", *_code("python", _own(name, call))]
     command, call = _ours(name, model, record)
-    own = ["import bertwright", "", f"model = bertwright.load({_quoted(name)})", f"print({call})"]
-    lines = ["", "## Use", "", *_code("sh", [command]), "", *_code("python", own)]
+    lines = ["", "## Use", "", *_code("sh", [command]), "", *_code("python", _own(name, call))]
     return [*lines, "", *_code("python", _transformers(name, model))]
+
+
+def _own(name: str, call: str) -> list[str]:
+    return ["import bertwright", "", f"model = bertwright.load({_quoted(name)})", f"print({call})"]
 
 
 def _ours(name: str, model: Bert, record: dict[str, Any]) -> tuple[str, str]:

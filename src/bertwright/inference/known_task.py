@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from bertwright.batches.windows import Lengths
-from bertwright.checkpoints.model_directory import RECORD, LoadedModel
+from bertwright.checkpoints.model_directory import CHOICE, RECORD, LoadedModel
 from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.embed import Pooling
 from bertwright.tasks.answer import BEST, LONGEST_ANSWER, AnswerTask, MetricName
@@ -88,6 +88,9 @@ def task_of(
             lstm=loaded.model.parts.lstm,
             foreign=not record,
         )
+    if name == CHOICE:
+        what = "chooses between texts, which has no rows of its own here"
+        raise ModelError(what, where=loaded.path, cure='in Python: bertwright.load(...).choose("text", ["one", "two"])')
     cure = "fine-tune one with: bertwright finetune MODEL --task classify"
     raise ModelError("has no head for a task", where=loaded.path, cure=cure)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, overload
 
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 
 from bertwright.batches.sequences import pad
 from bertwright.batches.windows import Lengths, cut_windows
-from bertwright.checkpoints.model_directory import LoadedModel, read_model
+from bertwright.checkpoints.model_directory import CHOICE, LoadedModel, read_model
 from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.heads.embed import Pooling
 from bertwright.inference.known_task import lengths_of, normalizes, pooling_of, task_of
-from bertwright.inference.results import Candidate, Filled
+from bertwright.inference.results import Candidate, Chosen, Filled
 from bertwright.records import read_records
 from bertwright.tasks.answer import Answered
 from bertwright.tasks.answering import answers
@@ -177,6 +178,32 @@ class Predictor:
         task = self._task(null_threshold=null_threshold)
         found: list[Answered] = self._answers(task, questions_of(records))
         return found[0] if isinstance(questions, str) else found
+
+    def choose(self, text: str, choices: Sequence[str]) -> Chosen:
+        """Which of several choices goes with a text, for a model of transformers' BertForMultipleChoice.
+
+        Text and choice are read as a pair; one that is too long is cut. Raises ModelError where the model has no such
+        head, SettingsError where there is no choice.
+        """
+        if self._loaded.task != CHOICE:
+            raise ModelError("has no head that chooses", where=self.path)
+        _refuse_one(choices)
+        if not choices:
+            raise SettingsError(
+                "there are no choices", cure='as in choose("It rained.", ["She got wet.", "It is late."])'
+            )
+        lengths = replace(self._lengths, most=1)
+        windows = [
+            cut_windows(
+                [self.tokenizer.ids(text), self.tokenizer.ids(each)], lengths, self.tokenizer.vocabulary
+            ).windows[0]
+            for each in choices
+        ]
+        batch = pad(windows, self.tokenizer.vocabulary.pad_id).to(self.device)
+        with torch.inference_mode():
+            scores = self.model.class_scores(batch.input_ids, batch.token_type_ids, batch.attention_mask)[:, 0]
+        shares: list[float] = scores.float().softmax(dim=0).tolist()
+        return Chosen(int(scores.argmax()), tuple(shares))
 
     def predict(
         self,

@@ -20,3 +20,11 @@ class Filled:
     start: int
     end: int
     candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The number of the choice, counted from 0, and what share each of them has (softmax)."""
+
+    choice: int
+    probabilities: tuple[float, ...]

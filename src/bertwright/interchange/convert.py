@@ -200,4 +200,5 @@ def _with_origin(loaded: LoadedModel, source: Path, form: Form) -> LoadedModel:
         "source": source.resolve().name,
         "weights": weights_hash(loaded.model),
     }
-    return replace(loaded, record={"bertwright": VERSION, "lineage": [step], **loaded.record})
+    about = {"task": loaded.task} if loaded.task else {}
+    return replace(loaded, record={"bertwright": VERSION, "lineage": [step], **about, **loaded.record})

@@ -43,8 +43,12 @@ class TransformersEngine:
 
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU, in fp32."""
+        inputs = _inputs(batch)
+        if "MultipleChoice" in type(self._model).__name__:
+            # (batch, choices, length)
+            inputs = {name: tensor[:, None] for name, tensor in inputs.items()}
         with torch.inference_mode():
-            found = self._model(**_inputs(batch), output_hidden_states=True)
+            found = self._model(**inputs, output_hidden_states=True)
         arrays = {
             name: value.numpy() for name, value in found.items() if isinstance(value, torch.Tensor) and name != "loss"
         }

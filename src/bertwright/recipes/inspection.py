@@ -10,6 +10,7 @@ from bertwright.checkpoints.model_directory import CONFIG, read_model
 from bertwright.encoder.config import PRESETS, EncoderConfig
 from bertwright.errors import ModelError
 from bertwright.heads.model import PRETRAINING, Component, Parts, parameter_table
+from bertwright.hub import located
 from bertwright.recipes.recipe import load_recipe, recipe_names
 
 
@@ -49,6 +50,9 @@ def _find(model: str) -> tuple[EncoderConfig, Parts]:
     if model in recipe_names() or model.endswith(".toml"):
         # A recipe has no vocabulary yet: shown with the size of the paper's.
         return load_recipe(model).model.config(vocab_size=30522, pad_token_id=0), PRETRAINING
+    if (found := located(path)) != path:
+        loaded = read_model(found)
+        return loaded.model.config, loaded.model.parts
     raise ModelError("no such preset, recipe or directory", where=model, cure=f"presets are {', '.join(PRESETS)}")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from bertwright.errors import VocabularyError
 from bertwright.files import read_json, to_json
+from bertwright.hub import located
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from bertwright.tokens.wordpiece import CONTINUATION, LONGEST_WORD
@@ -45,12 +46,13 @@ def tokenizer_files(tokenizer: Tokenizer, max_length: int = 512) -> dict[str, by
 
 
 def read_tokenizer(directory: Path) -> Tokenizer:
-    """Read the tokenizer of a model directory, or a `vocab.txt` by itself.
+    """Read the tokenizer of a model directory or of a model of the hub, or a `vocab.txt` by itself.
 
     The vocabulary comes from `vocab.txt`, or else from a WordPiece `tokenizer.json`. Each switch comes from
     `tokenizer_config.json`, or else from the normaliser in `tokenizer.json`, or else is as in the original uncased
     models: lower case, no accents, ideographs apart. Raises VocabularyError for what is missing, damaged or foreign.
     """
+    directory = located(directory, weights=False)
     if directory.is_file():
         return Tokenizer(Vocabulary.read(directory))
     if not directory.is_dir():

@@ -99,10 +99,14 @@ def test_no_config(directory: Path) -> None:
     )
 
 
+THAN = "than its layers; take a BERT such as google-bert/bert-base-uncased"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "roberta"}, "this is a 'roberta' model, not a BERT"),
+        ({"model_type": "electra"}, f"this is a 'electra' model, not a BERT; its embeddings are narrower {THAN}"),
+        ({"model_type": "gpt2"}, "this is a 'gpt2' model, not a BERT; a BERT's `model_type` is 'bert'"),
         ({"hidden_act": "gelu_new"}, "`hidden_act` is 'gelu_new', but only 'gelu' is BERT's"),
         ({"hidden_act": "relu"}, "`hidden_act` is 'relu', but only 'gelu' is BERT's"),
         (
