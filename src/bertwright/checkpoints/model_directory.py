@@ -28,6 +28,7 @@ from bertwright.heads.model import Bert, Parts
 from bertwright.hub import located
 from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, read_tokenizer, tokenizer_files
 from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,8 @@ _TASKS = {
     "regression": "regress",
 }
 _TOLD = 3
+# Some old directories have a few pieces more than vectors, and would fail on them; many more are another vocabulary.
+_UNHEARD = 0.01
 # What sets them apart, of those that people take for BERT, and which BERT to take instead.
 _COUSINS = {
     "roberta": "its tokens are bytes and its positions begin at 2; take a BERT such as google-bert/bert-base-cased",
@@ -198,12 +201,15 @@ def model_of(
     values: config.json. theirs: the weights under transformers' names. record: bertwright.json. Raises ModelError.
     """
     config = encoder_config(values, path / config_name)
-    if len(tokenizer.vocabulary) > config.vocab_size:
+    unheard = len(tokenizer.vocabulary) - config.vocab_size
+    if unheard > config.vocab_size * _UNHEARD:
         raise ModelError(
             f"the vocabulary has {len(tokenizer.vocabulary)} pieces, but the model only {config.vocab_size}",
-            where=path / "vocab.txt",
+            where=path / VOCAB_FILE,
             cure="put the vocabulary there that the model was trained with",
         )
+    if unheard > 0:
+        tokenizer = Tokenizer(Vocabulary(tokenizer.vocabulary.pieces[: config.vocab_size]), **tokenizer.settings())
     # A classifier without a pooler is one of tokens: that of a sequence stands on it.
     of_tokens = _is_of(values, "TokenClassification") or not any("pooler.dense" in name for name in theirs)
     ours, unused = to_ours(theirs, of_tokens=of_tokens)
@@ -216,6 +222,8 @@ def model_of(
         parts = replace(parts, labels=0)
     with torch.device("meta"):
         model = Bert(config, parts)
+    if unheard > 0:
+        unused.append(f"the last {unheard} pieces of the vocabulary, which have no vectors")
     unused += sorted(to_theirs({name: ours[name] for name in ours.keys() - dict(model.named_parameters()).keys()}))
     _refuse_unfit(model, theirs, path)
     model.load_state_dict({name: ours[name].contiguous() for name in dict(model.named_parameters())}, assign=True)

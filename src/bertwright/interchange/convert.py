@@ -86,7 +86,7 @@ def convert(
     form = form_of(source)
     loaded = read_form(source, lowercase=settings.lowercase, progress=progress)
     for name in loaded.unused:
-        progress.say(f"left out: {name}, for which there is no place here")
+        progress.say(f"left out, for want of a place here: {name}")
     loaded = _with_origin(loaded, source, form)
     if to == "sentence-transformers":
         parts = loaded.model.parts

@@ -21,8 +21,9 @@ class WordPiece:
         self._heads = dict(ids)
         # Without their "##", so that no string is put together for every candidate of every word.
         self._tails = {piece[2:]: number for piece, number in ids.items() if piece.startswith(CONTINUATION)}
-        self._longest_head = max(map(len, self._heads), default=0)
-        self._longest_tail = max(map(len, self._tails), default=0)
+        # At least one character is tried, also of a vocabulary without any piece that goes on with a word.
+        self._longest_head = max([1, *map(len, self._heads)])
+        self._longest_tail = max([1, *map(len, self._tails)])
 
     def split(self, word: str) -> list[Piece]:
         """Spell `word` from left to right, always with the longest piece that fits.

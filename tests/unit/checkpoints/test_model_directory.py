@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from bertwright.checkpoints.model_directory import read_model, with_parts, write_model
 from bertwright.errors import ModelError
 from bertwright.heads.model import PRETRAINING, Parts
+from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.vocabulary import SPECIALS, Vocabulary
 from tests.unit.checkpoints.small import CONFIG, TOKENIZER, small_model
 
 DECODER = "cls.predictions.decoder.weight"
@@ -143,6 +145,18 @@ def test_a_vocabulary_larger_than_the_model(directory: Path) -> None:
         "/vocab.txt: the vocabulary has 11 pieces, but the model only 10; "
         "put the vocabulary there that the model was trained with"
     )
+
+
+def test_a_few_pieces_too_many_are_left_out(tmp_path: Path) -> None:
+    words = [f"w{number}" for number in range(200)]
+    config = CONFIG.model_copy(update={"vocab_size": 205})
+    write_model(
+        tmp_path, small_model(PRETRAINING, config=config), Tokenizer(Vocabulary([*SPECIALS, *words, "one", "two"]))
+    )
+    loaded = read_model(tmp_path)
+    assert loaded.tokenizer.vocabulary.pieces == (*SPECIALS, *words)
+    assert loaded.unused == ("the last 2 pieces of the vocabulary, which have no vectors",)
+    assert loaded.tokenizer.ids("w3 one") == [8, loaded.tokenizer.vocabulary.unk_id]
 
 
 def test_tensors_of_another_shape(directory: Path) -> None:

@@ -164,6 +164,7 @@ def test_variables_of_training_are_told_and_unknown_ones_listed(tmp_path: Path) 
     tensors = entries.read(entries.entries)
     tensors |= {f"{name}/adam_m": tensor for name, tensor in tensors.items()} | {"global_step": torch.ones(())}
     write_bundle(folder, PREFIX, tensors | {"crf/transitions": torch.ones(3, 3)})
+    forget_case(folder)
     heard = Heard()
     found = read_checkpoint(folder, progress=heard)
     assert_same(found, loaded())
@@ -190,7 +191,25 @@ def test_case_is_as_the_vocabulary_shows(
     vocabulary = Vocabulary([*SPECIALS, "[unused1]", *pieces])
     model = small_model(PRETRAINING, config=loaded().model.config.model_copy(update={"vocab_size": 400}))
     folder = written(tmp_path / "google", LoadedModel(Path(), model, Tokenizer(vocabulary)))
+    forget_case(folder)
     assert read_checkpoint(folder, lowercase=given, progress=Silent()).tokenizer.lowercase == lower
+
+
+def forget_case(folder: Path) -> None:
+    """As the original code has it."""
+    config = json.loads((folder / "bert_config.json").read_text())
+    for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
+        del config[name]
+    (folder / "bert_config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_how_text_is_tokenized_comes_back(tmp_path: Path, lower: bool) -> None:
+    tokenizer = Tokenizer(TOKENIZER.vocabulary, lowercase=lower, strip_accents=not lower, split_cjk=False)
+    folder = written(tmp_path / "google", replace(loaded(), tokenizer=tokenizer))
+    heard = Heard()
+    assert read_checkpoint(folder, progress=heard).tokenizer.settings() == tokenizer.settings()
+    assert heard.said == []
 
 
 def test_names_go_both_ways() -> None:

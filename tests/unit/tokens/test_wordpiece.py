@@ -36,3 +36,11 @@ def test_words_of_more_than_200_characters_are_given_up() -> None:
 
 def test_an_empty_vocabulary_spells_nothing() -> None:
     assert WordPiece({}).split("a") == []
+
+
+@pytest.mark.parametrize("pieces", [["a"], ["a", "##"]])
+def test_a_vocabulary_in_which_nothing_goes_on_with_a_word(pieces: list[str]) -> None:
+    wordpiece = WordPiece({piece: number for number, piece in enumerate(pieces)})
+    assert wordpiece.split("ab") == []
+    assert wordpiece.ids("ab") == ()
+    assert wordpiece.ids("a") == (0,)

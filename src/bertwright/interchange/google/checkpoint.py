@@ -30,6 +30,12 @@ FILES = (CONFIG, VOCAB_FILE, f"{PREFIX}.*", RECORD)
 # A vocabulary is of text in lower case where fewer of its pieces than this have a capital letter. The Chinese one has a
 # few, and English text is put in lower case for it all the same.
 _CAPITALS = 0.01
+# Of the tokenizer, under transformers' names; the original takes the first as a flag and knows no others.
+_SWITCHES = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "split_cjk",
+}
 
 
 def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Progress) -> LoadedModel:
@@ -46,10 +52,7 @@ def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Pr
             what = f"has no {VOCAB_FILE}, and without its vocabulary a model can read nothing"
             raise ModelError(what, where=source, cure="copy it there from where the checkpoint was released")
         vocabulary = Vocabulary.parse(read_small(files, VOCAB_FILE), files.told(VOCAB_FILE))
-        if lowercase is None:
-            lowercase = _is_lowercase(vocabulary)
-            case = "lower" if lowercase else "its own"
-            progress.say(f"{source}: text is read in {case} case, as the vocabulary shows")
+        tokenizer = _tokenizer(vocabulary, values, source, progress, lowercase=lowercase)
         bundle = Bundle(files, prefix)
         theirs = {}
         names = {each: found for each in bundle.entries if (found := to_transformers(each)) is not None}
@@ -62,7 +65,7 @@ def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Pr
     of_training = [each for each in left if is_of_training(each)]
     if of_training:
         progress.say(f"{source}: left out, {len(of_training):,} variables of training, such as {of_training[0]}")
-    loaded = model_of(source, values, Tokenizer(vocabulary, lowercase=lowercase), theirs, record, config_name=name)
+    loaded = model_of(source, values, tokenizer, theirs, record, config_name=name)
     unknown = tuple(each for each in left if not is_of_training(each))
     return replace(loaded, unused=loaded.unused + unknown)
 
@@ -70,8 +73,8 @@ def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Pr
 def write_checkpoint(path: Path, loaded: LoadedModel, *, say: Callable[[str], None]) -> None:
     """Write a model into the existing directory `path` as the original code has it.
 
-    bert_config.json also tells labels and the kind of the head, which the original passes over. Raises ModelError
-    where a part of the model has no place there.
+    bert_config.json also tells labels, the kind of the head and how text is cut into tokens, all of which the original
+    passes over. Raises ModelError where a part of the model has no place there.
     """
     if loaded.model.parts.lstm:
         what = "its tagger reads the last four layers through an LSTM, which the original code does not have"
@@ -88,7 +91,23 @@ def write_checkpoint(path: Path, loaded: LoadedModel, *, say: Callable[[str], No
     write_bundle(path, PREFIX, variables)
     write_atomic(path / VOCAB_FILE, loaded.tokenizer.vocabulary.to_bytes())
     write_atomic(path / RECORD, to_json(loaded.record))
-    write_atomic(path / CONFIG, to_json(config_values(loaded.model, loaded.labels, loaded.task)))
+    values = config_values(loaded.model, loaded.labels, loaded.task)
+    switches = {key: getattr(loaded.tokenizer, name) for key, name in _SWITCHES.items()}
+    write_atomic(path / CONFIG, to_json(values | switches))
+
+
+def _tokenizer(
+    vocabulary: Vocabulary, values: dict[str, Any], source: Path, progress: Progress, *, lowercase: bool | None
+) -> Tokenizer:
+    """As bert_config.json says, if we wrote it; else in the case that is given, or that the vocabulary shows."""
+    told = {name: values[key] for key, name in _SWITCHES.items() if isinstance(values.get(key), bool)}
+    if lowercase is None and "lowercase" not in told:
+        lowercase = _is_lowercase(vocabulary)
+        case = "lower" if lowercase else "its own"
+        progress.say(f"{source}: text is read in {case} case, as the vocabulary shows")
+    if lowercase is not None:
+        told = {"lowercase": lowercase}
+    return Tokenizer(vocabulary, **told)
 
 
 def _is_lowercase(vocabulary: Vocabulary) -> bool:
