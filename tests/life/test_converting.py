@@ -167,6 +167,17 @@ def test_a_graph_is_no_model_to_train_on(home: Path, tmp_path: Path, capsys: pyt
     )
 
 
+@pytest.mark.parametrize("to", ["google", "onnx", "openvino", "torch-export"])
+def test_an_lstm_has_no_place_in_them(tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    model = small_model(Parts(pooler=False, tags=3, lstm=4), config=CONFIG)
+    write_model(source, model, TOKENIZER, labels=("O", "B-x", "I-x"), record={"task": "tag"})
+    assert main(["convert", str(source), str(tmp_path / "out"), "--to", to]) == 2
+    assert re.match(r"bertwright: .*/source: its tagger (is|reads) .*LSTM", capsys.readouterr().err.splitlines()[-1])
+    assert not (tmp_path / "out").exists()
+
+
 def test_forms_of_other_models_fail(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other"
     other.mkdir()

@@ -144,6 +144,9 @@ def read_model(path: Path) -> LoadedModel:
     Where there is none, `path` may be the name of a model on the hub. Raises ModelError or VocabularyError.
     """
     path = located(path)
+    if path.is_file():
+        what = "is a file, and a model is a directory"
+        raise ModelError(what, where=path, cure=f"a checkpoint of the original code: bertwright convert {path} DIR")
     if not path.is_dir():
         raise ModelError("no such model directory", where=path)
     layout = read_sentence_layout(path)
@@ -311,6 +314,8 @@ def _what_it_is(path: Path) -> str:
         return "it holds shards: pretrain on them with --data"
     if (path / "run" / "run.json").exists():
         return "it holds a run that was stopped: go on with --resume"
+    if any(path.glob("*.index")):
+        return f"it holds a checkpoint of the original code: bertwright convert {path} DIR"
     if (path / VOCAB_FILE).exists():
         return "it holds a vocabulary: a model is made by bertwright pretrain"
     return "a model directory is what pretrain, finetune and convert write"

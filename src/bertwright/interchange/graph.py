@@ -23,11 +23,11 @@ def traced(loaded: LoadedModel, *, fused: bool = False) -> tuple[ExportedProgram
 
     fused: with the operators of onnxruntime, so that nothing else can run it. Raises ModelError.
     """
+    if loaded.model.parts.lstm:
+        what = "its tagger is an LSTM that ends at each row's own last token, which no graph of fixed steps holds"
+        raise ModelError(what, where=loaded.path, cure="fine-tune a tagger without tag_features to export one")
     outputs = outputs_of(loaded, pooling=pooling_of(loaded), normalize=normalizes(loaded))
     if fused:
-        if loaded.model.parts.lstm:
-            what = "its tagger reads the last four layers, which fused operators do not keep"
-            raise ModelError(what, where=loaded.path, cure="export it without --fused")
         outputs = _with_fused_encoder(outputs)
     # At least two of each while tracing: a dimension of one would be taken for a constant.
     batch, length = Dim("batch", min=1), Dim("length", min=2, max=max(loaded.longest, 2))

@@ -147,6 +147,18 @@ def test_a_vocabulary_larger_than_the_model(directory: Path) -> None:
     )
 
 
+def test_a_checkpoint_of_the_original_code_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "bert_model.ckpt.index").touch()
+    (tmp_path / "vocab.txt").touch()
+    assert fault(tmp_path).endswith(f"it holds a checkpoint of the original code: bertwright convert {tmp_path} DIR")
+    packed = tmp_path / "uncased.zip"
+    packed.touch()
+    with pytest.raises(
+        ModelError, match=r"uncased.zip: is a file, and a model is a directory; a checkpoint of the origi"
+    ):
+        read_model(packed)
+
+
 def test_a_few_pieces_too_many_are_left_out(tmp_path: Path) -> None:
     words = [f"w{number}" for number in range(200)]
     config = CONFIG.model_copy(update={"vocab_size": 205})
