@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bertwright.checkpoints.weights import holds_weights
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -13,5 +15,7 @@ FORM_OF = {ONNX: "onnx", OPENVINO: "openvino", EXPORTED: "torch-export"}
 
 
 def graph_in(path: Path) -> str | None:
-    """The form of the graph that a directory holds, None where it holds none."""
+    """The form of the graph that a directory holds; None where it holds none, or has weights beside it."""
+    if holds_weights(path):
+        return None
     return next((form for name, form in FORM_OF.items() if (path / name).is_file()), None)

@@ -291,9 +291,11 @@ def _labels(values: dict[str, Any], count: int, where: Path) -> tuple[str, ...]:
 
 def _record(path: Path) -> dict[str, Any]:
     """bertwright.json, or an empty one. Raises ModelError where it is not what every command of ours writes."""
-    if not path.exists():
-        return {}
-    record = read_json(path, ModelError)
+    return checked_record(read_json(path, ModelError), path) if path.exists() else {}
+
+
+def checked_record(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What was read from bertwright.json. Raises ModelError where it is not what every command of ours writes."""
     lineage = record.get("lineage", [])
     cure = "remove the file to use the model as one of unknown origin"
     if not isinstance(lineage, list) or not all(
@@ -303,7 +305,7 @@ def _record(path: Path) -> dict[str, Any]:
     longest = record.get("max_length", 512)
     if type(longest) is not int or longest < 8:  # a truth value is an int too
         raise ModelError(f"`max_length` must be a number of tokens, but is {longest!r}", where=path, cure=cure)
-    for name, kind in (("task", str), ("columns", dict)):
+    for name, kind in (("task", str), ("columns", dict), ("metrics", dict)):
         if not isinstance(record.get(name, kind()), kind):
             raise ModelError(f"`{name}` is {record[name]!r}, which no command writes", where=path, cure=cure)
     return record

@@ -58,6 +58,13 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
     raise ModelError(f"holds no weights ({SAFETENSORS} or {_BIN})", where=directory)
 
 
+def holds_weights(directory: Path) -> bool:
+    """Whether weights lie in a directory, in one of the forms that `read_weights` reads."""
+    return any(
+        (directory / f"{name}{ending}").exists() for name in (SAFETENSORS, _BIN) for ending in ("", ".index.json")
+    )
+
+
 def weights_hash(module: nn.Module) -> str:
     """A short hash of all weights, in their order."""
     digest = hashlib.sha256()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -59,9 +60,7 @@ class Bundle:
                 elif key.startswith(b"\0"):
                     self._parts[key] = read_entry(value)
                 else:
-                    self.entries[key.decode()] = read_entry(value)
-        except UnicodeDecodeError:
-            raise ModelError("a name is not UTF-8", where=self._where, cure=_COPY) from None
+                    self.entries[_name_of(key)] = read_entry(value)
         except Damaged as error:
             raise ModelError(str(error), where=self._where, cure=_COPY) from None
         if header is None:
@@ -73,6 +72,7 @@ class Bundle:
 
         Raises ModelError where a data file is missing or short, or a checksum is wrong.
         """
+        self._refuse_shared(names)
         found: dict[str, Tensor] = {}
         with ExitStack() as stack:
             shards = _Shards(self._files, self._prefix, self._shards, stack)
@@ -82,6 +82,18 @@ class Bundle:
                 if done:
                     done(len(found))
         return found
+
+    def _refuse_shared(self, names: Collection[str]) -> None:
+        """No two variables have bytes in common: a small file could be made a large model of."""
+        stored = [
+            self._parts.get(slice_key(name, part), self.entries[name])
+            for name in names
+            for part in self.entries[name].slices or [()]
+        ]
+        places = sorted((each.shard, each.offset, each.size) for each in stored if each.size)
+        for (shard, start, size), (other_shard, other_start, _) in pairwise(places):
+            if shard == other_shard and start + size > other_start:
+                raise ModelError("two variables lie in the same place", where=self._where, cure=_COPY)
 
     def _place(self, name: str) -> tuple[int, int]:
         entry = self.entries[name]
@@ -106,9 +118,12 @@ class Bundle:
             if stored.shape != tuple(stop - start for start, stop in box) or stored.dtype != entry.dtype:
                 raise ModelError(f"a slice of `{name}` is not what it should be", where=self._where, cure=_COPY)
             parts.append(self._whole(name, stored, shards))
-        found = torch.full(entry.shape, torch.nan)
+        found, filled = torch.empty(entry.shape), torch.zeros(entry.shape, dtype=torch.bool)
         for box, tensor in zip(boxes, parts, strict=True):
-            found[tuple(slice(start, stop) for start, stop in box)] = tensor
+            place = tuple(slice(start, stop) for start, stop in box)
+            found[place], filled[place] = tensor, True
+        if not filled.all():
+            raise ModelError(f"the slices of `{name}` do not cover it", where=self._where, cure=_COPY)
         return found
 
     def _box(self, name: str, entry: Entry, part: tuple[Extent, ...]) -> list[tuple[int, int]]:
@@ -136,6 +151,14 @@ class Bundle:
             return torch.zeros(entry.shape)
         # TensorFlow writes numbers with the lowest byte first, as the machines that torch runs on have them.
         return torch.frombuffer(content, dtype=dtype).view(entry.shape).float()
+
+
+def _name_of(key: bytes) -> str:
+    """What a variable is called. Raises Damaged."""
+    name = key.decode("utf-8", "replace")
+    if not name.isprintable() or "\ufffd" in name:
+        raise Damaged(f"a variable is called {name!r}")
+    return name
 
 
 class _Shards:
@@ -167,7 +190,7 @@ class _Shards:
                 content += piece
                 crc.add(piece)
         except UNREADABLE as error:
-            raise ModelError(f"cannot be read: {error}", where=where) from None
+            raise ModelError(f"cannot be read: {' '.join(str(error).split())}", where=where) from None
         if len(content) != entry.size:
             raise ModelError(f"ends before `{name}` does", where=where, cure=_COPY)
         if crc.masked() != entry.crc:

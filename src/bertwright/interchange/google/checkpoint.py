@@ -12,10 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bertwright.checkpoints.model_directory import RECORD, LoadedModel, config_values, encoder_config, model_of
+import torch
+
+from bertwright.checkpoints.model_directory import (
+    RECORD,
+    LoadedModel,
+    checked_record,
+    config_values,
+    encoder_config,
+    model_of,
+)
 from bertwright.checkpoints.names import to_theirs
+from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError
 from bertwright.files import to_json, write_atomic
+from bertwright.heads.model import Bert, Parts
 from bertwright.interchange.google.bundle import Bundle, write_bundle
 from bertwright.interchange.google.files import Files, config_name, opened, read_small
 from bertwright.interchange.google.names import is_of_training, to_google, to_transformers
@@ -47,7 +58,7 @@ def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Pr
     with opened(source) as (files, prefix):
         name = config_name(files)
         values = _json(files, name)
-        encoder_config(values, Path(files.told(name)))
+        config = encoder_config(values, Path(files.told(name)))
         if VOCAB_FILE not in files.names():
             what = f"has no {VOCAB_FILE}, and without its vocabulary a model can read nothing"
             raise ModelError(what, where=source, cure="copy it there from where the checkpoint was released")
@@ -55,12 +66,14 @@ def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Pr
         tokenizer = _tokenizer(vocabulary, values, source, progress, lowercase=lowercase)
         bundle = Bundle(files, prefix)
         theirs = {}
-        names = {each: found for each in bundle.entries if (found := to_transformers(each)) is not None}
+        names = _wanted(bundle, config, source)
         with progress.task("reading", len(names), "variables") as bar:
             for each, tensor in bundle.read(names, bar.update).items():
                 to, transposed = names[each]
                 theirs[to] = tensor.T.contiguous() if transposed and tensor.ndim == 2 else tensor
-        record = _json(files, RECORD) if RECORD in files.names() else {}
+        record = {}
+        if RECORD in files.names():
+            record = checked_record(_json(files, RECORD), Path(files.told(RECORD)))
     left = [each for each in bundle.entries if each not in names]
     of_training = [each for each in left if is_of_training(each)]
     if of_training:
@@ -68,6 +81,35 @@ def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Pr
     loaded = model_of(source, values, tokenizer, theirs, record, config_name=name)
     unknown = tuple(each for each in left if not is_of_training(each))
     return replace(loaded, unused=loaded.unused + unknown)
+
+
+def _wanted(bundle: Bundle, config: EncoderConfig, source: Path) -> dict[str, tuple[str, bool]]:
+    """The variables that a model of this shape has, each with what `to_transformers` says of it.
+
+    Raises ModelError where one has another shape, before anything of it is read.
+    """
+    with torch.device("meta"):
+        every = Bert(config, Parts(masked_words=True, next_sentence=True, spans=True))
+    shapes = {name: tuple(tensor.shape) for name, tensor in to_theirs(dict(every.named_parameters())).items()}
+    found = {}
+    for each, entry in bundle.entries.items():
+        known = to_transformers(each)
+        if known is None:
+            continue
+        name, transposed = known
+        if name.startswith("classifier."):
+            # As many classes as there are.
+            classes = entry.shape[0] if entry.shape else 0
+            expected = (classes, config.hidden_size)[: 2 if name.endswith("weight") else 1]
+        elif name in shapes:
+            expected = shapes[name][::-1] if transposed else shapes[name]
+        else:
+            continue
+        if entry.shape != expected:
+            what = f"`{each}` has shape {entry.shape}, but {CONFIG} makes it {expected}"
+            raise ModelError(what, where=source)
+        found[each] = known
+    return found
 
 
 def write_checkpoint(path: Path, loaded: LoadedModel, *, say: Callable[[str], None]) -> None:
@@ -106,7 +148,7 @@ def _tokenizer(
         case = "lower" if lowercase else "its own"
         progress.say(f"{source}: text is read in {case} case, as the vocabulary shows")
     if lowercase is not None:
-        told = {"lowercase": lowercase}
+        told["lowercase"] = lowercase
     return Tokenizer(vocabulary, **told)
 
 

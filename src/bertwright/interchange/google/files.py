@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from bertwright.checkpoints.weights import holds_weights
 from bertwright.errors import ModelError
 from bertwright.files import storage_faults
 
@@ -18,7 +21,10 @@ _CONFIG = "bert_config.json"
 # What TensorFlow writes beside checkpoints to say which one is the last.
 _STATE = "checkpoint"
 # RuntimeError: a file within a .zip that wants a password; zlib's errors come from damaged ones.
-UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError)
+UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, NotImplementedError, ValueError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 # Far more than the index, the vocabulary or the configuration of any model has.
 _MOST = 1 << 26
 
@@ -74,7 +80,7 @@ class Archive:
     def names(self) -> list[str]:
         """Their names, sorted."""
         inside = (name.removeprefix(self.folder) for name in self.zip.namelist() if name.startswith(self.folder))
-        return sorted(name for name in inside if name and "/" not in name)
+        return sorted(name for name in inside if name and "/" not in name and name.isprintable())
 
     def size(self, name: str) -> int:
         """Bytes of one, as the .zip tells."""
@@ -114,7 +120,7 @@ def opened(source: Path) -> Iterator[tuple[Files, str]]:
 def is_checkpoint(source: Path) -> bool:
     """Whether a path is a folder, a .zip, a prefix or an index of TensorFlow's, and no model directory."""
     if source.is_dir():
-        return not (source / "config.json").exists() and any(source.glob(f"*{INDEX}"))
+        return any(source.glob(f"*{INDEX}")) and not holds_weights(source)
     if source.suffix == ".zip":
         return source.is_file()
     return source.with_name(source.name.removesuffix(INDEX) + INDEX).is_file()
@@ -127,7 +133,7 @@ def read_small(files: Files, name: str) -> bytes:
         with files.open(name) as file:
             content = file.read(_MOST + 1)
     except UNREADABLE as error:
-        raise ModelError(f"cannot be read: {error}", where=where) from None
+        raise ModelError(f"cannot be read: {' '.join(str(error).split())}", where=where) from None
     if len(content) > _MOST:
         raise ModelError(f"has more than {_MOST >> 20} MB, which no model's has", where=where)
     return content
@@ -160,14 +166,17 @@ def _only(files: Files, source: Path) -> str:
 @contextmanager
 def _archive(source: Path) -> Iterator[Archive]:
     try:
-        with storage_faults(source), zipfile.ZipFile(source) as packed:
-            folders = {name.rpartition("/")[0] for name in packed.namelist() if name.endswith(INDEX)}
-            # What macOS packs beside each file.
-            folders = {folder for folder in folders if not folder.startswith("__MACOSX")}
-            if len(folders) > 1:
-                what = f"holds checkpoints in several folders: {', '.join(sorted(folders))}"
-                raise ModelError(what, where=source, cure="unpack it, and name one")
-            folder = next(iter(folders), "")
-            yield Archive(source, packed, f"{folder}/" if folder else "")
-    except zipfile.BadZipFile as error:
-        raise ModelError(f"is no whole .zip: {error}", where=source, cure="copy it again") from None
+        packed = zipfile.ZipFile(source)
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"is no whole .zip: {reason}", where=source, cure="copy it again") from None
+    with packed:
+        names = [name for name in packed.namelist() if name.isprintable()]
+        folders = {name.rpartition("/")[0] for name in names if name.endswith(INDEX)}
+        # What macOS packs beside each file.
+        folders = {folder for folder in folders if not folder.startswith("__MACOSX")}
+        if len(folders) > 1:
+            what = f"holds checkpoints in several folders: {', '.join(sorted(folders))}"
+            raise ModelError(what, where=source, cure="unpack it, and name one")
+        folder = next(iter(folders), "")
+        yield Archive(source, packed, f"{folder}/" if folder else "")

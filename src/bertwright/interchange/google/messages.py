@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import prod
 
 from bertwright.interchange.google.damage import Damaged
 
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 _LONGEST_VARINT = 10
+# More than any variable has: what is beyond them is damage, or meant to take time and memory.
+_MOST_DIMENSIONS, _MOST_NUMBERS, _MOST_SLICES = 8, 1 << 40, 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ def read_entry(message: bytes) -> Entry:
         elif number == 6:
             crc = _number(value)
         elif number == 7:
+            if len(slices) == _MOST_SLICES:
+                raise Damaged("a tensor lies in more slices than any has")
             slices.append(tuple(_extent(_bytes(part)) for of_slice, part in _fields(_bytes(value)) if of_slice == 1))
     return Entry(dtype, shape, shard, offset, size, crc, tuple(slices))
 
@@ -167,6 +172,8 @@ def _shape(message: bytes) -> tuple[int, ...]:
         if number == 2:
             given: Iterable[int] = (_number(size) for name, size in _fields(_bytes(value)) if name == 1)
             sizes.append(next(iter(given), 0))
+            if len(sizes) > _MOST_DIMENSIONS or prod(max(size, 1) for size in sizes) > _MOST_NUMBERS:
+                raise Damaged("a tensor is larger than any is")
     return tuple(sizes)
 
 

@@ -28,6 +28,7 @@ _STORED, _SNAPPY = 0, 1
 _SNAPPY_GAIN = 32
 # Keys that share their beginnings are far longer than the file that holds them.
 _MOST_NAMES = 1 << 26
+_MOST_ENTRIES = 1 << 18
 _BLOCK_SIZE = 1 << 18
 _RESTART_EVERY = 16
 
@@ -57,7 +58,7 @@ def read_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     _, at = _handle(footer, 0)
     index, _ = _handle(footer, at)
     before = None
-    end = names = 0
+    end = names = entries = 0
     for _, content in _entries(_block(data, index)):
         place, _ = _handle(content, 0)
         # Each block once: a small file could have one unpacked a million times.
@@ -66,10 +67,11 @@ def read_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         end = sum(place)
         for key, value in _entries(_block(data, place)):
             names += len(key)
+            entries += 1
             if before is not None and key <= before:
                 raise Damaged("its keys are not in order")
-            if names > _MOST_NAMES:
-                raise Damaged("its keys are longer than those of any model")
+            if names > _MOST_NAMES or entries > _MOST_ENTRIES:
+                raise Damaged("it has more keys, or longer ones, than any model")
             before = key
             yield key, value
 
