@@ -40,18 +40,17 @@ def _fetch(name: str, patterns: list[str]) -> Path:
     from huggingface_hub.errors import (  # noqa: PLC0415
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
     )
-    from huggingface_hub.utils.tqdm import disable_progress_bars  # noqa: PLC0415
 
-    disable_progress_bars()
     try:
         return Path(snapshot_download(name, allow_patterns=patterns))
     except GatedRepoError:
         what = "is on the hub, but its owner lets only those in who asked"
         raise ModelError(what, where=name, cure=f"ask at huggingface.co/{name}, then `hf auth login`") from None
-    except RepositoryNotFoundError:
+    except (RepositoryNotFoundError, HFValidationError):
         raise ModelError("no such directory, and no such model on the hub", where=name) from None
     except LocalEntryNotFoundError:
         what = "no such directory; the hub cannot be reached, and its cache does not hold this model"

@@ -76,7 +76,7 @@ class _Module:
     @classmethod
     def of(cls, values: Any, path: Path) -> _Module:
         where, kind = (values.get(key) for key in ("path", "type")) if isinstance(values, dict) else (None, None)
-        if not isinstance(where, str) or not isinstance(kind, str) or not re.fullmatch(r"[\w.-]*", where):
+        if not isinstance(where, str) or not isinstance(kind, str) or not re.fullmatch(r"(?!\.\.?$)[\w.-]*", where):
             what = f"{values!r} is no module with a `type` and a `path` within the directory"
             raise ModelError(what, where=path / MODULES, cure="copy it again")
         # Of `sentence_transformers.models.Pooling` and its longer names of later versions.

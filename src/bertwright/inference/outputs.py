@@ -19,7 +19,7 @@ class Outputs(nn.Module):
 
     last_hidden_state: (batch, length, hidden); pooler_output and sentence_embedding: (batch, hidden);
     prediction_logits: (batch, length, vocabulary), `logits` where there is no next-sentence head beside it;
-    seq_relationship_logits: (batch, 2); logits: (batch, labels) or (batch, length, tags); start_logits and end_logits:
+    seq_relationship_logits: (batch, 2), `logits` where there is no masked-word head beside it; logits: (batch, labels) or (batch, length, tags); start_logits and end_logits:
     (batch, length). A model of a task says what its head says and no more, so that nothing else is computed.
     """
 
@@ -78,7 +78,7 @@ def names_of(parts: Parts, *, embeds: bool) -> tuple[str, ...]:
     if parts.masked_words:
         names.append("prediction_logits" if parts.next_sentence else "logits")
     if parts.next_sentence:
-        names.append("seq_relationship_logits")
+        names.append("seq_relationship_logits" if parts.masked_words else "logits")
     return tuple(names)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +11,7 @@ from typing import Any
 
 from bertwright.batches.sequences import InputBatch, pad
 from bertwright.batches.windows import cut_windows
-from bertwright.checkpoints.model_directory import LoadedModel
+from bertwright.checkpoints.model_directory import CHOICE, LoadedModel
 from bertwright.errors import RowError
 from bertwright.inference.engines.engine import Engine
 from bertwright.inference.known_task import lengths_of, task_of
@@ -36,16 +37,16 @@ class Calibration:
 
 
 def calibration_of(loaded: LoadedModel, path: Path, progress: Progress) -> Calibration:
-    """The rows of a file, the last fifth of them kept aside: labelled ones of the model's task, else texts.
+    """The rows of a file, a fifth of them, drawn once, kept aside: labelled ones of the model's task, else texts.
 
     Raises RowError where the file holds neither, or too little.
     """
-    task = _task(loaded, path)
-    if task is not None:
+    if loaded.task not in ("", CHOICE):
         try:
+            task = task_of(loaded, row=first_row(path) if loaded.task in FIELDS else None)
             rows = task.read(path, progress.say)[:_MOST_ROWS]
         except RowError as error:
-            progress.say(f"not labelled rows of `{task.name}` ({error}): read as texts")
+            progress.say(f"not labelled rows of `{loaded.task}` ({error}): read as texts")
         else:
             learning, aside = _parted(rows, path)
             pad_id = loaded.tokenizer.vocabulary.pad_id
@@ -69,14 +70,10 @@ def scores_of(engine: Engine, calibration: Calibration) -> dict[str, float]:
     return found
 
 
-def _task(loaded: LoadedModel, path: Path) -> Task[Any, Any] | None:
-    if not loaded.task:
-        return None
-    return task_of(loaded, row=first_row(path) if loaded.task in FIELDS else None)
-
-
 def _parted(rows: Sequence[Any], path: Path) -> tuple[list[Any], list[Any]]:
     aside = max(1, int(len(rows) * _ASIDE))
     if len(rows) - aside < 1:
         raise RowError("holds one text, and one more is needed to measure on", where=path, cure="give some hundreds")
-    return list(rows[:-aside]), list(rows[-aside:])
+    # Many files are sorted, by label above all.
+    order = random.Random(0).sample(rows, len(rows))
+    return order[:-aside], order[-aside:]

@@ -19,6 +19,7 @@ from bertwright.checkpoints.model_directory import (
     write_card,
     write_model,
 )
+from bertwright.checkpoints.sentence_layout import read_sentence_layout
 from bertwright.checkpoints.weights import weights_hash
 from bertwright.errors import ModelError, SettingsError
 from bertwright.files import new_directory, to_json, write_atomic
@@ -31,6 +32,7 @@ from bertwright.interchange.google import checkpoint as google
 from bertwright.interchange.onnx import write_onnx
 from bertwright.interchange.opening import open_engine
 from bertwright.interchange.openvino import IrPrecision, write_openvino
+from bertwright.interchange.parity import Parity
 from bertwright.interchange.sentence_transformers import FILES as SENTENCE_FILES
 from bertwright.interchange.sentence_transformers import sentence_encoder, write_sentence_encoder
 from bertwright.interchange.texts import TEXTS
@@ -96,11 +98,18 @@ def convert(
     calibration = None if settings.calibrate is None else calibration_of(loaded, settings.calibrate, progress)
     with new_directory(destination, overwrite=_FILES[to] if overwrite else (), say=progress.say) as partial:
         if to == "hf" and (source / DEV).is_dir():
-            # What a fine-tuning showed on dev, which the card speaks of.
-            shutil.copytree(source / DEV, partial / DEV)
+            _copy_shown(source / DEV, partial / DEV)
         _write(partial, loaded, to, settings, calibration, name=destination.name, say=progress.say)
         _compare(partial, loaded, to, form, settings, calibration, progress)
     progress.say(f"{source} -> {destination}")
+
+
+def _copy_shown(source: Path, destination: Path) -> None:
+    """What a fine-tuning showed on dev, which the card speaks of; whatever links are there lead nowhere."""
+    destination.mkdir()
+    for file in source.iterdir():
+        if file.is_file() and not file.is_symlink():
+            shutil.copyfile(file, destination / file.name)
 
 
 def _check(to: Form, settings: ConvertSettings) -> None:
@@ -180,25 +189,43 @@ def _compare(
     found = compare_engines(one, other, texts, tolerance, progress)
     for line in report(found):
         progress.say(line)
-    if not found.passed:
+    if not (found.passed and _described_alike(path, loaded, to, found)):
         raise ModelError(f"does not say the same as {to}, so nothing was written", where=loaded.path)
     if calibration and calibration.labelled:
         before, after = scores_of(one, calibration), scores_of(other, calibration)
         rows = len(calibration.labelled[1])
         told = ", ".join(f"{name} {before[name]:.4f} -> {after[name]:.4f}" for name in before)
-        progress.say(f"on {rows:,} rows kept aside, {settings.precision} and before: {told}")
+        progress.say(f"on {rows:,} rows kept aside, before and in {settings.precision}: {told}")
+
+
+def _described_alike(path: Path, loaded: LoadedModel, to: Form, found: Parity) -> bool:
+    """Whether what was written says the same of itself as the model: its task, its labels, how text is read."""
+    if to in ("hf", "google"):
+        again = read_form(path, progress=Silent())
+        ours, theirs = ((each.task, each.labels, each.tokenizer.settings()) for each in (loaded, again))
+        return ours == theirs and not found.alone
+    if to == "sentence-transformers":
+        # Without bertwright.json, as others read it.
+        layout = read_sentence_layout(path)
+        names = ("task", "pooling", "normalize", "max_length")
+        return layout is not None and layout.record == {
+            key: loaded.record[key] for key in names if key in loaded.record
+        }
+    return True
 
 
 def _with_origin(loaded: LoadedModel, source: Path, form: Form) -> LoadedModel:
     """A model that nobody tells the origin of says from now on from where it was converted."""
+    if loaded.task:
+        # Of a directory that another library saved anew, config.json alone may say it.
+        loaded = replace(loaded, record=loaded.record | {"task": loaded.task})
     if loaded.record.get("lineage"):
         return loaded
     step = {
         "step": "convert",
         "bertwright": VERSION,
         "form": form,
-        "source": source.resolve().name,
+        "source": source.resolve().name if source.exists() else str(source),
         "weights": weights_hash(loaded.model),
     }
-    about = {"task": loaded.task} if loaded.task else {}
-    return replace(loaded, record={"bertwright": VERSION, "lineage": [step], **about, **loaded.record})
+    return replace(loaded, record=loaded.record | {"bertwright": VERSION, "lineage": [step]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from bertwright.inference.outputs import BY_TOKEN
 _CHOICES = frozenset({"logits", "prediction_logits", "seq_relationship_logits", "start_logits", "end_logits"})
 _OVER_TOKENS = frozenset({"start_logits", "end_logits"})
 _VECTORS = frozenset({"sentence_embedding"})
-_TOKEN_BUDGET = 2048
+_TOKEN_BUDGET = 1024
 
 
 @dataclass(slots=True)
@@ -56,12 +57,16 @@ class Parity:
     @property
     def passed(self) -> bool:
         """Whether the two say the same."""
-        near = all(difference.worst <= self.tolerance for difference in self.differences)
+        # What is no number is never near, whatever the tolerance.
+        near = all(isfinite(each.worst) and each.worst <= self.tolerance for each in self.differences)
         return self.unlike is None and bool(self.differences) and near
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, with whether it passed."""
-        return asdict(self) | {"passed": self.passed}
+        """Everything, with whether it passed; None for what JSON has no number for."""
+        found = asdict(self) | {"passed": self.passed}
+        for each in (found, *found["differences"]):
+            each |= {name: None for name, value in each.items() if isinstance(value, float) and not isfinite(value)}
+        return found
 
 
 def compare(
@@ -79,6 +84,10 @@ def compare(
     windows = list(_windows(one, other, texts))
     found = Parity((one.form, other.form), len(texts), sum(map(len, windows)), tolerance)
     found.unlike = next((text for text in texts if _pieces(one, text) != _pieces(other, text)), None)
+    if found.unlike is not None:
+        # Their numbers are of other inputs, which one of the two may not even take.
+        return found
+    multilabel = "multilabel" in (one.task, other.task)
     sums: dict[str, _Sum] = {}
     done = 0
     pad_id = one.vocabulary.pad_id
@@ -89,7 +98,7 @@ def compare(
         found.alone = sorted(a.keys() ^ b.keys())
         mask = batch.attention_mask.numpy()
         for name in sorted(a.keys() & b.keys()):
-            sums.setdefault(name, _Sum(name)).add(a[name], b[name], mask)
+            sums.setdefault(name, _Sum(name, multilabel=multilabel)).add(a[name], b[name], mask)
         if on_progress:
             done += len(numbers)
             on_progress(done)
@@ -100,8 +109,9 @@ def compare(
 class _Sum:
     """Differences of one tensor, batch by batch."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, multilabel: bool) -> None:
         self._name = name
+        self._multilabel = multilabel
         self._worst = self._total = 0.0
         self._numbers = self._same = self._choices = 0
         self._least_cosine = 1.0
@@ -109,20 +119,20 @@ class _Sum:
     def add(self, a: NDArray[np.float32], b: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
         if a.shape != b.shape:
             raise ModelError(f"`{self._name}` has shape {a.shape} in the one and {b.shape} in the other")
-        by_token = self._name in BY_TOKEN and a.shape[:2] == mask.shape
+        by_token = self._name in _OVER_TOKENS or (self._name in BY_TOKEN and a.ndim == 3)
         if self._name in _OVER_TOKENS:
             a, b = (np.where(mask, scores, -np.inf) for scores in (a, b))
             self._same += int((a.argmax(axis=1) == b.argmax(axis=1)).sum())
             self._choices += len(a)
         if by_token:
             a, b = a[mask], b[mask]
-        apart = np.abs(a.astype(np.float64) - b)
+        apart = np.abs(a - b)
         # A number that is none is as far apart as can be.
         self._worst = max(self._worst, float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0)))
-        self._total += float(apart.sum())
+        self._total += float(apart.sum(dtype=np.float64))
         self._numbers += apart.size
         if self._name in _CHOICES and self._name not in _OVER_TOKENS and a.shape[-1] > 1:
-            same = a.argmax(axis=-1) == b.argmax(axis=-1)
+            same = (a > 0) == (b > 0) if self._multilabel else a.argmax(axis=-1) == b.argmax(axis=-1)
             self._same += int(same.sum())
             self._choices += same.size
         if self._name in _VECTORS:
@@ -154,7 +164,8 @@ def _windows(one: Engine, other: Engine, texts: Sequence[str]) -> Iterator[Windo
 
 def _pieces(engine: Engine, text: str) -> list[str]:
     pieces = engine.vocabulary.pieces
-    return [pieces[number] for number in engine.ids(text)]
+    # Another library may know tokens that the vocabulary does not.
+    return [pieces[number] if number < len(pieces) else f"token {number}" for number in engine.ids(text)]
 
 
 def _refuse_strangers(a: Arrays, b: Arrays) -> None:

@@ -21,6 +21,7 @@ class Made:
     """An engine that says what it is told to say of each token."""
 
     form = "made"
+    task = ""
     longest = 12
 
     def __init__(
@@ -72,8 +73,19 @@ def test_a_difference_fails_where_it_is_greater_than_the_tolerance() -> None:
 
 
 def test_numbers_that_are_none_never_pass() -> None:
-    found = compare(Made(), Made(add=float("nan")), TEXTS, tolerance=1e9)
+    assert not compare(Made(), Made(add=float("nan")), TEXTS, tolerance=1e9).passed
+    found = compare(Made(), Made(add=float("nan")), TEXTS, tolerance=float("inf"))
     assert not found.passed
+    assert found.as_json()["differences"][0]["worst"] is None
+    assert found.as_json()["tolerance"] is None
+
+
+def test_each_label_of_several_is_a_choice_of_its_own() -> None:
+    one, other = Made(name="logits"), Made(name="logits", add=-6.0)
+    one.task = other.task = "multilabel"
+    # a is 5 and falls below 0, as does [SEP]; [CLS] is above it no more; b stays at 0, and c and d above.
+    agreement = compare(one, other, ["d"], tolerance=100.0).differences[0].agreement
+    assert agreement == pytest.approx(1 / 3)
 
 
 def test_predictions_are_compared_by_what_they_choose() -> None:
@@ -89,6 +101,7 @@ def test_predictions_are_compared_by_what_they_choose() -> None:
 def test_other_tokens_fail_and_are_told() -> None:
     found = compare(Made(), Made(lower=False), ["a", "A b"], tolerance=1e9)
     assert (found.passed, found.unlike) == (False, "A b")
+    assert found.differences == [], "nothing was run: one of the two might not know the tokens of the other"
     assert report(found)[-2:] == ["  tokens differ, first of: 'A b'", "FAIL: the tokens differ, tolerance 1e+09"]
 
 

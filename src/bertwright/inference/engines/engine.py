@@ -16,10 +16,12 @@ Arrays = dict[str, NDArray[np.float32]]
 class Engine(Protocol):
     """A model that is ready to run.
 
-    form: what it lies in. longest: tokens that an input may have. segments: how many it tells apart.
+    form: what it lies in. task: what its head is for, empty where that is not known. longest: tokens that an input may
+    have. segments: how many it tells apart.
     """
 
     form: str
+    task: str
     vocabulary: Vocabulary
     longest: int
     segments: int

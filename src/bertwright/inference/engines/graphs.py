@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class _Graph:
         config, record = config_and_record(path)
         tokenizer = read_tokenizer(path)
         self.path = path
+        self.task: str = record.get("task", "")
         self.record = record
         self.vocabulary = tokenizer.vocabulary
         self.ids = tokenizer.ids
@@ -46,15 +48,17 @@ class OnnxEngine(_Graph):
         runtime = _runtime("onnxruntime", "onnx")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        try:
+        with _faults(path / ONNX):
             self._session = runtime.InferenceSession(path / ONNX, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001  # a runtime has its own names for all that may be wrong with a file
-            raise _unusable(path / ONNX, error) from None
         self.names = tuple(output.name for output in self._session.get_outputs())
+        # Graphs that others made may do without segments.
+        self._taken = frozenset(given.name for given in self._session.get_inputs())
 
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU."""
-        return dict(zip(self.names, self._session.run(None, _inputs(batch)), strict=True))
+        with _faults(self.path / ONNX):
+            found = self._session.run(None, _inputs(batch, self._taken))
+        return dict(zip(self.names, found, strict=True))
 
 
 class OpenVinoEngine(_Graph):
@@ -71,15 +75,15 @@ class OpenVinoEngine(_Graph):
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
         }
-        try:
+        with _faults(path / OPENVINO):
             self._model = runtime.Core().compile_model(path / OPENVINO, "CPU", wishes)
-        except Exception as error:  # noqa: BLE001  # a runtime has its own names for all that may be wrong with a file
-            raise _unusable(path / OPENVINO, error) from None
         self.names = tuple(port.get_any_name() for port in self._model.outputs)
+        self._taken = frozenset(name for port in self._model.inputs for name in port.get_names())
 
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU."""
-        found = self._model(_inputs(batch))
+        with _faults(self.path / OPENVINO):
+            found = self._model(_inputs(batch, self._taken))
         # Copied: the arrays are the runtime's own, and the next batch would write over them.
         return {name: np.array(found[name], dtype=np.float32) for name in self.names}
 
@@ -91,22 +95,20 @@ class ExportedEngine(_Graph):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        try:
+        with _faults(path / EXPORTED):
             self._program = torch.export.load(path / EXPORTED).module()
-        except Exception as error:  # noqa: BLE001  # a runtime has its own names for all that may be wrong with a file
-            raise _unusable(path / EXPORTED, error) from None
         self.names: tuple[str, ...] = tuple(self.record.get("outputs", ()))
 
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU."""
-        with torch.inference_mode():
+        with torch.inference_mode(), _faults(self.path / EXPORTED):
             found: Sequence[torch.Tensor] = self._program(*(torch.from_numpy(each) for each in _inputs(batch).values()))
         return {name: tensor.numpy() for name, tensor in zip(self.names, found, strict=True)}
 
 
-def _inputs(batch: InputBatch) -> dict[str, NDArray[np.int64]]:
+def _inputs(batch: InputBatch, taken: Collection[str] = INPUTS) -> dict[str, NDArray[np.int64]]:
     given = (batch.input_ids, batch.attention_mask.long(), batch.token_type_ids)
-    return {name: tensor.numpy() for name, tensor in zip(INPUTS, given, strict=True)}
+    return {name: tensor.numpy() for name, tensor in zip(INPUTS, given, strict=True) if name in taken}
 
 
 def _runtime(name: str, extra: str) -> Any:
@@ -116,6 +118,10 @@ def _runtime(name: str, extra: str) -> Any:
         raise SettingsError(f"{name} is not installed", cure=f"pip install 'bertwright[{extra}]'") from None
 
 
-def _unusable(path: Path, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return ModelError(f"cannot be run: {reason}", where=path, cure="export it again")
+@contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # a runtime has its own names for all that may be wrong with a file
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ModelError(f"cannot be run: {reason}", where=path, cure="export it again") from None

@@ -16,6 +16,7 @@ class PlainEngine:
 
     def __init__(self, loaded: LoadedModel, *, form: str = "bertwright") -> None:
         self.form = form
+        self.task = loaded.task
         self.vocabulary = loaded.tokenizer.vocabulary
         self.ids = loaded.tokenizer.ids
         self.longest = loaded.longest

@@ -75,7 +75,7 @@ def read_entry(message: bytes) -> Entry:
     """BundleEntryProto. Raises Damaged."""
     dtype = shard = offset = size = crc = 0
     shape: tuple[int, ...] = ()
-    slices = []
+    slices: list[tuple[Extent, ...]] = []
     for number, value in _fields(message):
         if number == 1:
             dtype = _number(value)
