@@ -26,7 +26,7 @@ from bertwright.errors import ModelError, SettingsError
 from bertwright.files import read_json, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert, Parts
 from bertwright.hub import located
-from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, read_tokenizer, tokenizer_files
+from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, added_tokens, read_tokenizer, tokenizer_files
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import Vocabulary
 
@@ -165,7 +165,9 @@ def _read(path: Path) -> LoadedModel:
     # What is wrong with the shape is told before a gigabyte is read.
     encoder_config(values, path / CONFIG)
     tokenizer = read_tokenizer(path)
-    return model_of(path, values, tokenizer, read_weights(path), _record(path / RECORD))
+    loaded = model_of(path, values, tokenizer, read_weights(path), _record(path / RECORD))
+    added = tuple(f"the added token {token!r}" for token in added_tokens(path, tokenizer.vocabulary))
+    return replace(loaded, unused=loaded.unused + added)
 
 
 def _sentence_encoder(path: Path, layout: SentenceLayout) -> LoadedModel:
@@ -227,6 +229,7 @@ def model_of(
         model = Bert(config, parts)
     if unheard > 0:
         unused.append(f"the last {unheard} pieces of the vocabulary, which have no vectors")
+    unused += [f"the head of {name}, whose weights are missing" for name in _headless(values, parts)]
     unused += sorted(to_theirs({name: ours[name] for name in ours.keys() - dict(model.named_parameters()).keys()}))
     _refuse_unfit(model, theirs, path)
     model.load_state_dict({name: ours[name].contiguous() for name in dict(model.named_parameters())}, assign=True)
@@ -344,6 +347,20 @@ def _is_of(values: dict[str, Any], kind: str) -> bool:
     """Whether config.json calls the model one for a kind of work, as transformers names it."""
     names = values.get("architectures")
     return isinstance(names, list) and any(kind in str(name) for name in names)
+
+
+def _headless(values: dict[str, Any], parts: Parts) -> list[str]:
+    """The classes that config.json names whose head the weights lack."""
+    there = {
+        "ForSequenceClassification": parts.labels,
+        "ForMultipleChoice": parts.labels,
+        "ForTokenClassification": parts.tags,
+        "ForQuestionAnswering": parts.spans,
+        "ForMaskedLM": parts.masked_words,
+        "ForPreTraining": parts.masked_words and parts.next_sentence,
+        "ForNextSentencePrediction": parts.next_sentence,
+    }
+    return [f"Bert{kind}" for kind, head in there.items() if _is_of(values, kind) and not head]
 
 
 def _task(parts: Parts, values: dict[str, Any]) -> str:

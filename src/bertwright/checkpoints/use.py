@@ -20,7 +20,7 @@ _MASKED = "The [MASK] leaves at nine."
 
 
 def use_part(name: str, model: Bert, record: dict[str, Any], form: str = "hf") -> list[str]:
-    """Lines of Markdown for a directory called `name`; form: of the graph that lies in it, if one does."""
+    """Lines of Markdown for a directory called `name`; form: as `convert --to` names it."""
     graphs = {
         "onnx": _onnx(name),
         "openvino": _openvino(name, record.get("precision", "")),
@@ -28,6 +28,17 @@ def use_part(name: str, model: Bert, record: dict[str, Any], form: str = "hf") -
     }
     if form in graphs:
         return ["", "## Use", "", *_code("python", graphs[form])]
+    if form == "google":
+        return ["", "## Use", "", *_code("sh", [f"bertwright convert {shlex.quote(name)} {shlex.quote(name + '-hf')}"])]
+    if form == "sentence-transformers":
+        texts = _quoted(list(_TEXTS))
+        theirs = [
+            "from sentence_transformers import SentenceTransformer",
+            "",
+            f"print(SentenceTransformer({_quoted(name)}).encode({texts}))",
+        ]
+        lines = _code("python", _own(name, f"model.embed({texts})"))
+        return ["", "## Use", "", *lines, "", *_code("python", theirs)]
     if record.get("task") == "choice":
         call = f"model.choose({_quoted(_TEXTS[0])}, {_quoted(list(_TEXTS))})"
         return ["", "## Use", "", *_code("python", _own(name, call))]

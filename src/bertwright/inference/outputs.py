@@ -17,10 +17,11 @@ BY_TOKEN = frozenset({"last_hidden_state", "logits", "prediction_logits", "start
 class Outputs(nn.Module):
     """A model as a function of `INPUTS`, (batch, length) int64 each, to the tensors that `names` name.
 
-    last_hidden_state: (batch, length, hidden); pooler_output and sentence_embedding: (batch, hidden);
-    prediction_logits: (batch, length, vocabulary), `logits` where there is no next-sentence head beside it;
-    seq_relationship_logits: (batch, 2), `logits` where there is no masked-word head beside it; logits: (batch, labels) or (batch, length, tags); start_logits and end_logits:
-    (batch, length). A model of a task says what its head says and no more, so that nothing else is computed.
+    last_hidden_state: (batch, length, hidden). pooler_output and sentence_embedding: (batch, hidden).
+    prediction_logits: (batch, length, vocabulary), `logits` where there is no next-sentence head beside it.
+    seq_relationship_logits: (batch, 2), `logits` where there is no masked-word head beside it. logits: (batch, labels)
+    or (batch, length, tags). start_logits and end_logits: (batch, length). A model of a task says what its head says
+    and no more, so that nothing else is computed.
     """
 
     def __init__(self, model: Bert, *, pooling: Pooling | None = None, normalize: bool = False) -> None:

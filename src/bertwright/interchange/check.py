@@ -74,5 +74,6 @@ def report(parity: Parity) -> list[str]:
     worst = max((each.worst for each in parity.differences), default=0.0)
     verdict = "PASS" if parity.passed else "FAIL"
     why = "the tokens differ" if parity.unlike is not None else f"worst difference {worst:.1e}"
+    why = "each has a head that the other has not" if parity.strangers else why
     lines.append(f"{verdict}: {why}, tolerance {parity.tolerance:g}")
     return lines

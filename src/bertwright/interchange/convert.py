@@ -43,7 +43,7 @@ from bertwright.version import VERSION
 _GRAPH_FILES = (*TOKENIZER_FILES, CONFIG, RECORD, CARD)
 _FILES: dict[Form, tuple[str, ...]] = {
     "hf": (*MODEL_FILES, DEV),
-    "google": google.FILES,
+    "google": (*google.FILES, CARD),
     "sentence-transformers": SENTENCE_FILES,
     "onnx": (*_GRAPH_FILES, "model.onnx", "model.onnx.data"),
     "openvino": (*_GRAPH_FILES, "openvino_model.xml", "openvino_model.bin"),
@@ -95,6 +95,9 @@ def convert(
         if parts.masked_words or parts.next_sentence or parts.labels or parts.tags or parts.spans:
             progress.say("left out: the heads, since a sentence encoder is the encoder alone")
         loaded = sentence_encoder(loaded)
+    parts = loaded.model.parts
+    if to in ("onnx", "openvino", "torch-export") and loaded.task not in ("", "embed") and parts.masked_words:
+        progress.say("left out: the heads of pretraining, since a graph says what the task's head says")
     calibration = None if settings.calibrate is None else calibration_of(loaded, settings.calibrate, progress)
     with new_directory(destination, overwrite=_FILES[to] if overwrite else (), say=progress.say) as partial:
         if to == "hf" and (source / DEV).is_dir():
@@ -136,8 +139,10 @@ def _write(
 ) -> None:
     if to == "google":
         google.write_checkpoint(path, loaded, say=say)
+        write_card(path, loaded.model, loaded.labels, loaded.record, form=to, name=name)
     elif to == "sentence-transformers":
         write_sentence_encoder(path, loaded, name=name)
+        write_card(path, loaded.model, loaded.labels, loaded.record, form=to, name=name)
     elif to == "hf":
         write_model(path, loaded.model, loaded.tokenizer, labels=loaded.labels, record=loaded.record, name=name)
     else:
@@ -165,8 +170,7 @@ def _write_around_graph(
     record = loaded.record | {"lineage": [*loaded.record["lineage"], step], "outputs": list(outputs)}
     if to == "openvino":
         record["precision"] = settings.precision
-    positions = loaded.model.config.max_position_embeddings
-    for file_name, content in tokenizer_files(loaded.tokenizer, max_length=positions).items():
+    for file_name, content in tokenizer_files(loaded.tokenizer, max_length=loaded.longest).items():
         write_atomic(path / file_name, content)
     write_atomic(path / RECORD, to_json(record))
     write_card(path, loaded.model, loaded.labels, record, form=to, name=name)
@@ -207,10 +211,8 @@ def _described_alike(path: Path, loaded: LoadedModel, to: Form, found: Parity) -
     if to == "sentence-transformers":
         # Without bertwright.json, as others read it.
         layout = read_sentence_layout(path)
-        names = ("task", "pooling", "normalize", "max_length")
-        return layout is not None and layout.record == {
-            key: loaded.record[key] for key in names if key in loaded.record
-        }
+        told = {name: loaded.record.get(name) for name in ("task", "pooling", "normalize", "max_length")}
+        return layout is not None and layout.record == {name: value for name, value in told.items() if value}
     return True
 
 

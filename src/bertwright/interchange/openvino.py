@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bertwright.batches.sequences import InputBatch
@@ -28,12 +29,16 @@ def write_openvino(
 ) -> tuple[str, ...]:
     """Write the graph into the existing directory `path`; the names of its outputs.
 
-    bf16: weights of 16 bits, products in bf16 where the processor has them. int8: weights and activations of 8 bits,
-    whose ranges are those of the batches for `calibration` (nncf, with the activations of a transformer smoothed).
+    bf16: weights of 16 bits (fp16, the narrow form that OpenVINO stores), products in bf16 where the machine has it.
+    int8: weights and activations of 8 bits, whose ranges are those of the batches for `calibration` (nncf, with the
+    activations of a transformer smoothed).
     Whoever runs it says in what it is computed: OpenVINO takes bf16 on processors that have it, whatever the graph is.
     Raises SettingsError where the extra is not installed.
     """
     openvino = _library("openvino")
+    largest = max(float(parameter.detach().abs().max()) for parameter in loaded.model.parameters())
+    if precision == "bf16" and largest > torch.finfo(torch.float16).max:
+        raise SettingsError(f"a weight is {largest:.3g}, more than 16 bits hold here", cure="take --precision fp32")
     program, names = traced(loaded)
     with quiet():
         graph = openvino.convert_model(program)

@@ -43,7 +43,7 @@ class Parity:
     """What a comparison found. passed: the tokens are the same, and no number is farther apart than `tolerance`.
 
     unlike: the first text that the two tokenize in different ways, None where there is none. alone: tensors that one
-    of the two says and the other does not.
+    of the two says and the other does not. strangers: each has a head that the other has not.
     """
 
     forms: tuple[str, str]
@@ -51,6 +51,7 @@ class Parity:
     tokens: int
     tolerance: float
     unlike: str | None = None
+    strangers: bool = False
     alone: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
 
@@ -59,7 +60,7 @@ class Parity:
         """Whether the two say the same."""
         # What is no number is never near, whatever the tolerance.
         near = all(isfinite(each.worst) and each.worst <= self.tolerance for each in self.differences)
-        return self.unlike is None and bool(self.differences) and near
+        return self.unlike is None and not self.strangers and bool(self.differences) and near
 
     def as_json(self) -> dict[str, Any]:
         """Everything, with whether it passed; None for what JSON has no number for."""
@@ -96,6 +97,9 @@ def compare(
         a, b = one.run(batch), other.run(batch)
         _refuse_strangers(a, b)
         found.alone = sorted(a.keys() ^ b.keys())
+        found.strangers = all(
+            any("logits" in name for name in alone) for alone in (a.keys() - b.keys(), b.keys() - a.keys())
+        )
         mask = batch.attention_mask.numpy()
         for name in sorted(a.keys() & b.keys()):
             sums.setdefault(name, _Sum(name, multilabel=multilabel)).add(a[name], b[name], mask)
@@ -118,7 +122,8 @@ class _Sum:
 
     def add(self, a: NDArray[np.float32], b: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
         if a.shape != b.shape:
-            raise ModelError(f"`{self._name}` has shape {a.shape} in the one and {b.shape} in the other")
+            what = f"`{self._name}` has shape {a.shape} in the one and {b.shape} in the other"
+            raise ModelError(what, cure="compare two forms of one model, with the same head")
         by_token = self._name in _OVER_TOKENS or (self._name in BY_TOKEN and a.ndim == 3)
         if self._name in _OVER_TOKENS:
             a, b = (np.where(mask, scores, -np.inf) for scores in (a, b))

@@ -94,6 +94,17 @@ def read_tokenizer(directory: Path) -> Tokenizer:
     )
 
 
+def added_tokens(directory: Path, vocabulary: Vocabulary) -> list[str]:
+    """Tokens that transformers looks for before it cuts text into words, and that no vocabulary here holds."""
+    listed: list[Any] = [_read_if_there(directory / TOKENIZER_FILE).get("added_tokens")]
+    described = _read_if_there(directory / CONFIG_FILE).get("added_tokens_decoder")
+    listed.append(list(described.values()) if isinstance(described, dict) else [])
+    found = [each for some in listed if isinstance(some, list) for each in some if isinstance(each, dict)]
+    tokens = [each.get("content") for each in found]
+    tokens += _read_if_there(directory / "added_tokens.json")
+    return sorted({str(token) for token in tokens if token not in vocabulary.ids})
+
+
 def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
     """The format of the `tokenizers` library, version 1.0."""
     vocabulary = tokenizer.vocabulary

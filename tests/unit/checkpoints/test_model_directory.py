@@ -159,6 +159,24 @@ def test_a_checkpoint_of_the_original_code_is_named_as_such(tmp_path: Path) -> N
         read_model(packed)
 
 
+def test_a_head_that_is_named_and_not_there(directory: Path) -> None:
+    change_config(directory, architectures=["BertForSequenceClassification"])
+    assert "the head of BertForSequenceClassification, whose weights are missing" in read_model(directory).unused
+
+
+def test_tokens_that_were_added_in_another_library_are_told(directory: Path) -> None:
+    config = json.loads((directory / "tokenizer_config.json").read_text())
+    config["added_tokens_decoder"]["10"] = {"content": "zebra"}
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+    (directory / "added_tokens.json").write_text('{"[ENT]": 11}')
+    assert read_model(directory).unused == ("the added token '[ENT]'", "the added token 'zebra'")
+
+
+def test_weights_beside_a_graph_are_the_model(directory: Path) -> None:
+    (directory / "model.onnx").write_bytes(b"a graph that somebody made of it")
+    assert read_model(directory).unused == ()
+
+
 def test_a_few_pieces_too_many_are_left_out(tmp_path: Path) -> None:
     words = [f"w{number}" for number in range(200)]
     config = CONFIG.model_copy(update={"vocab_size": 205})

@@ -24,7 +24,13 @@ class PlainEngine:
         self._outputs = outputs_of(loaded, pooling=pooling_of(loaded), normalize=normalizes(loaded))
 
     def run(self, batch: InputBatch) -> Arrays:
-        """On the CPU, in fp32."""
+        """On the CPU, in fp32; the last hidden states too, where the model's outputs are those of a head alone."""
         with torch.inference_mode():
             found = self._outputs(batch.input_ids, batch.attention_mask.long(), batch.token_type_ids)
-        return {name: tensor.numpy() for name, tensor in zip(self._outputs.names, found, strict=True)}
+            arrays = dict(zip(self._outputs.names, found, strict=True))
+            if "last_hidden_state" not in arrays:
+                encoder = self._outputs.model.encoder
+                arrays["last_hidden_state"] = encoder(
+                    batch.input_ids, batch.token_type_ids, batch.attention_mask
+                ).hidden
+        return {name: tensor.numpy() for name, tensor in arrays.items()}
