@@ -249,6 +249,30 @@ def test_a_choice_is_the_one_that_transformers_makes(home: Path, capsys: pytest.
         bertwright.load(home / "classify").choose(text, choices)
 
 
+def test_a_sentence_encoder_goes_on_as_it_was(home: Path, tmp_path: Path) -> None:
+    """Fine-tuned from a directory of sentence-transformers, it keeps its pooling, its normalisation and its length."""
+    rows = tmp_path / "rows.jsonl"
+    pairs = [("the ferry leaves", "nobody takes it"), ("at nine", "when does it"), ("it leaves", "the ferry .")]
+    rows.write_text("".join(json.dumps({"text_a": a, "text_b": b}) + "\n" for a, b in pairs))
+    learn = [
+        "finetune",
+        str(converted(home / "embed", "sentence-transformers")),
+        "--task",
+        "embed",
+        "--train",
+        str(rows),
+    ]
+    learn += ["--dev", str(rows), "--set", "epochs=1"]
+    assert main([*learn, "--out", str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out/bertwright.json").read_text())
+    assert (record["pooling"], record["normalize"], record["max_length"]) == ("cls", True, 40)
+    assert np.allclose(np.linalg.norm(bertwright.load(tmp_path / "out").embed(["it leaves"]), axis=1), 1)
+    wishes = ["--set", "pooling=mean", "--set", "normalize=false", "--out", str(tmp_path / "other")]
+    assert main([*learn, *wishes]) == 0
+    record = json.loads((tmp_path / "other/bertwright.json").read_text())
+    assert (record["pooling"], record.get("normalize")) == ("mean", None)
+
+
 def test_what_was_drawn_on_dev_comes_along(home: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "dev").mkdir(parents=True)

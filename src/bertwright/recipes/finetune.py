@@ -9,6 +9,7 @@ import torch
 from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts
 from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.model import Bert
+from bertwright.inference.known_task import normalizes, pooling_of
 from bertwright.progress import Progress
 from bertwright.recipes.finetuning.account import account_of
 from bertwright.recipes.finetuning.assembly import Lesson, assemble
@@ -18,6 +19,7 @@ from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.sitting import Finetuned, Sitting
 from bertwright.recipes.run import open_run
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
+from bertwright.tasks.embed import Embed
 from bertwright.training.freezing import freeze
 from bertwright.training.world import alone
 
@@ -52,6 +54,9 @@ def finetune(
     loaded = read_model(source)
     check_settings(settings, task, loaded.model.config)
     positions = loaded.model.config.max_position_embeddings
+    if task == Embed.name:
+        settings = _as_the_source(settings, loaded, progress)
+        positions = min(positions, loaded.longest)
     # All read and cut before anything is written: what is wrong with the rows leaves no run behind.
     lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions, task), progress.say)
     check_best_by(settings, lesson.task)
@@ -78,6 +83,15 @@ def finetune(
         progress=progress,
     ) as run:
         return sitting.go(run, identity)
+
+
+def _as_the_source(settings: FinetuneSettings, loaded: LoadedModel, progress: Progress) -> FinetuneSettings:
+    """With the pooling and the length of vectors of a model that makes some already, where no others are wished."""
+    pooling = settings.pooling or pooling_of(loaded)
+    normalize = normalizes(loaded) if settings.normalize is None else settings.normalize
+    what = "the mean over the tokens" if pooling == "mean" else "that of [CLS]"
+    progress.say(f"a text's vector is {what}{', of length 1' if normalize else ''}")
+    return settings.model_copy(update={"pooling": pooling, "normalize": normalize})
 
 
 def _model(

@@ -61,7 +61,8 @@ def assemble(
             columns=columns,
             label_column=scored,
             lengths=lengths,
-            pooling=settings.pooling,
+            pooling=settings.pooling or "mean",
+            normalize=settings.normalize is True,
             top=settings.similar_score,
             scale=settings.similarity_scale,
         )

@@ -26,6 +26,7 @@ _ONLY = {
     "calibrate": _CLASSES,
     "threshold": ("multilabel",),
     "pooling": ("embed",),
+    "normalize": ("embed",),
     "similar_score": ("embed",),
     "similarity_scale": ("embed",),
     "tag_features": ("tag",),
@@ -81,7 +82,9 @@ class FinetuneSettings(Settings):
 
     # For `embed`: how a text's vector is made of its tokens'; the score of two texts that mean the same; what cosines
     # are multiplied by where partners compete.
-    pooling: Pooling = "mean"
+    # None: as the model was made for, else the mean, of any length.
+    pooling: Pooling | None = None
+    normalize: bool | None = None
     similar_score: float = Field(default=1.0, gt=0)
     similarity_scale: float = Field(default=20.0, gt=0)
 
