@@ -140,8 +140,23 @@ def test_int8_tells_what_it_costs(home: Path, tmp_path: Path, capsys: pytest.Cap
     assert told is not None
     assert float(told[1]) > 0.7
     record = json.loads((tmp_path / "int8/bertwright.json").read_text())
+    assert record["exported"]["scores"]["accuracy"] == [1.0, pytest.approx(float(told[1]), abs=1e-4)]
     assert record["precision"] == "int8"
     assert record["lineage"][-1]["calibrated_on"] == "rows.jsonl"
+
+
+@pytest.mark.slow
+def test_bf16_and_int8_of_texts_tell_how_much_is_alike(home: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"the {WORDS[number % 10]} {WORDS[number % 7]}.\n" for number in range(60)))
+    for precision, more in (("bf16", []), ("int8", ["--calibrate", str(texts)])):
+        out = tmp_path / precision
+        convert = ["convert", str(home / "classify"), str(out), "--to", "openvino", "--precision", precision]
+        assert main([*convert, *more]) == 0
+        exported = json.loads((out / "bertwright.json").read_text())["exported"]
+        assert exported["precision"] == precision
+        assert 0.7 < exported["alike"]["logits"] <= 1
+        assert "scores" not in exported
 
 
 def test_wishes_that_do_not_fit_are_refused(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

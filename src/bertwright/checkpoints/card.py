@@ -8,6 +8,8 @@ from bertwright.checkpoints.finetuned_card import (
     answers_part,
     calibration_part,
     data_part,
+    exported_part,
+    finetuning_step,
     limits_part,
     scores_part,
     several_part,
@@ -71,6 +73,8 @@ def model_card(
         lines += _adaptation(adaptation)
     elif metrics := record.get("metrics"):
         lines += ["", "## Scores on dev" if finetuned else "## Measured on held-out data", ""]
+        if exported := record.get("exported"):
+            lines += exported_part(exported)
         lines += scores_part(metrics, record)
     if finetuned:
         lines += [*several_part(record), *data_part(record), *answers_part(record, pictures)]
@@ -78,7 +82,7 @@ def model_card(
     if lineage := record.get("lineage"):
         lines += ["", "## How it came to be", "", "Hashes are cut; `bertwright.json` has them whole.", ""]
         for step in lineage:
-            lines += _step(step, settings=not finetuned or step is not lineage[-1])
+            lines += _step(step, settings=not finetuned or step is not finetuning_step(record))
     return "\n".join([*lines, *use_part(name, model, record, form), ""])
 
 

@@ -163,9 +163,28 @@ def training_part(record: dict[str, Any], pictures: Sequence[str]) -> list[str]:
             f"they have the best {inline(training['best_by'])} on dev."
         )
         lines += [told, ""]
-    last = (record.get("lineage") or [{}])[-1]
-    lines += table(["setting", "value"], flat(last.get("settings", {})))
+    lines += table(["setting", "value"], flat(finetuning_step(record).get("settings", {})))
     return lines + _pictures(pictures, "curve.png")
+
+
+def exported_part(exported: dict[str, Any]) -> list[str]:
+    """What a graph of fewer bits says beside the model that it was made of, whose scores the rest of the card tells."""
+    lines = [
+        "All scores of this card are those of the model in fp32 that the graph was made of. Measured on the graph:",
+        "",
+    ]
+    rows = [[name, _score(before), _score(after)] for name, (before, after) in exported.get("scores", {}).items()]
+    if rows:
+        lines += [*table([f"on {exported['rows']:,} other rows", "fp32", exported["precision"]], rows), ""]
+    for name, share in exported.get("alike", {}).items():
+        lines += [f"- {inline(name)}: {share:.2%} of the predictions are alike"]
+    return [*lines, ""]
+
+
+def finetuning_step(record: dict[str, Any]) -> dict[str, Any]:
+    """The last fine-tuning of the lineage, after which the model may have been exported."""
+    steps = [step for step in record.get("lineage") or [] if step.get("step") == "finetune"]
+    return steps[-1] if steps else {}
 
 
 def limits_part(record: dict[str, Any]) -> list[str]:

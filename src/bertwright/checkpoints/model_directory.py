@@ -219,6 +219,7 @@ def model_of(
     of_tokens = _is_of(values, "TokenClassification") or not any("pooler.dense" in name for name in theirs)
     ours, unused = to_ours(theirs, of_tokens=of_tokens)
     parts = _parts_in(ours)
+    unused += [f"the head of {name}, whose weights are missing" for name in _headless(values, parts)]
     task = _task(parts, values)
     if parts.labels and not task:
         # Its scores mean something that is unknown here.
@@ -229,7 +230,6 @@ def model_of(
         model = Bert(config, parts)
     if unheard > 0:
         unused.append(f"the last {unheard} pieces of the vocabulary, which have no vectors")
-    unused += [f"the head of {name}, whose weights are missing" for name in _headless(values, parts)]
     unused += sorted(to_theirs({name: ours[name] for name in ours.keys() - dict(model.named_parameters()).keys()}))
     _refuse_unfit(model, theirs, path)
     model.load_state_dict({name: ours[name].contiguous() for name in dict(model.named_parameters())}, assign=True)

@@ -22,7 +22,7 @@ from bertwright.checkpoints.model_directory import (
 from bertwright.checkpoints.sentence_layout import read_sentence_layout
 from bertwright.checkpoints.weights import weights_hash
 from bertwright.errors import ModelError, SettingsError
-from bertwright.files import new_directory, to_json, write_atomic
+from bertwright.files import new_directory, read_json, to_json, write_atomic
 from bertwright.inference.engines.plain import PlainEngine
 from bertwright.interchange.calibration import Calibration, calibration_of, scores_of
 from bertwright.interchange.check import compare_engines, report
@@ -103,7 +103,12 @@ def convert(
         if to == "hf" and (source / DEV).is_dir():
             _copy_shown(source / DEV, partial / DEV)
         _write(partial, loaded, to, settings, calibration, name=destination.name, say=progress.say)
-        _compare(partial, loaded, to, form, settings, calibration, progress)
+        measured = _compare(partial, loaded, to, form, settings, calibration, progress)
+        if measured:
+            # What fewer bits cost stands beside the scores of the model, which are not the graph's.
+            record = read_json(partial / RECORD) | {"exported": measured}
+            write_atomic(partial / RECORD, to_json(record))
+            write_card(partial, loaded.model, loaded.labels, record, form=to, name=destination.name)
     progress.say(f"{source} -> {destination}")
 
 
@@ -185,7 +190,8 @@ def _compare(
     settings: ConvertSettings,
     calibration: Calibration | None,
     progress: Progress,
-) -> None:
+) -> dict[str, Any]:
+    """Refuse what does not say the same; of a graph of fewer bits, what was measured."""
     one, other = PlainEngine(loaded, form=form), open_engine(path, trusted=True, progress=Silent())
     exact = settings.precision == "fp32"
     tolerance = (_COMPUTED if exact else float("inf")) if to in ("onnx", "openvino", "torch-export") else _COPIED
@@ -195,11 +201,17 @@ def _compare(
         progress.say(line)
     if not (found.passed and _described_alike(path, loaded, to, found)):
         raise ModelError(f"does not say the same as {to}, so nothing was written", where=loaded.path)
+    if exact:
+        return {}
+    alike = {each.name: each.agreement for each in found.differences if each.agreement is not None}
+    measured: dict[str, Any] = {"precision": settings.precision, "alike": alike}
     if calibration and calibration.labelled:
         before, after = scores_of(one, calibration), scores_of(other, calibration)
         rows = len(calibration.labelled[1])
         told = ", ".join(f"{name} {before[name]:.4f} -> {after[name]:.4f}" for name in before)
         progress.say(f"on {rows:,} rows kept aside, before and in {settings.precision}: {told}")
+        measured |= {"rows": rows, "scores": {name: [before[name], after[name]] for name in before}}
+    return measured
 
 
 def _described_alike(path: Path, loaded: LoadedModel, to: Form, found: Parity) -> bool:

@@ -217,7 +217,7 @@ def test_what_cannot_be_compared_is_no_axis_and_what_no_trial_can_have_is_told_a
         ({"seed": [0, 1]}, "`--search seed=...` would compare what cannot be compared; try seeds with --seeds"),
         ({"max_length": [128, 512]}, "`max_length` is 512, but the model has 256 positions"),
         ({"freeze": [2, 8]}, "`freeze` is 8, but the model has 6 layers"),
-        ({"pooling": ["mean", "cls"]}, "`pooling` is 'cls', but it is for embed, and not for classify"),
+        ({"pooling": ["mean", "cls"]}, "`pooling` is 'mean', but it is for embed, and not for classify"),
     ):
         with pytest.raises(SettingsError) as caught:
             check_grid(SETTINGS, grid, "classify", config)
