@@ -177,7 +177,7 @@ def test_a_graph_is_no_model_to_train_on(home: Path, tmp_path: Path, capsys: pyt
     graph = converted(home / "classify", "torch-export")
     assert main(["convert", str(graph), str(tmp_path / "out"), "--to", "hf"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"bertwright: {graph}: holds a graph (torch-export), whose weights cannot be taken out again; "
+        f"bertwright: {graph}: holds a graph (torch-export), and weights are needed, which no graph gives back; "
         "name the model that it was exported from"
     )
 

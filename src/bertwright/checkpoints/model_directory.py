@@ -135,6 +135,9 @@ def write_card(
     name: as for `write_model`. form: as for `model_card`.
     """
     pictures = [f"{DEV}/{picture}" for picture in PICTURES if (path / DEV / picture).is_file()]
+    if not (path / DEV).is_dir():
+        # A converted model: the rows it got wrong are listed where it was fine-tuned.
+        record = {key: value for key, value in record.items() if key != "errors"}
     write_atomic(path / CARD, model_card(name or path.name, model, labels, record, pictures, form=form).encode())
 
 
@@ -160,7 +163,7 @@ def _read(path: Path) -> LoadedModel:
         raise ModelError("holds no config.json, so it is no model directory", where=path, cure=_what_it_is(path))
     values = read_json(path / CONFIG, ModelError)
     if form := graph_in(path):
-        what = f"holds a graph ({form}), whose weights cannot be taken out again"
+        what = f"holds a graph ({form}), and weights are needed, which no graph gives back"
         raise ModelError(what, where=path, cure="name the model that it was exported from")
     # What is wrong with the shape is told before a gigabyte is read.
     encoder_config(values, path / CONFIG)
