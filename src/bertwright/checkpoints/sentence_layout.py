@@ -21,9 +21,8 @@ MODULES = "modules.json"
 LENGTHS = "sentence_bert_config.json"
 POOLING = "1_Pooling"
 NORMALIZE = "2_Normalize"
-_KNOWN = ("Transformer", "Pooling", "Normalize")
-# Under these names they stand in bertwright.json.
-_POOLINGS = {"mean": "mean", "cls": "cls"}
+# Those that we have; in bertwright.json they have the same names.
+_POOLINGS = ("mean", "cls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def read_sentence_layout(path: Path) -> SentenceLayout | None:
         if module.kind == "Pooling":
             modes = _modes(_read_if_there(path / module.path / "config.json"))
             if len(modes) == 1 and modes[0] in _POOLINGS:
-                record["pooling"] = _POOLINGS[modes[0]]
+                record["pooling"] = modes[0]
             else:
                 unused.append(f"{module.path} (pooling {' and '.join(modes) or 'of no kind'})")
         elif module.kind == "Normalize":

@@ -206,11 +206,10 @@ def write_bundle(folder: Path, prefix: str, tensors: Mapping[str, Tensor]) -> No
     with storage_faults(path), path.open("wb") as file:
         for name in sorted(tensors, key=str.encode):
             tensor = tensors[name].detach().float().contiguous().cpu()
-            crc = Checksum()
             content = tensor.numpy().tobytes()
-            crc.add(content)
             file.write(content)
-            entry = Entry(_FLOAT, tuple(tensor.shape), offset=offset, size=len(content), crc=crc.masked())
+            crc = Checksum(content).masked()
+            entry = Entry(_FLOAT, tuple(tensor.shape), offset=offset, size=len(content), crc=crc)
             entries.append((name.encode(), write_entry(entry)))
             offset += len(content)
     write_atomic(folder / f"{prefix}{INDEX}", write_table(entries))

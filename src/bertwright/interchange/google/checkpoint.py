@@ -52,8 +52,8 @@ _SWITCHES = {
 def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Progress) -> LoadedModel:
     """Read a checkpoint of the original code: a folder, a .zip, or the prefix of its files.
 
-    lowercase: whether text is put in lower case; None: as the vocabulary shows. All checksums are verified. What has
-    no place here is left out and told. Raises ModelError or VocabularyError.
+    lowercase: whether text is put in lower case; None: as the vocabulary shows. The checksums of all that is
+    read are verified. What has no place here is left out and told. Raises ModelError or VocabularyError.
     """
     with opened(source) as (files, prefix):
         name = config_name(files)

@@ -20,11 +20,8 @@ INDEX = ".index"
 _CONFIG = "bert_config.json"
 # What TensorFlow writes beside checkpoints to say which one is the last.
 _STATE = "checkpoint"
-# RuntimeError: a file within a .zip that wants a password; zlib's errors come from damaged ones.
-UNREADABLE = (
-    *(OSError, EOFError, RuntimeError, NotImplementedError, ValueError, struct.error),
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-)
+# RuntimeError: a .zip of a version or a compression that Python does not know, or a file in it that wants a password.
+UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 # Far more than the index, the vocabulary or the configuration of any model has.
 _MOST = 1 << 26
 
