@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bertwright.batches.sequences import InputBatch
 from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.heads.embed import Pooling, pool
 from bertwright.heads.model import Bert, Parts
+from bertwright.inference.known_task import normalizes, pooling_of
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # Of these the first dimension is the batch; of those named here the second is the length.
@@ -58,10 +60,10 @@ class Outputs(nn.Module):
         return tuple(found)
 
 
-def outputs_of(loaded: LoadedModel, *, pooling: Pooling, normalize: bool) -> Outputs:
-    """Those of a model that was read; one of sentences says its vectors, pooled as given."""
+def outputs_of(loaded: LoadedModel) -> Outputs:
+    """Those of a model that was read; one of sentences says its vectors, made as it was trained."""
     if loaded.task == "embed":
-        return Outputs(loaded.model, pooling=pooling, normalize=normalize).eval()
+        return Outputs(loaded.model, pooling=pooling_of(loaded), normalize=normalizes(loaded)).eval()
     return Outputs(loaded.model).eval()
 
 
@@ -81,6 +83,12 @@ def names_of(parts: Parts, *, embeds: bool) -> tuple[str, ...]:
     if parts.next_sentence:
         names.append("seq_relationship_logits" if parts.masked_words else "logits")
     return tuple(names)
+
+
+def inputs_of(batch: InputBatch) -> dict[str, Tensor]:
+    """A batch under the names of `INPUTS`, in that order."""
+    given = (batch.input_ids, batch.attention_mask.long(), batch.token_type_ids)
+    return dict(zip(INPUTS, given, strict=True))
 
 
 def example(loaded: LoadedModel) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bertwright.checkpoints.graphs import EXPORTED, FORM_OF, ONNX, OPENVINO
 from bertwright.checkpoints.model_directory import (
     CARD,
     CONFIG,
@@ -45,10 +46,11 @@ _FILES: dict[Form, tuple[str, ...]] = {
     "hf": (*MODEL_FILES, DEV),
     "google": (*google.FILES, CARD),
     "sentence-transformers": SENTENCE_FILES,
-    "onnx": (*_GRAPH_FILES, "model.onnx", "model.onnx.data"),
-    "openvino": (*_GRAPH_FILES, "openvino_model.xml", "openvino_model.bin"),
-    "torch-export": (*_GRAPH_FILES, "model.pt2"),
+    "onnx": (*_GRAPH_FILES, ONNX, f"{ONNX}.data"),
+    "openvino": (*_GRAPH_FILES, OPENVINO, OPENVINO.replace(".xml", ".bin")),
+    "torch-export": (*_GRAPH_FILES, EXPORTED),
 }
+_GRAPHS = frozenset(FORM_OF.values())
 # How far apart the same model may be in two forms. Weights that are only copied lie elsewhere in memory, by which a
 # product may differ in its last bit.
 _COPIED, _COMPUTED = 1e-5, 1e-4
@@ -96,7 +98,7 @@ def convert(
             progress.say("left out: the heads, since a sentence encoder is the encoder alone")
         loaded = sentence_encoder(loaded)
     parts = loaded.model.parts
-    if to in ("onnx", "openvino", "torch-export") and loaded.task not in ("", "embed") and parts.masked_words:
+    if to in _GRAPHS and loaded.task not in ("", "embed") and parts.masked_words:
         progress.say("left out: the heads of pretraining, since a graph says what the task's head says")
     calibration = None if settings.calibrate is None else calibration_of(loaded, settings.calibrate, progress)
     with new_directory(destination, overwrite=_FILES[to] if overwrite else (), say=progress.say) as partial:
@@ -194,7 +196,7 @@ def _compare(
     """Refuse what does not say the same; of a graph of fewer bits, what was measured."""
     one, other = PlainEngine(loaded, form=form), open_engine(path, trusted=True, progress=Silent())
     exact = settings.precision == "fp32"
-    tolerance = (_COMPUTED if exact else float("inf")) if to in ("onnx", "openvino", "torch-export") else _COPIED
+    tolerance = (_COMPUTED if exact else float("inf")) if to in _GRAPHS else _COPIED
     texts = calibration.texts if calibration and calibration.texts else list(TEXTS)
     found = compare_engines(one, other, texts, tolerance, progress)
     for line in report(found):

@@ -13,7 +13,6 @@ from torch.export import Dim, ExportedProgram
 
 from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.errors import ModelError
-from bertwright.inference.known_task import normalizes, pooling_of
 from bertwright.inference.outputs import INPUTS, Outputs, example, outputs_of
 from bertwright.interchange.fused import FusedEncoder
 
@@ -26,7 +25,7 @@ def traced(loaded: LoadedModel, *, fused: bool = False) -> tuple[ExportedProgram
     if loaded.model.parts.lstm:
         what = "its tagger is an LSTM that ends at each row's own last token, which no graph of fixed steps holds"
         raise ModelError(what, where=loaded.path, cure="fine-tune a tagger without tag_features to export one")
-    outputs = outputs_of(loaded, pooling=pooling_of(loaded), normalize=normalizes(loaded))
+    outputs = outputs_of(loaded)
     if fused:
         outputs = _with_fused_encoder(outputs)
     # At least two of each while tracing: a dimension of one would be taken for a constant.
@@ -53,10 +52,7 @@ def quiet() -> Iterator[None]:
 
 
 def _with_fused_encoder(outputs: Outputs) -> Outputs:
-    fused = copy.copy(outputs)
     # The model is copied as an object; its weights are shared.
-    fused._modules = dict(outputs._modules)  # noqa: SLF001
     model = copy.copy(outputs.model)
     model._modules = dict(outputs.model._modules) | {"encoder": FusedEncoder(outputs.model.encoder)}  # noqa: SLF001
-    fused.model = model
-    return fused
+    return Outputs(model, pooling=outputs.pooling, normalize=outputs.normalize).eval()

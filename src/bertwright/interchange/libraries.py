@@ -18,6 +18,7 @@ from bertwright.errors import ModelError
 from bertwright.files import read_json, read_json_list
 from bertwright.hub import located
 from bertwright.inference.engines.engine import Arrays
+from bertwright.inference.outputs import inputs_of
 from bertwright.tokens.layout import read_tokenizer
 
 
@@ -51,7 +52,7 @@ class TransformersEngine:
 
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU, in fp32."""
-        inputs = _inputs(batch)
+        inputs = inputs_of(batch)
         if "MultipleChoice" in type(self._model).__name__:
             # (batch, choices, length)
             inputs = {name: tensor[:, None] for name, tensor in inputs.items()}
@@ -94,7 +95,7 @@ class SentenceTransformersEngine:
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU, in fp32."""
         with torch.inference_mode():
-            found = self._model(_inputs(batch))
+            found = self._model(inputs_of(batch))
         return {
             "last_hidden_state": found["token_embeddings"].float().numpy(),
             "sentence_embedding": found["sentence_embedding"].float().numpy(),
@@ -117,14 +118,6 @@ def _faults(library: str, path: Path) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001  # a library has its own names for all that may be wrong with a directory
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ModelError(f"{library} cannot load it: {reason}", where=path) from None
-
-
-def _inputs(batch: InputBatch) -> dict[str, torch.Tensor]:
-    return {
-        "input_ids": batch.input_ids,
-        "attention_mask": batch.attention_mask.long(),
-        "token_type_ids": batch.token_type_ids,
-    }
 
 
 def _directory(path: Path) -> Path:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bertwright.batches.sequences import InputBatch
 from bertwright.checkpoints.graphs import OPENVINO
 from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.errors import SettingsError
 from bertwright.files import storage_faults
-from bertwright.inference.outputs import INPUTS
+from bertwright.inference.outputs import INPUTS, inputs_of
 from bertwright.interchange.graph import quiet, traced
 
 IrPrecision = Literal["fp32", "bf16", "int8"]
@@ -53,15 +51,7 @@ def write_openvino(
 
 def _quantized(graph: Any, calibration: Sequence[InputBatch]) -> Any:
     nncf = _library("nncf")
-    rows: Iterable[dict[str, NDArray[np.int64]]] = [
-        {
-            name: tensor.numpy()
-            for name, tensor in zip(
-                INPUTS, (batch.input_ids, batch.attention_mask.long(), batch.token_type_ids), strict=True
-            )
-        }
-        for batch in calibration
-    ]
+    rows = [{name: tensor.numpy() for name, tensor in inputs_of(batch).items()} for batch in calibration]
     # It draws its bars on stdout, which is for data.
     with redirect_stdout(sys.stderr):
         return nncf.quantize(

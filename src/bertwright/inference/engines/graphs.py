@@ -17,7 +17,7 @@ from bertwright.checkpoints.graphs import EXPORTED, ONNX, OPENVINO
 from bertwright.checkpoints.model_directory import config_and_record
 from bertwright.errors import ModelError, SettingsError
 from bertwright.inference.engines.engine import Arrays
-from bertwright.inference.outputs import INPUTS
+from bertwright.inference.outputs import inputs_of
 from bertwright.tokens.layout import read_tokenizer
 
 
@@ -57,7 +57,7 @@ class OnnxEngine(_Graph):
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU."""
         with _faults(self.path / ONNX):
-            found = self._session.run(None, _inputs(batch, self._taken))
+            found = self._session.run(None, _arrays(batch, self._taken))
         return dict(zip(self.names, found, strict=True))
 
 
@@ -83,7 +83,7 @@ class OpenVinoEngine(_Graph):
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU."""
         with _faults(self.path / OPENVINO):
-            found = self._model(_inputs(batch, self._taken))
+            found = self._model(_arrays(batch, self._taken))
         # Copied: the arrays are the runtime's own, and the next batch would write over them.
         return {name: np.array(found[name], dtype=np.float32) for name in self.names}
 
@@ -102,13 +102,12 @@ class ExportedEngine(_Graph):
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU."""
         with torch.inference_mode(), _faults(self.path / EXPORTED):
-            found: Sequence[torch.Tensor] = self._program(*(torch.from_numpy(each) for each in _inputs(batch).values()))
+            found: Sequence[torch.Tensor] = self._program(*inputs_of(batch).values())
         return {name: tensor.numpy() for name, tensor in zip(self.names, found, strict=True)}
 
 
-def _inputs(batch: InputBatch, taken: Collection[str] = INPUTS) -> dict[str, NDArray[np.int64]]:
-    given = (batch.input_ids, batch.attention_mask.long(), batch.token_type_ids)
-    return {name: tensor.numpy() for name, tensor in zip(INPUTS, given, strict=True) if name in taken}
+def _arrays(batch: InputBatch, taken: Collection[str]) -> dict[str, NDArray[np.int64]]:
+    return {name: tensor.numpy() for name, tensor in inputs_of(batch).items() if name in taken}
 
 
 def _runtime(name: str, extra: str) -> Any:

@@ -7,8 +7,7 @@ import torch
 from bertwright.batches.sequences import InputBatch
 from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.inference.engines.engine import Arrays
-from bertwright.inference.known_task import normalizes, pooling_of
-from bertwright.inference.outputs import outputs_of
+from bertwright.inference.outputs import inputs_of, outputs_of
 
 
 class PlainEngine:
@@ -21,12 +20,12 @@ class PlainEngine:
         self.ids = loaded.tokenizer.ids
         self.longest = loaded.longest
         self.segments = loaded.model.config.type_vocab_size
-        self._outputs = outputs_of(loaded, pooling=pooling_of(loaded), normalize=normalizes(loaded))
+        self._outputs = outputs_of(loaded)
 
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU, in fp32; the last hidden states too, where the model's outputs are those of a head alone."""
         with torch.inference_mode():
-            found = self._outputs(batch.input_ids, batch.attention_mask.long(), batch.token_type_ids)
+            found = self._outputs(**inputs_of(batch))
             arrays = dict(zip(self._outputs.names, found, strict=True))
             if "last_hidden_state" not in arrays:
                 encoder = self._outputs.model.encoder
