@@ -108,7 +108,7 @@ SETS = {
         chinese=True, max_length=256, learning_rate=1e-4,
     ),
     "cluener": Set("tag", "ner/cluener/train", "ner/cluener/dev", metric="f1", chinese=True, learning_rate=2e-4),
-    "cmrc": Set("answer", "cmrc", "cmrc", metric="f1", chinese=True, epochs=2, max_length=384, learning_rate=1e-4),
+    "cmrc": Set("answer", "cmrc", "cmrc", metric="f1", chinese=True, epochs=2, max_length=256, learning_rate=1e-4),
 }  # fmt: skip
 # Those that the peer can learn too.
 PEERS = [name for name, each in SETS.items() if each.task != "answer"]
