@@ -50,14 +50,21 @@ def read_records(
         yield from _parquet(str(place), fault, bad, columns)
         return
     if kind not in TABLES:
-        what = f"do not know how to read rows from `{kind or 'a file without an ending'}`"
-        raise fault(what, where=place, cure=f"give {', '.join(TABLES[:-1])} or {TABLES[-1]}")
+        raise unknown_kind(place, "rows", fault, f"give {', '.join(TABLES[:-1])} or {TABLES[-1]}")
     # Closed here and not by the collector: who stops half way leaves no file open.
     with closing(lines_of(place, fault, bad, opened)) as lines:
         if kind == ".jsonl":
             yield from _jsonl(lines, place, fault, bad)
         else:
             yield from _table(lines, place, csv.excel if kind == ".csv" else _Tsv, fault, bad)
+
+
+def unknown_kind(place: str | Path, what: str, fault: type[UserFault], cure: str) -> UserFault:
+    """The fault of a place whose ending says nothing of how `what` can be read from it."""
+    if Path(str(place)).is_dir():
+        return fault("is a directory, not a file", where=place, cure="name a file in it")
+    ending = kind_of(place) or "a file without an ending"
+    return fault(f"do not know how to read {what} from `{ending}`", where=place, cure=cure)
 
 
 def _jsonl(lines: Lines, place: str | Path, fault: type[UserFault], bad: Handler) -> Iterator[Record]:

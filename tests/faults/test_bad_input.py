@@ -233,9 +233,28 @@ def test_a_label_column_that_is_absent(home: Path, tmp_path: Path, fails: Run) -
     rows.write_text("text,klass\nThe whale.,sea\n")
     task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "out"]
     assert fails("finetune", home / "model", *task) == (
-        f"{rows}:2: there is no column `label`; the columns are `text`, `klass`; name it with --label-column"
+        f"{rows}:2: there is no column `label`; the columns are `text`, `klass`; "
+        "label every row, or name the column with --label-column"
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["rows", "rows.jsonl", "rows.parquet"])
+def test_rows_that_are_a_folder(home: Path, tmp_path: Path, fails: Run, name: str) -> None:
+    rows = tmp_path / name
+    rows.mkdir()
+    task = ["--train", rows, "--dev", rows, "--out", tmp_path / "out"]
+    told = f"{rows}: is a directory, not a file"
+    for each in ("classify", "tag", "answer"):
+        assert fails("finetune", home / "model", "--task", each, *task).startswith(told)
+
+
+def test_what_is_wrong_with_the_directory_is_told_before_rows_are_read(home: Path, tmp_path: Path, fails: Run) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("no row")
+    task = ["--task", "classify", "--train", rows, "--dev", rows, "--out", home]
+    assert "exists and is not empty" in fails("finetune", home / "model", *task)
+    assert "which this command never makes" in fails("finetune", home / "model", *task, "--overwrite")
 
 
 @pytest.mark.parametrize(
@@ -385,7 +404,7 @@ def test_columns_of_ones_own_are_remembered(
     )
     semicolons = tmp_path / "semicolons.csv"
     semicolons.write_text("text;label\na;b\n")
-    task[3] = semicolons
+    task[3], task[7] = semicolons, tmp_path / "other"
     assert "the cells are parted by something else" in fails("finetune", home / "model", *task)
 
 

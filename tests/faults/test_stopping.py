@@ -104,7 +104,7 @@ def test_a_resume_with_another_recipe_is_refused(
     message = capsys.readouterr().err.splitlines()[-1]
     assert message == (
         f"bertwright: {out}: the run began otherwise: `learning_rate` was 0.001 and is 0.5; "
-        "resume it with the recipe and every --set that it began with"
+        "resume it with everything that it began with"
     )
 
 
@@ -164,6 +164,8 @@ def test_a_run_that_was_killed_before_it_was_written_down_is_simply_started_agai
     assert main([*arguments, "--resume"]) == 2
     told = f"bertwright: {out}: holds no run to go on with; start it without --resume"
     assert capsys.readouterr().err.splitlines()[-1] == told
+    assert main([*arguments, "--resume", "--overwrite"]) == 2
+    assert "`--overwrite` would clear away what `--resume` goes on with" in capsys.readouterr().err
     assert main(arguments) == 0
     assert (out / "config.json").exists()
 

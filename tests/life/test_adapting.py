@@ -289,7 +289,7 @@ def test_an_adaptation_is_gone_on_with_as_it_began(
     what = "holds a finished run; go on with --resume, or begin anew with --overwrite"
     assert told(capsys) == [f"bertwright: {adapted}: {what}"]
     assert main([*both(home, adapted), "--resume", "--set", "field.epochs=5"]) == 2
-    cure = "resume it with the recipe and every --set that it began with"
+    cure = "resume it with everything that it began with"
     assert told(capsys) == [f"bertwright: {adapted}: the run began otherwise: `epochs` was 4 and is 5; {cure}"]
     once = weights(adapted)
     assert main([*both(home, adapted), "--resume"]) == 0

@@ -235,7 +235,10 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
         (["--test", dev], f"{dev}: is named twice: no score on it would say anything; give other rows"),
         (
             ["--test", names["bare"]],
-            f"{names['bare']}:1: there is no column `label`; the columns are `text`; name it with --label-column",
+            (
+                f"{names['bare']}:1: there is no column `label`; the columns are `text`; "
+                "label every row, or name the column with --label-column"
+            ),
         ),
         (["--general", names["one"]], f"{names['one']}: holds 1 documents, and two are the least that can be"),
         (

@@ -44,7 +44,7 @@ def use_part(name: str, model: Bert, record: dict[str, Any], form: str = "hf") -
         return ["", "## Use", "", *_code("python", _own(name, call))]
     command, call = _ours(name, model, record)
     lines = ["", "## Use", "", *_code("sh", [command]), "", *_code("python", _own(name, call))]
-    return [*lines, "", *_code("python", _transformers(name, model))]
+    return [*lines, "", *_code("python", _transformers(name, model, record))]
 
 
 def _own(name: str, call: str) -> list[str]:
@@ -83,9 +83,11 @@ def _predict(row: dict[str, str], path: str) -> str:
     return f"echo {shlex.quote(_quoted(row))} | bertwright predict {path}"
 
 
-def _transformers(name: str, model: Bert) -> list[str]:
+def _transformers(name: str, model: Bert, record: dict[str, Any]) -> list[str]:
     parts = model.parts
-    kind, text = "AutoModel", _quoted(_TEXTS[0])
+    kind, text, remarks = "AutoModel", _quoted(_TEXTS[0]), []
+    if (temperature := record.get("temperature", 1)) != 1:
+        remarks.append(f"# The probabilities above are the softmax of these scores divided by {temperature:.6g}.")
     if parts.labels:
         kind = "AutoModelForSequenceClassification"
     elif parts.tags and not parts.lstm:
@@ -99,7 +101,9 @@ def _transformers(name: str, model: Bert) -> list[str]:
         "",
         f"tokenizer = AutoTokenizer.from_pretrained({_quoted(name)})",
         f"model = {kind}.from_pretrained({_quoted(name)})",
-        f'print(model(**tokenizer({text}, return_tensors="pt")))',
+        # Without a head, and without a pooler that anything was learnt by, the tokens' vectors are what it says.
+        f'print(model(**tokenizer({text}, return_tensors="pt")){".last_hidden_state" if kind == "AutoModel" else ""})',
+        *remarks,
     ]
 
 

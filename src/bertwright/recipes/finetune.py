@@ -17,11 +17,14 @@ from bertwright.recipes.finetuning.checks import check_best_by, check_settings, 
 from bertwright.recipes.finetuning.identity import identity_of
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.sitting import Finetuned, Sitting
-from bertwright.recipes.run import open_run
+from bertwright.recipes.run import open_run, refuse_used
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
 from bertwright.tasks.embed import Embed
 from bertwright.training.freezing import freeze
 from bertwright.training.world import alone
+
+# Of other fine-tunings, in the directory of this one.
+_MADE = ("series",)
 
 
 def finetune(
@@ -51,6 +54,8 @@ def finetune(
     check_wish(task, (train_file, dev_file))
     if source.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
+    if not resume:
+        refuse_used(out, overwrite=overwrite, made=_MADE)
     loaded = read_model(source)
     check_settings(settings, task, loaded.model.config)
     positions = loaded.model.config.max_position_embeddings
@@ -79,7 +84,7 @@ def finetune(
         resume=resume,
         overwrite=overwrite,
         tensorboard=tensorboard,
-        made=("series",),
+        made=_MADE,
         progress=progress,
     ) as run:
         return sitting.go(run, identity)

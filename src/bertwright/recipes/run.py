@@ -37,7 +37,6 @@ from bertwright.files import (
     PARTIAL,
     beside,
     hold,
-    read_json,
     refuse_existing,
     storage_faults,
     to_json,
@@ -45,8 +44,8 @@ from bertwright.files import (
 )
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress
-from bertwright.recipes.differences import told_differences
 from bertwright.recipes.finetuning.dev_folder import clear_dev
+from bertwright.recipes.resuming import refuse_other
 from bertwright.recipes.tensorboard import Board
 from bertwright.training.loop import BatchT, Hooks, Portion, Trainee, train
 from bertwright.training.meter import Report
@@ -54,6 +53,8 @@ from bertwright.training.settings import MachineSettings, TrainingSettings
 from bertwright.training.signals import stop_wishes
 from bertwright.training.watch import Watch
 from bertwright.training.world import World
+
+_CHECKPOINTS = "checkpoints"
 
 
 class Run:
@@ -66,7 +67,7 @@ class Run:
         self.world = world
         self.progress = progress
         self.folder = out / "run"
-        self.checkpoints = self.folder / "checkpoints"
+        self.checkpoints = self.folder / _CHECKPOINTS
         self.metrics_path = self.folder / "metrics.jsonl"
         self.events_folder = self.folder / "tensorboard"
         self._machine = machine
@@ -367,7 +368,7 @@ def open_run(
 
     def claim() -> None:
         if resume:
-            _refuse_other(run, identity)
+            refuse_other(_begun(out), out, identity, what="run", overwrite=overwrite)
             held.enter_context(hold(run.folder))
         else:
             _begin_anew(run, identity, held, overwrite=overwrite, made=made)
@@ -381,30 +382,27 @@ def open_run(
         yield run
 
 
-def _refuse_other(run: Run, identity: dict[str, Any]) -> None:
-    path = run.folder / "run.json"
-    if not path.exists():
-        raise ModelError("holds no run to go on with", where=run.out, cure="start it without --resume")
-    known = read_json(path, ModelError)
-    differing = told_differences(known, identity)
-    if differing:
-        cure = "resume it with the recipe and every --set that it began with"
-        raise ModelError(f"the run began otherwise: {differing}", where=run.out, cure=cure)
+def refuse_used(out: Path, *, overwrite: bool, made: Sequence[str] = ()) -> None:
+    """Raise ModelError or UserFault where no run can be begun at `out`; nothing is touched.
+
+    `open_run` does it too; whoever reads for minutes before that looks here first.
+    """
+    path = _begun(out)
+    if path.exists() and not overwrite:
+        finished = "a finished run" if (out / CONFIG).exists() else "a run that was stopped"
+        raise ModelError(f"holds {finished}", where=out, cure="go on with --resume, or begin anew with --overwrite")
+    # Beside a run anything may lie, and stays: only the run is begun anew. Where there is no run, only a model is.
+    replaceable: Sequence[str] = ("*",) if path.exists() else (*MODEL_FILES, DEV, *made)
+    if _is_only_begun(path.parent):
+        replaceable = (*replaceable, path.parent.name)
+        overwrite = overwrite or not any(entry != path.parent for entry in out.iterdir())
+    refuse_existing(out, overwrite=replaceable if overwrite else ())
 
 
 def _begin_anew(
     run: Run, identity: dict[str, Any], held: ExitStack, *, overwrite: bool, made: Sequence[str] = ()
 ) -> None:
-    path = run.folder / "run.json"
-    if path.exists() and not overwrite:
-        finished = "a finished run" if (run.out / CONFIG).exists() else "a run that was stopped"
-        raise ModelError(f"holds {finished}", where=run.out, cure="go on with --resume, or begin anew with --overwrite")
-    # Beside a run anything may lie, and stays: only the run is begun anew. Where there is no run, only a model is.
-    replaceable: Sequence[str] = ("*",) if path.exists() else (*MODEL_FILES, DEV, *made)
-    if _is_only_begun(run):
-        replaceable = (*replaceable, run.folder.name)
-        overwrite = overwrite or not any(entry != run.folder for entry in run.out.iterdir())
-    refuse_existing(run.out, overwrite=replaceable if overwrite else ())
+    refuse_used(run.out, overwrite=overwrite, made=made)
     run.folder.mkdir(parents=True, exist_ok=True)
     held.enter_context(hold(run.folder))
     (run.out / CONFIG).unlink(missing_ok=True)
@@ -419,13 +417,18 @@ def _begin_anew(
         shutil.rmtree(old, ignore_errors=True)
         if (run.out / name).exists():
             (run.out / name).rename(old)
-    write_atomic(path, to_json(identity))
+    write_atomic(_begun(run.out), to_json(identity))
 
 
-def _is_only_begun(run: Run) -> bool:
+def _begun(out: Path) -> Path:
+    """The file that says what the run is."""
+    return out / "run" / "run.json"
+
+
+def _is_only_begun(folder: Path) -> bool:
     """Whether `run/` is what a kill left before run.json was written: nothing that anyone could go on with."""
-    if not run.folder.is_dir():
+    if not folder.is_dir():
         return False
-    names = {entry.name for entry in run.folder.iterdir()}
-    ours = {run.checkpoints.name, beside(run.folder / "run.json", PARTIAL).name}
-    return names <= ours and not (run.checkpoints.is_dir() and any(run.checkpoints.iterdir()))
+    names = {entry.name for entry in folder.iterdir()}
+    ours = {_CHECKPOINTS, beside(folder / "run.json", PARTIAL).name}
+    return names <= ours and not any((folder / _CHECKPOINTS).glob("*"))

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bertwright.batches.windows import Lengths
 from bertwright.errors import RowError
-from bertwright.metrics.calibration import abstention, fit_temperature
+from bertwright.metrics.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, abstention, fit_temperature
 from bertwright.metrics.classification import class_scores, classification_scores, confusion_matrix
 from bertwright.objectives import classification_loss
 from bertwright.tasks.pooled import PooledTask
@@ -140,8 +140,13 @@ class Classify(PooledTask[Classified]):
             chosen.append("every dev row was answered right, so that no temperature can be told; it stays as it is")
         elif self.calibrate:
             change = fit_temperature(logs, gold)
-            found.temperature, logs = self.temperature * change, logs / change
-            chosen.append(f"probabilities are those of the temperature {found.temperature:.3f}, which fits dev best")
+            if LOWEST_TEMPERATURE < change < HIGHEST_TEMPERATURE:
+                found.temperature, logs = self.temperature * change, logs / change
+                fits = f"which fits the {len(rows):,} dev rows best"
+                chosen.append(f"probabilities are those of the temperature {found.temperature:.3f}, {fits}")
+            else:
+                beyond = f"above {HIGHEST_TEMPERATURE:g}" if change > 1 else f"below {LOWEST_TEMPERATURE:g}"
+                chosen.append(f"no temperature was chosen: what fits the {len(rows):,} dev rows best lies {beyond}")
         if self.abstain_accuracy is not None:
             sure = np.array([softmax(row).max() for row in logs])
             found.abstain_below, told = _threshold(sure, right, self.abstain_accuracy)

@@ -19,7 +19,7 @@ from typing import Any
 
 from bertwright.errors import RowError, UserFault
 from bertwright.lines import STANDARD_INPUT, faults_of, open_bytes, refuse, told
-from bertwright.records import Handler, Record, kind_of, read_records
+from bertwright.records import Handler, Record, kind_of, read_records, unknown_kind
 from bertwright.tasks.rows import clean, text_of
 from bertwright.text.documents import OnError
 
@@ -106,8 +106,7 @@ def question_records(path: str | Path, bad: Handler = refuse) -> Generator[Recor
         return _squad(path, bad)
     if kind in (".jsonl", ".parquet"):
         return read_records(path, RowError, bad)
-    what = f"do not know how to read questions from `{kind or 'a file without an ending'}`"
-    raise RowError(what, where=path, cure="give SQuAD's .json, or .jsonl or .parquet")
+    raise unknown_kind(path, "questions", RowError, "give SQuAD's .json, or .jsonl or .parquet")
 
 
 def questions_of(records: Iterable[Record]) -> list[Question]:

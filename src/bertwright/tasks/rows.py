@@ -28,6 +28,7 @@ FIELDS = {
 }
 LABEL_COLUMN = {"classify": "label", "pair": "label", "multilabel": "labels", "regress": "score", "embed": "score"}
 Kind = Literal["class", "labels", "score"]
+_LABEL_IT = "label every row, or name the column with --label-column"
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -126,7 +127,7 @@ def column_of(values: dict[str, Any], name: str, place: str, cure: str) -> Any:
 
 
 def _label(values: dict[str, Any], name: str, place: str) -> str:
-    label = column_of(values, name, place, "name it with --label-column")
+    label = column_of(values, name, place, _LABEL_IT)
     if not (isinstance(label, bool) or _is_label(label)):
         raise RowError(f"`{name}` is {label!r}, not a label", where=place)
     return clean(str(label))
@@ -144,7 +145,7 @@ def _labels(values: dict[str, Any], name: str, place: str) -> tuple[str, ...]:
 
     An empty list or cell is a row without a label, which is legal.
     """
-    found = column_of(values, name, place, "name it with --label-column")
+    found = column_of(values, name, place, _LABEL_IT)
     if isinstance(found, str):
         found = _list_of(found.strip(), name, place)
     if not isinstance(found, list):
@@ -168,7 +169,7 @@ def _list_of(cell: str, name: str, place: str) -> Any:
 
 def _score(values: dict[str, Any], name: str, place: str) -> float:
     """A finite number, or text that is one."""
-    found = column_of(values, name, place, "name it with --label-column")
+    found = column_of(values, name, place, _LABEL_IT)
     score = math.nan
     if isinstance(found, str):
         if _NUMBER.fullmatch(found.strip()):

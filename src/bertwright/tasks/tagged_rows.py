@@ -23,7 +23,7 @@ from typing import Any
 
 from bertwright.errors import RowError, SettingsError
 from bertwright.lines import STANDARD_INPUT, lines_of, told
-from bertwright.records import Record, kind_of, read_records
+from bertwright.records import Record, kind_of, read_records, unknown_kind
 from bertwright.tasks.rows import clean, column_of
 from bertwright.tasks.tag_schemes import BILOU_ONLY, IOBES_ONLY, is_tag, mend, scheme_of, split_tag
 from bertwright.tasks.text_spans import Span, spans_of, tags_of_spans, word_spans
@@ -81,8 +81,8 @@ def read_tagged(
         with closing(read_records(path, RowError)) as records:
             found.rows.extend(_rows(records, found, words_column, tags_column, tags=tags))
     else:
-        what = f"do not know how to read tagged words from `{kind or 'a file without an ending'}`"
-        raise RowError(what, where=path, cure=f"give .jsonl, .parquet, or columns as {', '.join(COLUMN_FILES)}")
+        cure = f"give .jsonl, .parquet, or columns as {', '.join(COLUMN_FILES)}"
+        raise unknown_kind(path, "tagged words", RowError, cure)
     if not found.rows:
         raise RowError("holds no rows", where=told(path))
     if tags:

@@ -111,7 +111,8 @@ def test_what_is_no_score(tmp_path: Path, value: object) -> None:
 @pytest.mark.parametrize(("column", "kind"), [("labels", "labels"), ("score", "score")])
 def test_a_column_that_is_missing(tmp_path: Path, column: str, kind: Kind) -> None:
     path = written(tmp_path / "a.jsonl", {"text": "a", "label": "x"})
-    what = f"there is no column `{column}`; the columns are `text`, `label`; name it with --label-column"
+    what = f"there is no column `{column}`; the columns are `text`, `label`"
+    what += "; label every row, or name the column with --label-column"
     assert fault(path, column, kind) == f"{path}:1: {what}"
 
 

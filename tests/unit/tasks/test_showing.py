@@ -47,7 +47,7 @@ def test_the_temperature_says_how_often_it_is_right() -> None:
     assert tuned.temperature == pytest.approx(math.log(0.9 / 0.1) / math.log(0.6 / 0.4))
     assert answers(tuned, 0.9)[0].probabilities["cat"] == pytest.approx(0.6)
     assert tuned.record()["temperature"] == tuned.temperature
-    assert tuned.chosen == ("probabilities are those of the temperature 5.419, which fits dev best",)
+    assert tuned.chosen == ("probabilities are those of the temperature 5.419, which fits the 10 dev rows best",)
     assert task.temperature == 1
     assert classifier().tuned(rows, answers(task, *[0.9] * 10)).temperature == 1
 
@@ -57,6 +57,14 @@ def test_no_temperature_is_told_by_rows_that_are_all_right() -> None:
     tuned = task.tuned(animals("cd"), answers(task, 0.9, 0.2))
     assert tuned.temperature == 1
     assert tuned.chosen == ("every dev row was answered right, so that no temperature can be told; it stays as it is",)
+
+
+def test_a_temperature_at_the_end_of_its_range_is_none() -> None:
+    """The surer the answer, the wronger: the scores say less than nothing."""
+    task = classifier(calibrate=True)
+    tuned = task.tuned(animals("dddccd"), answers(task, 0.9, 0.9, 0.9, 0.1, 0.1, 0.2))
+    assert tuned.temperature == 1
+    assert tuned.chosen == ("no temperature was chosen: what fits the 6 dev rows best lies above 20",)
 
 
 @pytest.mark.parametrize("calibrate", [False, True])

@@ -36,7 +36,7 @@ from bertwright.recipes.adapting.texts import (
 )
 from bertwright.recipes.extension import extend_vocabulary
 from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
-from bertwright.recipes.run import Run, open_run
+from bertwright.recipes.run import Run, open_run, refuse_used
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
 from bertwright.shards.read import Shard, ShardDirectory, open_shards
 from bertwright.text.documents import corpus_files
@@ -45,6 +45,8 @@ from bertwright.version import VERSION
 
 # Of a general corpus no more than this many characters a token is read, that its sample is to fill.
 _CHARACTERS_PER_TOKEN = 6
+# What it makes in its directory beside the run and the model.
+_MADE = ("adapt",)
 
 
 def adapt(
@@ -76,6 +78,8 @@ def adapt(
     if tensorboard:
         refuse_without_tensorboard()
     refuse_standard_input([*corpora, *task_data, *general])
+    if not resume:
+        refuse_used(out, overwrite=overwrite, made=_MADE)
     loaded = read_model(source)
     refuse_long(settings, loaded)
     # Looked at before anything is written: what is wrong with the rows, or a name, leaves nothing behind.
@@ -97,7 +101,7 @@ def adapt(
         "settings": settings.model_dump(exclude={"machine"}),
     }
     with open_run(
-        out, identity, world=alone(), resume=resume, overwrite=overwrite, made=("adapt",), progress=progress
+        out, identity, world=alone(), resume=resume, overwrite=overwrite, made=_MADE, progress=progress
     ) as run:
         if resume:
             progress.say(f"{out}: going on with the adaptation that was begun there")

@@ -8,11 +8,14 @@ from typing import Any
 
 from bertwright.recipes.finetuning.pictures import drawing
 
+# Points of a line that are marked: a line of one alone would not be seen.
+_FEW = 20
+
 
 def best_scoring(metrics: Sequence[dict[str, Any]], best_by: str) -> dict[str, Any] | None:
-    """The object of metrics.jsonl whose weights were kept: of equal scores the earliest; None where there is none."""
+    """The object of metrics.jsonl whose weights were kept: of equal scores the latest; None where there is none."""
     name = f"dev_{best_by}"
-    return max((row for row in metrics if name in row), key=lambda row: row[name], default=None)
+    return max((row for row in reversed(metrics) if name in row), key=lambda row: row[name], default=None)
 
 
 def draw_curve(metrics: Sequence[dict[str, Any]], best_by: str, path: Path) -> None:
@@ -21,7 +24,8 @@ def draw_curve(metrics: Sequence[dict[str, Any]], best_by: str, path: Path) -> N
         loss, scores, rate = figure.subplots(1, 3)
         for axis, name, title in ((loss, "loss", "training loss"), (rate, "learning_rate", "learning rate")):
             points = [(row["step"], row[name]) for row in metrics if name in row]
-            axis.plot([step for step, _ in points], [value for _, value in points], linewidth=1.2)
+            mark = "o-" if len(points) <= _FEW else "-"
+            axis.plot([s for s, _ in points], [v for _, v in points], mark, linewidth=1.2, markersize=3)
             axis.set_title(title)
             axis.set_ylim(bottom=0)
         rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
@@ -40,6 +44,7 @@ def draw_curve(metrics: Sequence[dict[str, Any]], best_by: str, path: Path) -> N
         scores.set_title("dev scores")
         for axis in (loss, scores, rate):
             axis.set_xlabel("step")
+            axis.locator_params(axis="x", integer=True)
             axis.grid(alpha=0.3)
         # Below, where no line can run into it.
         figure.legend(*scores.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)

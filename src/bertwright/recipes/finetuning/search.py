@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import itertools
 import tomllib
@@ -17,23 +18,38 @@ from bertwright.recipes.finetuning.settings import FinetuneSettings
 
 # Appendix A.3 of the paper: "the following range of possible values to work well across all tasks".
 PAPER: dict[str, list[Any]] = {"batch_size": [16, 32], "learning_rate": [5e-5, 3e-5, 2e-5], "epochs": [2, 3, 4]}
+_WHOLE = "paper"
 # The score by which trials are compared must be the same in all; the best of several seeds is luck.
 _NO_AXES = {"keep_best_by", "seed"}
 
 
 def grid_of(wishes: Sequence[str]) -> dict[str, list[Any]]:
     """`paper`, or settings with their values as `learning_rate=[2e-5, 5e-5]`. Raises SettingsError."""
-    if list(wishes) == ["paper"]:
+    if list(wishes) == [_WHOLE]:
         return PAPER
     grid: dict[str, list[Any]] = {}
     for wish in wishes:
-        name, equals, _ = wish.partition("=")
-        values = _parsed(wish) if equals else None
-        if not isinstance(values, list) or not values or name.strip() not in FinetuneSettings.model_fields:
-            cure = 'as in --search paper, or --search "learning_rate=[2e-5, 5e-5]" --search "epochs=[2, 3]"'
-            raise SettingsError(f"`--search {wish}` is no list of values of a setting", cure=cure)
-        grid[name.strip()] = values
+        name, values = _axis(wish)
+        if name in grid:
+            raise SettingsError(f"`--search {name}=...` stands twice", cure="give all its values in one list")
+        grid[name] = values
     return grid
+
+
+def _axis(wish: str) -> tuple[str, list[Any]]:
+    name, equals, _ = (part.strip() for part in wish.partition("="))
+    if name == _WHOLE and not equals:
+        cure = "give it alone, or the lists of your own"
+        raise SettingsError("`--search paper` is a whole grid, and stands beside another", cure=cure)
+    if name not in FinetuneSettings.model_fields:
+        near = difflib.get_close_matches(name, [_WHOLE, *FinetuneSettings.model_fields], n=1)
+        cure = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(FinetuneSettings.model_fields)}"
+        raise SettingsError(f"--search: `{name}` is no setting", cure=cure)
+    values = _parsed(wish) if equals else None
+    if not isinstance(values, list) or not values:
+        cure = f'as in --search "{name}=[...]" with its values, texts in quotes'
+        raise SettingsError(f"`--search {wish}` is no list of values", cure=cure)
+    return name, values
 
 
 def search(
@@ -68,7 +84,8 @@ def check_grid(settings: FinetuneSettings, grid: Mapping[str, Sequence[Any]], ta
         cure = "set it with --set" if name == "keep_best_by" else "try seeds with --seeds"
         raise SettingsError(f"`--search {name}=...` would compare what cannot be compared", cure=cure)
     for _, _, differing in _all(grid):
-        check_settings(settings.from_values(settings.model_dump() | differing), task, config)
+        origin = {name: f"--search {name}" for name in differing}
+        check_settings(settings.from_values(settings.model_dump() | differing, origin=origin), task, config)
 
 
 def refuse_without_optuna() -> None:

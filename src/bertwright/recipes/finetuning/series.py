@@ -18,10 +18,10 @@ from typing import Any
 
 from bertwright.checkpoints.model_directory import CONFIG, MODEL_FILES, RECORD, read_model, write_card
 from bertwright.errors import ModelError
-from bertwright.files import PARTIAL, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
-from bertwright.recipes.differences import told_differences
+from bertwright.files import PARTIAL, beside, hold, refuse_existing, storage_faults, to_json, write_atomic
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.sitting import Finetuned
+from bertwright.recipes.resuming import refuse_other
 
 # Trains with the settings into the directory, going on with what is there.
 Train = Callable[[FinetuneSettings, Path], Finetuned]
@@ -113,12 +113,7 @@ def open_series(
     folder = out / "series"
     path = folder / "series.json"
     if resume:
-        if not path.exists():
-            raise ModelError("holds no series of runs to go on with", where=out, cure="start it without --resume")
-        differing = told_differences(read_json(path, ModelError), identity)
-        if differing:
-            what = f"the series began otherwise: {differing}"
-            raise ModelError(what, where=out, cure="resume it with everything that it began with")
+        refuse_other(path, out, identity, what="series", overwrite=overwrite)
     else:
         if path.exists() and not overwrite:
             cure = "go on with --resume, or begin anew with --overwrite"

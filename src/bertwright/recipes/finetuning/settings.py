@@ -165,7 +165,8 @@ class FinetuneSettings(Settings):
             layer_decay=self.layer_decay,
             seed=self.seed,
             precision=self.precision,
-            log_every=min(10, every),
+            # Often enough that the curve of a short training is one.
+            log_every=max(1, min(10, every, steps // 20)),
             evaluate_every=every,
             save_every=every,
         )

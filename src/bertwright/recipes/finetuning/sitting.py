@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,19 +134,12 @@ class Sitting:
         for sentence in self.overlap.told():
             self.progress.say(sentence)
 
-    def _listen(self, tell: Callable[[str], None]) -> list[list[Said]]:
-        told = f"of {len(self.lesson.dev):,} dev rows"
-        return outputs_of(
-            self.trainee.model,
-            self.task,
-            self.items["dev"],
-            self.words.pad_id,
-            lambda done: tell(f"scoring: {done:,} {told}"),
-        )
+    def _listen(self, on_progress: Callable[[int], None]) -> list[list[Said]]:
+        return outputs_of(self.trainee.model, self.task, self.items["dev"], self.words.pad_id, on_progress)
 
     def _evaluate(self, step: int, tell: Callable[[str], None]) -> bool:
         with computing_in(self.dtype, self.device):
-            said = self._listen(tell)
+            said = self._listen(lambda done: tell(f"scoring: {done:,} of {len(self.lesson.dev):,} dev rows"))
         rows, items = self.lesson.dev, self.items["dev"]
         # With what `tuned` will choose: weights are compared as they would be used.
         plain = decoded(self.task, rows, items, said)
@@ -153,12 +147,12 @@ class Sitting:
         scores = task.scores(rows, plain if task is self.task else decoded(task, rows, items, said))
         self.run.record({"step": step} | {f"dev_{name}": value for name, value in scores.items()})
         better = not self.best or scores[self.best_by] > self.best[self.best_by]
-        if better:
+        # Of equal scores the later: there are few of them on small or hard dev rows, and its loss is the lower one.
+        if better or scores[self.best_by] == self.best[self.best_by]:
             # The weights first: a kill in between leaves better weights beside a worse score, and the step is redone.
             write_tensors(self.run.folder / _BEST, dict(self.trainee.model.named_parameters()))
-            self.best, self.since = scores, 0
-        else:
-            self.since += 1
+            self.best = scores
+        self.since = 0 if better else self.since + 1
         told = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self.progress.say(f"step {step:,}, dev: {told}{'  (best so far)' if better else ''}")
         if self._had_enough() and step < self.training.steps:
@@ -176,8 +170,8 @@ class Sitting:
             for name, parameter in self.trainee.model.named_parameters():
                 parameter.copy_(tensors[name])
         # Scored once more as the model will be used, in fp32: `evaluate` says the same of the directory.
-        with self.progress.task("scoring the best weights", len(self.lesson.dev), "rows") as bar:
-            said = self._listen(lambda told: bar.update(0, told))
+        with self.progress.task("scoring the best weights in fp32", len(self.lesson.dev), "rows") as bar:
+            said = self._listen(bar.update)
         rows, items = self.lesson.dev, self.items["dev"]
         plain = decoded(self.task, rows, items, said)
         task = self.task.tuned(rows, plain)
@@ -188,6 +182,9 @@ class Sitting:
             self.run.out, rows, (self.task, plain), (task, predictions), metrics, self.best_by, self.progress.say
         )
         unmodelled = self.task.baseline(self.lesson.train, rows)
+        if scores[self.best_by] <= unmodelled.get(self.best_by, -math.inf):
+            cure = "more rows, more epochs or a greater learning rate may help"
+            self.progress.say(f"{self.best_by} is no better than without a model: nothing of use was learnt; {cure}")
         best = best_scoring(metrics, self.best_by)
         record = {
             **self._origin(identity),

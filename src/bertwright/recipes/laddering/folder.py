@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.errors import ModelError
-from bertwright.files import OLD, beside, hold, read_json, refuse_existing, storage_faults, to_json, write_atomic
-from bertwright.recipes.differences import told_differences
+from bertwright.files import OLD, beside, hold, refuse_existing, storage_faults, to_json, write_atomic
+from bertwright.recipes.resuming import refuse_other
 
 BEST = "best"
 _RUNGS = "rungs"
@@ -75,7 +75,7 @@ def refuse_folder(out: Path, identity: dict[str, Any], *, resume: bool, overwrit
     folder = Folder(out)
     path = folder.rungs / _BEGUN
     if resume:
-        _refuse_other(path, out, identity)
+        refuse_other(path, out, identity, what="ladder", overwrite=overwrite)
     elif path.exists() and not overwrite:
         raise ModelError("holds a ladder", where=out, cure="go on with --resume, or begin anew with --overwrite")
     elif not path.exists() and not _is_only_begun(folder):
@@ -100,18 +100,6 @@ def open_folder(out: Path, identity: dict[str, Any], *, resume: bool, overwrite:
                 folder.clear()
                 write_atomic(path, to_json(identity))
             yield folder
-
-
-def _refuse_other(path: Path, out: Path, identity: dict[str, Any]) -> None:
-    if not path.exists():
-        raise ModelError("holds no ladder to go on with", where=out, cure="start it without --resume")
-    known = read_json(path, ModelError)
-    if not known:
-        raise ModelError("was being cleared by --overwrite when that was killed", where=out, cure="give it once more")
-    differing = told_differences(known, identity)
-    if differing:
-        what = f"the ladder began otherwise: {differing}"
-        raise ModelError(what, where=out, cure="resume it with everything that it began with")
 
 
 def _is_only_begun(folder: Folder) -> bool:

@@ -148,11 +148,16 @@ def test_of_many_labels_the_most_confused_are_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "many.png").stat().st_size < 200_000
 
 
-def test_the_best_is_the_earliest_of_equals() -> None:
-    best = best_scoring(METRICS, "accuracy")
+def test_the_best_is_the_latest_of_equals() -> None:
+    best = best_scoring([*METRICS, {"step": 90, "dev_accuracy": 0.1}], "accuracy")
     assert best is not None
-    assert best["step"] == 20
+    assert best["step"] == 30
     assert best_scoring(METRICS, "mcc") is None
+
+
+def test_a_short_training_has_a_curve_all_the_same() -> None:
+    told = {steps: FinetuneSettings(epochs=1).training(steps).log_every for steps in (1, 8, 100, 5000)}
+    assert told == {1: 1, 8: 1, 100: 5, 5000: 10}
 
 
 def test_a_threshold_is_given_or_chosen() -> None:

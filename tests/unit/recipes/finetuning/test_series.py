@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserFault, match="exists and is not empty"):
         in_series(tmp_path, Trainer(), five_seeds)
-    with pytest.raises(ModelError, match="holds no series of runs to go on with; start it without --resume"):
+    with pytest.raises(ModelError, match="holds no series to go on with; start it without --resume"):
         in_series(tmp_path, Trainer(), five_seeds, resume=True)
     in_series(tmp_path / "out", Trainer(), five_seeds)
     with (
@@ -191,9 +192,20 @@ def test_optuna_suggests_the_same_when_a_search_goes_on(tmp_path: Path) -> None:
 def test_what_a_search_takes() -> None:
     assert grid_of(["paper"]) == PAPER
     assert grid_of(["learning_rate = [1e-5, 2e-5]", "epochs=[2]"]) == {"learning_rate": [1e-5, 2e-5], "epochs": [2]}
-    for wish in ("papers", "epochs=3", "epochs=[]", "epoch=[2]", "epochs=[2", "epochs=[2]\nseed=[1]\n["):
-        with pytest.raises(SettingsError, match="is no list of values of a setting; as in --search paper, or"):
+    for wish in ("epochs", "epochs=3", "epochs=[]", "epochs=[2", "epochs=[2]\nseed=[1]\n["):
+        with pytest.raises(
+            SettingsError, match=r'is no list of values; as in --search "epochs=\[...\]" with its values'
+        ):
             grid_of([wish])
+    for wishes, told in (
+        (["papers"], "--search: `papers` is no setting; did you mean `paper`?"),
+        (["epoch=[2]"], "--search: `epoch` is no setting; did you mean `epochs`?"),
+        (["zzz=[2]"], "--search: `zzz` is no setting; known are epochs, "),
+        (["paper", "epochs=[2]"], "`--search paper` is a whole grid, and stands beside another; give it alone, or"),
+        (["epochs=[2]", "epochs=[3]"], "`--search epochs=...` stands twice; give all its values in one list"),
+    ):
+        with pytest.raises(SettingsError, match="^" + re.escape(told)):
+            grid_of(wishes)
 
 
 def test_results_are_lines_of_json(tmp_path: Path) -> None:
