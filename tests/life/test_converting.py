@@ -136,7 +136,7 @@ def test_int8_tells_what_it_costs(home: Path, tmp_path: Path, capsys: pytest.Cap
     assert main([*convert, "--calibrate", str(rows)]) == 0
     shown = capsys.readouterr()
     assert shown.out == ""
-    told = re.search(r"on 24 rows kept aside, before and in int8: accuracy 1.0000 -> ([01]\.\d+)", shown.err)
+    told = re.search(r"on 24 rows kept aside, before and after: accuracy 1.0000 -> ([01]\.\d+)", shown.err)
     assert told is not None
     assert float(told[1]) > 0.7
     record = json.loads((tmp_path / "int8/bertwright.json").read_text())

@@ -20,6 +20,8 @@ import torch
 from bertwright.checkpoints.model_directory import read_model, write_model
 from bertwright.checkpoints.names import to_theirs
 from bertwright.heads.model import PRETRAINING
+from bertwright.interchange.convert import convert
+from bertwright.progress import Silent
 from tests.made_text import write_corpus
 from tests.unit.checkpoints.small import TOKENIZER, small_model
 
@@ -128,6 +130,7 @@ def put_model(files: dict[str, bytes], directory: Path, *, old: bool = False) ->
     """The files of a small model, and others that nobody needs; `old`: the weights as .bin."""
     write_model(directory, small_model(PRETRAINING), TOKENIZER)
     files |= {path.name: path.read_bytes() for path in directory.iterdir()}
+    del files["bertwright.json"]
     files |= {"tf_model.h5": b"large", "onnx/model.onnx": b"large"}
     if old:
         del files["model.safetensors"]
@@ -150,10 +153,29 @@ def test_a_model_of_the_hub_is_named_as_there(
     done = run("tokenize", REPOSITORY, "--json", environment=environment)
     assert done.returncode == 0, done.stderr
 
+    (origin,) = json.loads((tmp_path / "copy/bertwright.json").read_text())["lineage"]
+    assert (origin["form"], origin["source"], origin["revision"]) == ("hf", REPOSITORY, "0" * 40)
+
     # What was fetched is used without a connection too.
     for offline in ({"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}):
         done = run("inspect", REPOSITORY, environment=environment | offline)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_sentence_encoder_of_the_hub_is_known_as_one(
+    tmp_path: Path, hub: tuple[dict[str, bytes], dict[str, str]]
+) -> None:
+    files, environment = hub
+    put_model({}, tmp_path)
+    local = tmp_path / "sentences"
+    convert(tmp_path, local, "sentence-transformers", progress=Silent())
+    (local / "bertwright.json").unlink()
+    files |= {str(path.relative_to(local)): path.read_bytes() for path in local.rglob("*") if path.is_file()}
+    done = run("convert", REPOSITORY, str(tmp_path / "copy"), environment=environment)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "copy/bertwright.json").read_text())
+    assert (record["task"], record["pooling"]) == ("embed", "mean")
+    assert record["lineage"][0]["form"] == "sentence-transformers"
 
 
 def test_a_model_that_the_hub_does_not_have(tmp_path: Path, hub: tuple[dict[str, bytes], dict[str, str]]) -> None:

@@ -15,14 +15,25 @@ import torch
 from torch import nn
 
 from bertwright.checkpoints.card import model_card
+from bertwright.checkpoints.configuration import (
+    CHOICE,
+    CONFIG,
+    config_values,
+    encoder_config,
+    headless,
+    is_of,
+    labels_of,
+    task_of,
+)
 from bertwright.checkpoints.finetuned_card import PICTURES
 from bertwright.checkpoints.graphs import graph_in
 from bertwright.checkpoints.names import plain_name, to_ours, to_theirs
+from bertwright.checkpoints.record import RECORD, agreed_task, read_record
 from bertwright.checkpoints.sentence_layout import MODULES, SentenceLayout, read_sentence_layout
 from bertwright.checkpoints.weights import SAFETENSORS, read_weights, write_tensors
 from bertwright.encoder.config import EncoderConfig
 from bertwright.encoder.encoder import initialise
-from bertwright.errors import ModelError, SettingsError
+from bertwright.errors import ModelError
 from bertwright.files import read_json, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert, Parts
 from bertwright.hub import located
@@ -37,37 +48,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-CONFIG = "config.json"
-RECORD = "bertwright.json"
 CARD = "README.md"
 DEV = "dev"
 MODEL_FILES = (CONFIG, SAFETENSORS, *TOKENIZER_FILES, RECORD, CARD)
-# A score for each choice, of which the highest is chosen: a head that others train and we run.
-CHOICE = "choice"
-# transformers' `problem_type`, and the task that it is here.
-_TASKS = {
-    "single_label_classification": "classify",
-    "multi_label_classification": "multilabel",
-    "regression": "regress",
-}
 _TOLD = 3
 # Some old directories have a few pieces more than vectors, and would fail on them; many more are another vocabulary.
 _UNHEARD = 0.01
-# What sets them apart, of those that people take for BERT, and which BERT to take instead.
-_COUSINS = {
-    "roberta": "its tokens are bytes and its positions begin at 2; take a BERT such as google-bert/bert-base-cased",
-    "xlm-roberta": "its tokens are SentencePiece's; take a BERT such as google-bert/bert-base-multilingual-cased",
-    "camembert": "it is a RoBERTa; take a BERT such as google-bert/bert-base-multilingual-cased",
-    "distilbert": "it has no segments and no pooler; take a small BERT such as google/bert_uncased_L-6_H-768_A-12",
-    "albert": "its layers share their weights; take a small BERT such as google/bert_uncased_L-4_H-512_A-8",
-    "electra": "its embeddings are narrower than its layers; take a BERT such as google-bert/bert-base-uncased",
-    "mobilebert": "its layers have bottlenecks; take a small BERT such as google/bert_uncased_L-4_H-512_A-8",
-    "deberta": "its attention looks at distances; take a BERT such as google-bert/bert-base-uncased",
-    "deberta-v2": "its attention looks at distances; take a BERT such as google-bert/bert-base-uncased",
-    "modernbert": "its positions are rotated and its layers gated; take a BERT such as google-bert/bert-base-uncased",
-    "mpnet": "its positions are relative; take a BERT such as sentence-transformers/all-MiniLM-L6-v2",
-    "nomic_bert": "its positions are rotated; take a BERT such as sentence-transformers/all-MiniLM-L6-v2",
-}
 _TIED_OR_DERIVED = ("cls.predictions.decoder.", "bert.embeddings.position_ids")
 
 
@@ -103,12 +89,13 @@ def write_model(
     labels: Sequence[str] = (),
     record: dict[str, Any] | None = None,
     name: str | None = None,
+    form: str = "hf",
 ) -> None:
     """Write a model into the existing directory `path`, every file whole or absent.
 
     config.json goes last: a directory without it is not yet a model. `labels` are those of the classifier or tagger,
     none where it gives a number. `name` heads the model card (default: the directory's), which shows the pictures that
-    lie in `dev` already.
+    lie in `dev` already. form: what the directory is for the card, as for `model_card`.
     """
     record = record or {}
     with storage_faults(path):
@@ -117,7 +104,7 @@ def write_model(
     for file_name, content in tokenizer_files(tokenizer, max_length=model.config.max_position_embeddings).items():
         write_atomic(path / file_name, content)
     write_atomic(path / RECORD, to_json(record))
-    write_card(path, model, labels, record, name=name)
+    write_card(path, model, labels, record, name=name, form=form)
     write_atomic(path / CONFIG, to_json(config_values(model, labels, record.get("task", ""))))
 
 
@@ -168,7 +155,7 @@ def _read(path: Path) -> LoadedModel:
     # What is wrong with the shape is told before a gigabyte is read.
     encoder_config(values, path / CONFIG)
     tokenizer = read_tokenizer(path)
-    loaded = model_of(path, values, tokenizer, read_weights(path), _record(path / RECORD))
+    loaded = model_of(path, values, tokenizer, read_weights(path), read_record(path / RECORD))
     added = tuple(f"the added token {token!r}" for token in added_tokens(path, tokenizer.vocabulary))
     return replace(loaded, unused=loaded.unused + added)
 
@@ -182,7 +169,7 @@ def _sentence_encoder(path: Path, layout: SentenceLayout) -> LoadedModel:
         tokenizer = Tokenizer(tokenizer.vocabulary, lowercase=True, strip_accents=False, split_cjk=tokenizer.split_cjk)
     # What bertwright.json says was written later, and knows more.
     record = layout.record | loaded.record
-    task = _agreed(loaded.task, record.get("task", ""), path / MODULES)
+    task = agreed_task(loaded.task, record.get("task", ""), path / MODULES)
     return replace(
         loaded, path=path, tokenizer=tokenizer, task=task, record=record, unused=loaded.unused + layout.unused
     )
@@ -192,7 +179,7 @@ def config_and_record(path: Path) -> tuple[EncoderConfig, dict[str, Any]]:
     """The shape and bertwright.json of a directory, whatever its weights lie in. Raises ModelError."""
     if not (path / CONFIG).exists():
         raise ModelError("holds no config.json, so it is no model directory", where=path)
-    return encoder_config(read_json(path / CONFIG, ModelError), path / CONFIG), _record(path / RECORD)
+    return encoder_config(read_json(path / CONFIG, ModelError), path / CONFIG), read_record(path / RECORD)
 
 
 def model_of(
@@ -219,11 +206,11 @@ def model_of(
     if unheard > 0:
         tokenizer = Tokenizer(Vocabulary(tokenizer.vocabulary.pieces[: config.vocab_size]), **tokenizer.settings())
     # A classifier without a pooler is one of tokens: that of a sequence stands on it.
-    of_tokens = _is_of(values, "TokenClassification") or not any("pooler.dense" in name for name in theirs)
+    of_tokens = is_of(values, "TokenClassification") or not any("pooler.dense" in name for name in theirs)
     ours, unused = to_ours(theirs, of_tokens=of_tokens)
     parts = _parts_in(ours)
-    unused += [f"the head of {name}, whose weights are missing" for name in _headless(values, parts)]
-    task = _task(parts, values)
+    unused += [f"the head of {name}, whose weights are missing" for name in headless(values, parts)]
+    task = task_of(parts, values)
     if parts.labels and not task:
         # Its scores mean something that is unknown here.
         unused += ["classifier.weight", "classifier.bias"]
@@ -237,8 +224,8 @@ def model_of(
     _refuse_unfit(model, theirs, path)
     model.load_state_dict({name: ours[name].contiguous() for name in dict(model.named_parameters())}, assign=True)
     _refuse_untied(theirs, values, path)
-    labels = _labels(values, 0 if task in ("regress", CHOICE) else parts.labels or parts.tags, path / config_name)
-    task = _agreed(task, record.get("task", ""), path / RECORD)
+    labels = labels_of(values, 0 if task in ("regress", CHOICE) else parts.labels or parts.tags, path / config_name)
+    task = agreed_task(task, record.get("task", ""), path / RECORD)
     left = tuple(name for name in unused if not name.startswith(_TIED_OR_DERIVED))
     return LoadedModel(path, model.eval(), tokenizer, task, labels, record, left)
 
@@ -264,57 +251,6 @@ def with_parts(source: Bert, parts: Parts, *, seed: int, config: EncoderConfig |
     if model.masked_words is not None and "masked_words.bias" in drawn:
         nn.init.zeros_(model.masked_words.bias)
     return model, drawn
-
-
-def encoder_config(values: dict[str, Any], where: Path) -> EncoderConfig:
-    """The shape of an encoder from config.json. Raises ModelError where it is not BERT's."""
-    kind = values.get("model_type", "bert")
-    if kind != "bert":
-        cure = _COUSINS.get(str(kind), "a BERT's `model_type` is 'bert'")
-        raise ModelError(f"this is a {kind!r} model, not a BERT", where=where, cure=cure)
-    # What would change the arithmetic is refused; all else in a foreign config.json does not concern the encoder.
-    for key, wanted in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"), ("is_decoder", False)):
-        found = values.get(key, wanted)
-        if found is not None and found != wanted:
-            raise ModelError(f"`{key}` is {found!r}, but only {wanted!r} is BERT's", where=where)
-    known = {name: values[name] for name in EncoderConfig.model_fields if values.get(name) is not None}
-    try:
-        return EncoderConfig.from_values(known, where=str(where))
-    except SettingsError as error:
-        raise ModelError(str(error)) from None
-
-
-def _labels(values: dict[str, Any], count: int, where: Path) -> tuple[str, ...]:
-    """Names of the classes; as transformers has it, LABEL_0 and so on for those that have none."""
-    names = values.get("id2label") or {}
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-        raise ModelError('`id2label` must be an object of names, as in {"0": "no"}', where=where, cure="correct it")
-    labels = tuple(names.get(str(number), f"LABEL_{number}") for number in range(count))
-    if len(set(labels)) < count:
-        raise ModelError("`id2label` gives two classes one name", where=where, cure="correct it")
-    return labels
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """bertwright.json, or an empty one. Raises ModelError where it is not what every command of ours writes."""
-    return checked_record(read_json(path, ModelError), path) if path.exists() else {}
-
-
-def checked_record(record: dict[str, Any], path: Path) -> dict[str, Any]:
-    """What was read from bertwright.json. Raises ModelError where it is not what every command of ours writes."""
-    lineage = record.get("lineage", [])
-    cure = "remove the file to use the model as one of unknown origin"
-    if not isinstance(lineage, list) or not all(
-        isinstance(s, dict) and isinstance(s.get("step"), str) for s in lineage
-    ):
-        raise ModelError("`lineage` must be a list of objects with a `step`", where=path, cure=cure)
-    longest = record.get("max_length", 512)
-    if type(longest) is not int or longest < 8:  # a truth value is an int too
-        raise ModelError(f"`max_length` must be a number of tokens, but is {longest!r}", where=path, cure=cure)
-    for name, kind in (("task", str), ("columns", dict), ("metrics", dict)):
-        if not isinstance(record.get(name, kind()), kind):
-            raise ModelError(f"`{name}` is {record[name]!r}, which no command writes", where=path, cure=cure)
-    return record
 
 
 def _what_it_is(path: Path) -> str:
@@ -344,51 +280,6 @@ def _parts_in(ours: dict[str, Tensor]) -> Parts:
         lstm=0 if lstm is None or tagger is None else lstm.shape[-1],
         spans="spans.dense.weight" in ours,
     )
-
-
-def _is_of(values: dict[str, Any], kind: str) -> bool:
-    """Whether config.json calls the model one for a kind of work, as transformers names it."""
-    names = values.get("architectures")
-    return isinstance(names, list) and any(kind in str(name) for name in names)
-
-
-def _headless(values: dict[str, Any], parts: Parts) -> list[str]:
-    """The classes that config.json names whose head the weights lack."""
-    there = {
-        "ForSequenceClassification": parts.labels,
-        "ForMultipleChoice": parts.labels,
-        "ForTokenClassification": parts.tags,
-        "ForQuestionAnswering": parts.spans,
-        "ForMaskedLM": parts.masked_words,
-        "ForPreTraining": parts.masked_words and parts.next_sentence,
-        "ForNextSentencePrediction": parts.next_sentence,
-    }
-    return [f"Bert{kind}" for kind, head in there.items() if _is_of(values, kind) and not head]
-
-
-def _task(parts: Parts, values: dict[str, Any]) -> str:
-    """What the head is for, by config.json and the weights; empty where that is none of ours."""
-    if parts.tags:
-        return "tag"
-    if parts.spans:
-        return "answer"
-    if not parts.labels:
-        return ""
-    if _is_of(values, "MultipleChoice"):
-        return CHOICE if parts.labels == 1 else ""
-    kind = values.get("problem_type") or ("regression" if parts.labels == 1 else "single_label_classification")
-    return _TASKS.get(kind, "") if (kind == "regression") == (parts.labels == 1) else ""
-
-
-def _agreed(task: str, recorded: str, where: Path) -> str:
-    """The task as bertwright.json has it, which may tell more than config.json, but nothing else. Raises ModelError."""
-    finer = {"classify": ("classify", "pair"), "": ("embed",)}.get(task, (task,))
-    if recorded in finer:
-        return recorded
-    if recorded and task:
-        cure = "remove the file to use the model as one of unknown origin"
-        raise ModelError(f"`task` is {recorded!r}, but the model's head is one to {task}", where=where, cure=cure)
-    return task
 
 
 def _refuse_unfit(model: Bert, theirs: dict[str, Tensor], path: Path) -> None:
@@ -422,41 +313,3 @@ def _refuse_untied(theirs: dict[str, Tensor], values: dict[str, Any], path: Path
         decoder is not None and words is not None and not torch.equal(decoder, words)
     ):
         raise ModelError("the masked-word head has word embeddings of its own; BERT shares them", where=path)
-
-
-def config_values(model: Bert, labels: Sequence[str], task: str) -> dict[str, Any]:
-    """What config.json tells of a model."""
-    values: dict[str, Any] = {
-        "architectures": [_architecture(model.parts, task)],
-        "model_type": "bert",
-        **model.config.model_dump(),
-        "hidden_act": "gelu",
-        "position_embedding_type": "absolute",
-        "tie_word_embeddings": True,
-        "dtype": "float32",
-    }
-    if model.parts.labels and task != CHOICE:
-        kinds = {name: kind for kind, name in _TASKS.items()}
-        values["problem_type"] = kinds.get(task, "single_label_classification")
-        # transformers counts the labels by their names.
-        labels = labels or [f"LABEL_{number}" for number in range(model.parts.labels)]
-    if labels:
-        values["id2label"] = {str(number): label for number, label in enumerate(labels)}
-        values["label2id"] = {label: number for number, label in enumerate(labels)}
-    return values
-
-
-def _architecture(parts: Parts, task: str) -> str:
-    if task == CHOICE:
-        return "BertForMultipleChoice"
-    if parts.labels:
-        return "BertForSequenceClassification"
-    if parts.lstm:
-        return "BertModel"  # there is no class for what stands on it
-    if parts.tags:
-        return "BertForTokenClassification"
-    if parts.spans:
-        return "BertForQuestionAnswering"
-    if parts.masked_words:
-        return "BertForPreTraining" if parts.next_sentence else "BertForMaskedLM"
-    return "BertForNextSentencePrediction" if parts.next_sentence else "BertModel"

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from bertwright.batches.windows import Lengths
-from bertwright.checkpoints.model_directory import CHOICE, RECORD, LoadedModel
+from bertwright.checkpoints.configuration import CHOICE
+from bertwright.checkpoints.model_directory import LoadedModel
+from bertwright.checkpoints.record import RECORD
 from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.embed import Pooling
 from bertwright.tasks.answer import BEST, LONGEST_ANSWER, AnswerTask, MetricName

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from bertwright.batches.sequences import pad
 from bertwright.batches.windows import Lengths, cut_windows
-from bertwright.checkpoints.model_directory import CHOICE, LoadedModel, read_model
+from bertwright.checkpoints.configuration import CHOICE
+from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.heads.embed import Pooling
 from bertwright.inference.known_task import lengths_of, normalizes, pooling_of, task_of

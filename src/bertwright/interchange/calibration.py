@@ -11,7 +11,8 @@ from typing import Any
 
 from bertwright.batches.sequences import InputBatch, pad
 from bertwright.batches.windows import cut_windows
-from bertwright.checkpoints.model_directory import CHOICE, LoadedModel
+from bertwright.checkpoints.configuration import CHOICE
+from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.errors import RowError
 from bertwright.inference.engines.engine import Engine
 from bertwright.inference.known_task import lengths_of, task_of

@@ -8,36 +8,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bertwright.checkpoints.configuration import CONFIG, config_values
 from bertwright.checkpoints.graphs import EXPORTED, FORM_OF, ONNX, OPENVINO
-from bertwright.checkpoints.model_directory import (
-    CARD,
-    CONFIG,
-    DEV,
-    MODEL_FILES,
-    RECORD,
-    LoadedModel,
-    config_values,
-    write_card,
-    write_model,
-)
-from bertwright.checkpoints.sentence_layout import read_sentence_layout
+from bertwright.checkpoints.model_directory import CARD, DEV, MODEL_FILES, LoadedModel, write_card, write_model
+from bertwright.checkpoints.record import RECORD
 from bertwright.checkpoints.weights import weights_hash
-from bertwright.errors import ModelError, SettingsError
+from bertwright.errors import SettingsError
 from bertwright.files import new_directory, read_json, to_json, write_atomic
-from bertwright.inference.engines.plain import PlainEngine
-from bertwright.interchange.calibration import Calibration, calibration_of, scores_of
-from bertwright.interchange.check import compare_engines, report
+from bertwright.hub import located
+from bertwright.interchange.calibration import Calibration, calibration_of
 from bertwright.interchange.exported import write_exported
 from bertwright.interchange.forms import Form, form_of, read_form
 from bertwright.interchange.google import checkpoint as google
 from bertwright.interchange.onnx import write_onnx
-from bertwright.interchange.opening import open_engine
 from bertwright.interchange.openvino import IrPrecision, write_openvino
-from bertwright.interchange.parity import Parity
+from bertwright.interchange.proof import cost_of, refuse_unlike
 from bertwright.interchange.sentence_transformers import FILES as SENTENCE_FILES
 from bertwright.interchange.sentence_transformers import sentence_encoder, write_sentence_encoder
-from bertwright.interchange.texts import TEXTS
-from bertwright.progress import Progress, Silent
+from bertwright.progress import Progress
 from bertwright.tokens.layout import TOKENIZER_FILES, tokenizer_files
 from bertwright.version import VERSION
 
@@ -51,9 +39,6 @@ _FILES: dict[Form, tuple[str, ...]] = {
     "torch-export": (*_GRAPH_FILES, EXPORTED),
 }
 _GRAPHS = frozenset(FORM_OF.values())
-# How far apart the same model may be in two forms. Weights that are only copied lie elsewhere in memory, by which a
-# product may differ in its last bit.
-_COPIED, _COMPUTED = 1e-5, 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,8 +90,10 @@ def convert(
         if to == "hf" and (source / DEV).is_dir():
             _copy_shown(source / DEV, partial / DEV)
         _write(partial, loaded, to, settings, calibration, name=destination.name, say=progress.say)
-        measured = _compare(partial, loaded, to, form, settings, calibration, progress)
-        if measured:
+        exact = settings.precision == "fp32"
+        found = refuse_unlike(partial, to, loaded, form, calibration, exact=exact, progress=progress)
+        if not exact:
+            measured = {"precision": settings.precision, **cost_of(partial, loaded, found, calibration, progress)}
             # What fewer bits cost stands beside the scores of the model, which are not the graph's.
             record = read_json(partial / RECORD) | {"exported": measured}
             write_atomic(partial / RECORD, to_json(record))
@@ -149,7 +136,6 @@ def _write(
         write_card(path, loaded.model, loaded.labels, loaded.record, form=to, name=name)
     elif to == "sentence-transformers":
         write_sentence_encoder(path, loaded, name=name)
-        write_card(path, loaded.model, loaded.labels, loaded.record, form=to, name=name)
     elif to == "hf":
         write_model(path, loaded.model, loaded.tokenizer, labels=loaded.labels, record=loaded.record, name=name)
     else:
@@ -184,52 +170,6 @@ def _write_around_graph(
     write_atomic(path / CONFIG, to_json(config_values(loaded.model, loaded.labels, loaded.task)))
 
 
-def _compare(
-    path: Path,
-    loaded: LoadedModel,
-    to: Form,
-    form: Form,
-    settings: ConvertSettings,
-    calibration: Calibration | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Refuse what does not say the same; of a graph of fewer bits, what was measured."""
-    one, other = PlainEngine(loaded, form=form), open_engine(path, trusted=True, progress=Silent())
-    exact = settings.precision == "fp32"
-    tolerance = (_COMPUTED if exact else float("inf")) if to in _GRAPHS else _COPIED
-    texts = calibration.texts if calibration and calibration.texts else list(TEXTS)
-    found = compare_engines(one, other, texts, tolerance, progress)
-    for line in report(found):
-        progress.say(line)
-    if not (found.passed and _described_alike(path, loaded, to, found)):
-        raise ModelError(f"does not say the same as {to}, so nothing was written", where=loaded.path)
-    if exact:
-        return {}
-    alike = {each.name: each.agreement for each in found.differences if each.agreement is not None}
-    measured: dict[str, Any] = {"precision": settings.precision, "alike": alike}
-    if calibration and calibration.labelled:
-        before, after = scores_of(one, calibration), scores_of(other, calibration)
-        rows = len(calibration.labelled[1])
-        told = ", ".join(f"{name} {before[name]:.4f} -> {after[name]:.4f}" for name in before)
-        progress.say(f"on {rows:,} rows kept aside, before and in {settings.precision}: {told}")
-        measured |= {"rows": rows, "scores": {name: [before[name], after[name]] for name in before}}
-    return measured
-
-
-def _described_alike(path: Path, loaded: LoadedModel, to: Form, found: Parity) -> bool:
-    """Whether what was written says the same of itself as the model: its task, its labels, how text is read."""
-    if to in ("hf", "google"):
-        again = read_form(path, progress=Silent())
-        ours, theirs = ((each.task, each.labels, each.tokenizer.settings()) for each in (loaded, again))
-        return ours == theirs and not found.alone
-    if to == "sentence-transformers":
-        # Without bertwright.json, as others read it.
-        layout = read_sentence_layout(path)
-        told = {name: loaded.record.get(name) for name in ("task", "pooling", "normalize", "max_length")}
-        return layout is not None and layout.record == {name: value for name, value in told.items() if value}
-    return True
-
-
 def _with_origin(loaded: LoadedModel, source: Path, form: Form) -> LoadedModel:
     """A model that nobody tells the origin of says from now on from where it was converted."""
     if loaded.task:
@@ -237,11 +177,11 @@ def _with_origin(loaded: LoadedModel, source: Path, form: Form) -> LoadedModel:
         loaded = replace(loaded, record=loaded.record | {"task": loaded.task})
     if loaded.record.get("lineage"):
         return loaded
-    step = {
-        "step": "convert",
-        "bertwright": VERSION,
-        "form": form,
-        "source": source.resolve().name if source.exists() else str(source),
-        "weights": weights_hash(loaded.model),
-    }
+    step = {"step": "convert", "bertwright": VERSION, "form": form}
+    if source.exists():
+        step["source"] = source.resolve().name
+    else:
+        # Of the hub, whose cache keeps each commit in a folder of its name.
+        step |= {"source": str(source), "revision": located(source, weights=False).name}
+    step["weights"] = weights_hash(loaded.model)
     return replace(loaded, record=loaded.record | {"bertwright": VERSION, "lineage": [step]})

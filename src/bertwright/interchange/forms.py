@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.checkpoints.sentence_layout import MODULES
 from bertwright.errors import ModelError
+from bertwright.hub import located
 from bertwright.interchange.google.checkpoint import read_checkpoint
 from bertwright.interchange.google.files import is_checkpoint
 from bertwright.progress import Progress
@@ -20,7 +21,7 @@ def form_of(source: Path) -> Form:
     """What form a path holds, by the files that are there; `hf` where none of them tells."""
     if is_checkpoint(source):
         return "google"
-    return "sentence-transformers" if (source / MODULES).exists() else "hf"
+    return "sentence-transformers" if (located(source, weights=False) / MODULES).exists() else "hf"
 
 
 def read_form(source: Path, *, lowercase: bool | None = None, progress: Progress) -> LoadedModel:

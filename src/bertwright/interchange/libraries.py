@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from bertwright.batches.sequences import InputBatch
-from bertwright.checkpoints.model_directory import CONFIG
+from bertwright.checkpoints.configuration import CONFIG
 from bertwright.checkpoints.sentence_layout import MODULES
 from bertwright.errors import ModelError
 from bertwright.files import read_json, read_json_list

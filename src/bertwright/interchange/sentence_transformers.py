@@ -38,7 +38,7 @@ def write_sentence_encoder(path: Path, loaded: LoadedModel, *, name: str) -> Non
     Texts are cut there where the first window ends; `embed` reads on.
     """
     pooling = pooling_of(loaded)
-    write_model(path, loaded.model, loaded.tokenizer, record=loaded.record, name=name)
+    write_model(path, loaded.model, loaded.tokenizer, record=loaded.record, name=name, form="sentence-transformers")
     kinds = [("", "Transformer"), (POOLING, "Pooling"), *([(NORMALIZE, "Normalize")] if normalizes(loaded) else [])]
     modules = [
         {"idx": number, "name": str(number), "path": place, "type": _KIND + kind}

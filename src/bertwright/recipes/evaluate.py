@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatches
-from bertwright.checkpoints.model_directory import RECORD, LoadedModel, read_model
+from bertwright.checkpoints.model_directory import LoadedModel, read_model
+from bertwright.checkpoints.record import RECORD
 from bertwright.errors import ModelError, RowError, SettingsError, ShardError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertwright.checkpoints.model_directory import CONFIG, read_model
+from bertwright.checkpoints.configuration import CONFIG
+from bertwright.checkpoints.model_directory import read_model
 from bertwright.encoder.config import PRESETS, EncoderConfig
 from bertwright.errors import ModelError
 from bertwright.heads.model import PRETRAINING, Component, Parts, parameter_table

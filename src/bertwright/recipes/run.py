@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 
 from bertwright.batches.loading import ahead
-from bertwright.checkpoints.model_directory import CONFIG, DEV, MODEL_FILES
+from bertwright.checkpoints.configuration import CONFIG
+from bertwright.checkpoints.model_directory import DEV, MODEL_FILES
 from bertwright.checkpoints.snapshot import restore, snapshot
 from bertwright.checkpoints.training_state import newest_state, newest_step, read_state, state_path
 from bertwright.checkpoints.writer import StateWriter

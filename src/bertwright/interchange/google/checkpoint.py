@@ -14,15 +14,10 @@ from typing import Any
 
 import torch
 
-from bertwright.checkpoints.model_directory import (
-    RECORD,
-    LoadedModel,
-    checked_record,
-    config_values,
-    encoder_config,
-    model_of,
-)
+from bertwright.checkpoints.configuration import config_values, encoder_config
+from bertwright.checkpoints.model_directory import LoadedModel, model_of
 from bertwright.checkpoints.names import to_theirs
+from bertwright.checkpoints.record import RECORD, checked_record
 from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError
 from bertwright.files import to_json, write_atomic

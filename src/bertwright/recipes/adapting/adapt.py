@@ -20,7 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertwright.checkpoints.model_directory import CONFIG, LoadedModel, read_model, with_parts, write_model
+from bertwright.checkpoints.configuration import CONFIG
+from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts, write_model
 from bertwright.checkpoints.weights import weights_hash
 from bertwright.errors import ModelError, SettingsError, Stopped, UserFault
 from bertwright.files import write_atomic

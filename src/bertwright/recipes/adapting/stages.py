@@ -9,7 +9,9 @@ from pathlib import Path
 
 import torch
 
-from bertwright.checkpoints.model_directory import CONFIG, RECORD, read_model, with_parts, write_model
+from bertwright.checkpoints.configuration import CONFIG
+from bertwright.checkpoints.model_directory import read_model, with_parts, write_model
+from bertwright.checkpoints.record import RECORD
 from bertwright.errors import ModelError, Stopped
 from bertwright.examples.plan import ExamplePlan
 from bertwright.files import read_json

@@ -16,7 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bertwright.checkpoints.model_directory import CONFIG, MODEL_FILES, RECORD, read_model, write_card
+from bertwright.checkpoints.configuration import CONFIG
+from bertwright.checkpoints.model_directory import MODEL_FILES, read_model, write_card
+from bertwright.checkpoints.record import RECORD
 from bertwright.errors import ModelError
 from bertwright.files import PARTIAL, beside, hold, refuse_existing, storage_faults, to_json, write_atomic
 from bertwright.recipes.finetuning.settings import FinetuneSettings

@@ -9,7 +9,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bertwright.checkpoints.model_directory import CONFIG, RECORD, read_model, write_card
+from bertwright.checkpoints.configuration import CONFIG
+from bertwright.checkpoints.model_directory import read_model, write_card
+from bertwright.checkpoints.record import RECORD
 from bertwright.errors import ModelError, SettingsError, Stopped, UserFault
 from bertwright.files import new_directory, read_json, sha256, to_json, write_atomic
 from bertwright.progress import Progress
