@@ -12,6 +12,12 @@ from bertwright.batches.sequences import InputBatch, pad
 from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.heads.embed import pool
 from bertwright.heads.model import Parts
+from bertwright.interchange.convert import ConvertSettings, convert
+from bertwright.interchange.forms import FORMS, Form
+from bertwright.interchange.opening import open_engine
+from bertwright.interchange.parity import compare
+from bertwright.interchange.texts import TEXTS as COMPARED
+from bertwright.progress import Silent
 from tests.parity.reference import assert_gradients_near, assert_near, assert_vectors_near
 from tests.support import framed
 
@@ -106,3 +112,45 @@ def test_gradients(ours: LoadedModel, theirs: Any, batch: InputBatch) -> None:
     assert_gradients_near(ours.model, theirs)
     ours.model.zero_grad()
     theirs.zero_grad()
+
+
+@pytest.fixture(scope="module")
+def forms(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The checkpoint in every form, and out of those that hold weights back again."""
+    home = tmp_path_factory.mktemp("forms")
+    made: dict[str, Path] = {}
+
+    def make(name: str, source: Path, to: Form, settings: ConvertSettings | None = None) -> None:
+        made[name] = home / name
+        convert(source, made[name], to, settings, progress=Silent())
+
+    for form in FORMS:
+        make(form, directory, form)
+    make("onnx, fused", directory, "onnx", ConvertSettings(fused=True))
+    make("google and back", made["google"], "hf")
+    make("google again", made["google and back"], "google")
+    make("sentence-transformers and back", made["sentence-transformers"], "hf")
+    return made
+
+
+@pytest.mark.slow
+def test_every_form_says_what_the_libraries_say(directory: Path, forms: dict[str, Path]) -> None:
+    """Beside their own runs of the package's directory, on texts plain and awkward."""
+    pytest.importorskip("sentence_transformers")
+    hidden, vectors = (
+        open_engine(f"{library}:{directory}", progress=Silent())
+        for library in ("transformers", "sentence-transformers")
+    )
+    for name, path in forms.items():
+        engine = open_engine(path, trusted=True, progress=Silent())
+        for theirs, output in ((hidden, "last_hidden_state"), (vectors, "sentence_embedding")):
+            found = compare(theirs, engine, COMPARED, tolerance=1e-4)
+            assert found.passed, f"{name}: {found}"
+            (difference,) = (each for each in found.differences if each.name == output)
+            assert difference.worst < 1e-5, f"{name}: {output} {difference.worst}"
+
+
+@pytest.mark.slow
+def test_the_original_form_comes_back_byte_for_byte(forms: dict[str, Path]) -> None:
+    for file in ("bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bert_config.json", "vocab.txt"):
+        assert (forms["google"] / file).read_bytes() == (forms["google again"] / file).read_bytes()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bertwright.checkpoints.configuration import CHOICE
 from bertwright.checkpoints.model_directory import read_model, write_model
 from bertwright.encoder.config import EncoderConfig
 from bertwright.heads.model import PRETRAINING, Bert, Parts
@@ -245,6 +246,36 @@ def test_what_transformers_saves_loads_here(
     add_tokenizer(tmp_path)
     assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (files == "shards")
     assert_loads_here(tmp_path, theirs, parts)
+
+
+def test_a_choice_saved_by_transformers_loads_here(tmp_path: Path) -> None:
+    theirs = their_model("BertForMultipleChoice", Parts(labels=1))
+    theirs.save_pretrained(tmp_path)
+    add_tokenizer(tmp_path)
+    found = read_model(tmp_path)
+    assert (found.task, found.labels, found.unused) == (CHOICE, (), ())
+    with torch.inference_mode():
+        scores = found.model.class_scores(*BATCH.inputs)[:, 0]
+        choices = {
+            "input_ids": BATCH.input_ids[None],
+            "token_type_ids": BATCH.token_type_ids[None],
+            "attention_mask": BATCH.attention_mask[None].long(),
+        }
+        assert_vectors_near(scores, theirs.eval()(**choices).logits[0], "choices")
+
+
+def test_a_resized_vocabulary_saved_by_transformers_loads_here(tmp_path: Path) -> None:
+    theirs = their_model("BertForMaskedLM", Parts(pooler=False, masked_words=True))
+    theirs.resize_token_embeddings(21, mean_resizing=False)
+    theirs.save_pretrained(tmp_path)
+    add_tokenizer(tmp_path)
+    found = read_model(tmp_path)
+    assert (found.model.config.vocab_size, found.unused) == (21, ())
+    with torch.inference_mode():
+        hidden = found.model.encoder(*BATCH.inputs).hidden
+        wanted = theirs.eval()(BATCH.input_ids, BATCH.attention_mask.long(), BATCH.token_type_ids).logits
+    scores = found.model.word_scores(hidden[BATCH.attention_mask])
+    assert_vectors_near(scores, wanted[BATCH.attention_mask], "words")
 
 
 @pytest.mark.parametrize("archive", [True, False], ids=["zip", "before torch 1.6"])

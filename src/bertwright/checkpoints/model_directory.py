@@ -37,7 +37,7 @@ from bertwright.errors import ModelError
 from bertwright.files import read_json, storage_faults, to_json, write_atomic
 from bertwright.heads.model import Bert, Parts
 from bertwright.hub import located
-from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, added_tokens, read_tokenizer, tokenizer_files
+from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, read_tokenizer, tokenizer_files, unused_tokens
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import Vocabulary
 
@@ -156,7 +156,7 @@ def _read(path: Path) -> LoadedModel:
     encoder_config(values, path / CONFIG)
     tokenizer = read_tokenizer(path)
     loaded = model_of(path, values, tokenizer, read_weights(path), read_record(path / RECORD))
-    added = tuple(f"the added token {token!r}" for token in added_tokens(path, tokenizer.vocabulary))
+    added = tuple(f"the added token {token!r}" for token in unused_tokens(path, loaded.tokenizer))
     return replace(loaded, unused=loaded.unused + added)
 
 
@@ -166,7 +166,8 @@ def _sentence_encoder(path: Path, layout: SentenceLayout) -> LoadedModel:
     tokenizer = loaded.tokenizer
     if layout.lowercase and not tokenizer.lowercase:
         # Its accents stay: they put a text in lower case and do no more.
-        tokenizer = Tokenizer(tokenizer.vocabulary, lowercase=True, strip_accents=False, split_cjk=tokenizer.split_cjk)
+        switches = tokenizer.settings() | {"lowercase": True, "strip_accents": False}
+        tokenizer = Tokenizer(tokenizer.vocabulary, **switches, added=tokenizer.added)
     # What bertwright.json says was written later, and knows more.
     record = layout.record | loaded.record
     task = agreed_task(loaded.task, record.get("task", ""), path / MODULES)
@@ -196,6 +197,7 @@ def model_of(
     values: config.json. theirs: the weights under transformers' names. record: bertwright.json. Raises ModelError.
     """
     config = encoder_config(values, path / config_name)
+    tokenizer = _without_vectorless(tokenizer, config.vocab_size)
     unheard = len(tokenizer.vocabulary) - config.vocab_size
     if unheard > config.vocab_size * _UNHEARD:
         raise ModelError(
@@ -204,7 +206,7 @@ def model_of(
             cure="put the vocabulary there that the model was trained with",
         )
     if unheard > 0:
-        tokenizer = Tokenizer(Vocabulary(tokenizer.vocabulary.pieces[: config.vocab_size]), **tokenizer.settings())
+        tokenizer = tokenizer.over(Vocabulary(tokenizer.vocabulary.pieces[: config.vocab_size]))
     # A classifier without a pooler is one of tokens: that of a sequence stands on it.
     of_tokens = is_of(values, "TokenClassification") or not any("pooler.dense" in name for name in theirs)
     ours, unused = to_ours(theirs, of_tokens=of_tokens)
@@ -228,6 +230,14 @@ def model_of(
     task = agreed_task(task, record.get("task", ""), path / RECORD)
     left = tuple(name for name in unused if not name.startswith(_TIED_OR_DERIVED))
     return LoadedModel(path, model.eval(), tokenizer, task, labels, record, left)
+
+
+def _without_vectorless(tokenizer: Tokenizer, count: int) -> Tokenizer:
+    """Without the added tokens at the end that a model of so many pieces was never resized for."""
+    pieces = list(tokenizer.vocabulary.pieces)
+    while len(pieces) > count and pieces[-1] in tokenizer.added:
+        pieces.pop()
+    return tokenizer if len(pieces) == len(tokenizer.vocabulary) else tokenizer.over(Vocabulary(pieces))
 
 
 def with_parts(source: Bert, parts: Parts, *, seed: int, config: EncoderConfig | None = None) -> tuple[Bert, list[str]]:

@@ -73,7 +73,9 @@ def _described_alike(path: Path, to: Form, loaded: LoadedModel, found: Parity) -
     """Whether what was written says the same of itself as the model: its task, its labels, how text is read."""
     if to in ("hf", "google"):
         again = read_form(path, progress=Silent())
-        ours, theirs = ((each.task, each.labels, each.tokenizer.settings()) for each in (loaded, again))
+        ours, theirs = (
+            (each.task, each.labels, each.tokenizer.settings(), each.tokenizer.added) for each in (loaded, again)
+        )
         return ours == theirs and not found.alone
     if to == "sentence-transformers":
         # Without bertwright.json, as others read it.

@@ -62,7 +62,7 @@ def extend_vocabulary(
     if not words:
         raise CorpusError("holds no word that the vocabulary splits", where=" ".join(sources), cure="nothing is to do")
     before = loaded.tokenizer
-    after = Tokenizer(Vocabulary([*before.vocabulary.pieces, *words]), **before.settings())
+    after = before.over(Vocabulary([*before.vocabulary.pieces, *words]))
     model = with_words(loaded, words)
     extended = Extended(
         tuple(words),

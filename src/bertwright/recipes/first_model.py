@@ -36,9 +36,10 @@ def first_model(
             where=init,
             cure=f"prepare the corpus with --vocab {init}",
         )
-    if loaded.tokenizer.settings() != shards.tokenizer.settings():
+    ours, theirs = ((each.settings(), each.added) for each in (loaded.tokenizer, shards.tokenizer))
+    if ours != theirs:
         raise ModelError(
-            "lower case, accents or CJK are treated otherwise in the shards",
+            "lower case, accents, CJK or added tokens are treated otherwise in the shards",
             where=init,
             cure=f"prepare the corpus with --vocab {init}",
         )

@@ -33,6 +33,10 @@ _BERT_CLASSES = frozenset(
     for fast in ("", "Fast")
 ) | {"PreTrainedTokenizerFast", "TokenizersBackend"}
 
+# As transformers wrote them until 2024, with nothing but their ids.
+_OLD_ADDED_FILE = "added_tokens.json"
+# Of an added token, whether it must be a whole word, and takes the white space around it.
+_WISHES = ("single_word", "lstrip", "rstrip")
 _CURE = "name a BERT model directory, with a vocab.txt or a WordPiece tokenizer.json"
 
 
@@ -83,6 +87,7 @@ def read_tokenizer(directory: Path) -> Tokenizer:
             )
         return value
 
+    added, vocabulary = _with_added(_listed(config, described, directory), vocabulary)
     # A null in these two is what some old directories hold for "not set".
     lowercase = switch("do_lower_case", "lowercase", default=True)
     split_cjk = switch("tokenize_chinese_chars", "handle_chinese_chars", default=True)
@@ -91,18 +96,53 @@ def read_tokenizer(directory: Path) -> Tokenizer:
         lowercase=lowercase is not False,
         strip_accents=switch("strip_accents", "strip_accents", default=None),
         split_cjk=split_cjk is not False,
+        added=added,
     )
 
 
-def added_tokens(directory: Path, vocabulary: Vocabulary) -> list[str]:
-    """Tokens that transformers looks for before it cuts text into words, and that no vocabulary here holds."""
-    listed: list[Any] = [_read_if_there(directory / TOKENIZER_FILE).get("added_tokens")]
-    described = _read_if_there(directory / CONFIG_FILE).get("added_tokens_decoder")
-    listed.append(list(described.values()) if isinstance(described, dict) else [])
-    found = [each for some in listed if isinstance(some, list) for each in some if isinstance(each, dict)]
-    tokens = [each.get("content") for each in found]
-    tokens += _read_if_there(directory / "added_tokens.json")
-    return sorted({str(token) for token in tokens if token not in vocabulary.ids})
+def unused_tokens(directory: Path, tokenizer: Tokenizer) -> list[str]:
+    """Tokens that transformers looks for before it cuts text into words, and that are not looked for here."""
+    listed = _listed(_read_if_there(directory / CONFIG_FILE), _read_if_there(directory / TOKENIZER_FILE), directory)
+    return sorted(listed.keys() - tokenizer.added.keys())
+
+
+def _listed(config: dict[str, Any], described: dict[str, Any], directory: Path) -> dict[str, dict[str, Any]]:
+    """What the files say of the tokens that were added to those of BERT, by their texts; `id` may be missing."""
+    in_config, in_tokenizer = config.get("added_tokens_decoder"), described.get("added_tokens")
+    found = {
+        str(token): {"id": number, "normalized": True}
+        for token, number in _read_if_there(directory / _OLD_ADDED_FILE).items()
+    }
+    several = in_tokenizer if isinstance(in_tokenizer, list) else []
+    if isinstance(in_config, dict):
+        several = [
+            *several,
+            *(each | {"id": number} for number, each in in_config.items() if isinstance(each, dict)),
+        ]
+    for each in several:
+        if isinstance(each, dict) and isinstance(each.get("content"), str):
+            found[each["content"]] = each
+    return {token: each for token, each in found.items() if token not in SPECIALS}
+
+
+def _with_added(listed: Mapping[str, Mapping[str, Any]], vocabulary: Vocabulary) -> tuple[dict[str, bool], Vocabulary]:
+    """Those that can be looked for, each with whether in any case, and the vocabulary that holds them.
+
+    Left out are those with a wish that is not known here, and those whose ids do not follow the vocabulary's.
+    """
+    numbers = {
+        token: int(each["id"])
+        for token, each in listed.items()
+        if token and str(each.get("id")).isdecimal() and not any(each.get(wish) for wish in _WISHES)
+    }
+    pieces = list(vocabulary.pieces)
+    added = {}
+    for token, number in sorted(numbers.items(), key=lambda each: each[1]):
+        if number == len(pieces) and token not in vocabulary.ids and token.isprintable():
+            pieces.append(token)
+        if number < len(pieces) and pieces[number] == token:
+            added[token] = bool(listed[token].get("normalized"))
+    return added, Vocabulary(pieces) if len(pieces) > len(vocabulary) else vocabulary
 
 
 def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -114,9 +154,7 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [
-            {"id": number, "content": piece} | _ADDED_TOKEN for number, piece in _specials_by_id(vocabulary)
-        ],
+        "added_tokens": [{"id": number} | described for number, described in _sought(tokenizer)],
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": True,
@@ -158,17 +196,21 @@ def _tokenizer_config(tokenizer: Tokenizer, max_length: int) -> dict[str, Any]:
         "cls_token": CLS,
         "sep_token": SEP,
         "mask_token": MASK,
-        "added_tokens_decoder": {
-            str(number): {"content": piece} | _ADDED_TOKEN for number, piece in _specials_by_id(tokenizer.vocabulary)
-        },
+        "added_tokens_decoder": {str(number): described for number, described in _sought(tokenizer)},
     }
 
 
-_ADDED_TOKEN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-
-
-def _specials_by_id(vocabulary: Vocabulary) -> list[tuple[int, str]]:
-    return sorted(zip(vocabulary.special_ids, SPECIALS, strict=True))
+def _sought(tokenizer: Tokenizer) -> list[tuple[int, dict[str, Any]]]:
+    """By their ids, the tokens that those libraries look for before they cut a text."""
+    ids = tokenizer.vocabulary.ids
+    tokens = dict.fromkeys(SPECIALS, False) | tokenizer.added
+    return [
+        (
+            ids[token],
+            {"content": token, **dict.fromkeys(_WISHES, False), "normalized": any_case, "special": not any_case},
+        )
+        for token, any_case in sorted(tokens.items(), key=lambda each: ids[each[0]])
+    ]
 
 
 def _sequence(name: str, type_id: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Generic, NamedTuple, TypeVar
@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from bertwright.errors import VocabularyError
+from bertwright.tokens.added import AddedTokens
 from bertwright.tokens.bulk import BulkSpeller, Pieces, Spelling, blocks, cut
 from bertwright.tokens.normalize import Span, aligned_words, chunks, finer_chunks, has_cjk, located_chunks, words
 from bertwright.tokens.true_words import LETTERS, begins_word, edges, is_unspaced
@@ -46,7 +47,8 @@ class Tokenizer:
     """WordPiece over basic words, id for id what the original code gives.
 
     `strip_accents=None` follows `lowercase`. Text never becomes a special piece: a literal "[MASK]" is three words,
-    unless `encode` is told otherwise.
+    unless `encode` is told otherwise. `added` are pieces that others have added, which the original does not know:
+    they are looked for in a text before it is cut, those with True in any case (where text is put in lower case).
 
     What happens to a text happens within its chunks, so what was found for a chunk holds wherever it comes again (tests
     compare with a literal rendering of the original, which knows no chunks and no cache). The caches are
@@ -60,12 +62,17 @@ class Tokenizer:
         lowercase: bool = True,
         strip_accents: bool | None = None,
         split_cjk: bool = True,
+        added: Mapping[str, bool] | None = None,
     ) -> None:
         self.vocabulary = vocabulary
         self.lowercase = lowercase
         self.strip_accents = lowercase if strip_accents is None else strip_accents
         self.split_cjk = split_cjk
-        self._wordpiece = WordPiece(vocabulary.ids)
+        self.added = dict(added or {})
+        sought = {token: any_case and lowercase for token, any_case in self.added.items()}
+        self._added = AddedTokens(sought, vocabulary.ids)
+        self._added_or_mask = AddedTokens(sought | {MASK: False}, vocabulary.ids)
+        self._wordpiece = WordPiece(_of_words(vocabulary, self.added))
         self._unknown = vocabulary.unk_id
         self._keeps_text = not (self.lowercase or self.strip_accents)
         self._chunks = _Cache(self._chunk_ids, CACHED_CHUNKS)
@@ -75,6 +82,8 @@ class Tokenizer:
 
     def ids(self, text: str) -> list[int]:
         """Return the WordPiece ids of `text`, no special pieces added."""
+        if self._added:
+            return self.ids_many([text])[0]
         if self.lowercase and text.isascii():
             text = text.lower()  # so that "The" and "the" are one chunk; elsewhere lower() costs more than it saves
         return list(chain.from_iterable(map(self._chunks.__getitem__, chunks(text))))
@@ -100,7 +109,33 @@ class Tokenizer:
         )
 
     def _block(self, texts: list[str]) -> Pieces:
+        if self._added:
+            return self._block_with_added(texts)
         return self._bulk.pieces(cut(texts, lowercase=self.lowercase, split_cjk=self.split_cjk))
+
+    def _block_with_added(self, texts: list[str]) -> Pieces:
+        """The same of what stands between the added tokens, and those put in."""
+        between: list[str] = []
+        first_of_texts, ids = [], []
+        # The number of the segment before which each of them stands.
+        before: list[int] = []
+        for text in texts:
+            first_of_texts.append(len(between))
+            at = 0
+            for start, end, number in self._added.find(text):
+                between.append(text[at:start])
+                before.append(len(between))
+                ids.append(number)
+                at = end
+            between.append(text[at:])
+        first_of_texts.append(len(between))
+        plain = self._bulk.pieces(cut(between, lowercase=self.lowercase, split_cjk=self.split_cjk))
+        places = plain.offsets[before]
+        return Pieces(
+            np.insert(plain.ids, places, ids).astype(np.int32),
+            np.insert(plain.word_starts, places, [True] * len(ids)),
+            plain.offsets[first_of_texts] + np.searchsorted(before, first_of_texts, side="right"),
+        )
 
     def encode(self, text: str, *, allow_mask: bool = False) -> Encoding:
         """Return the ids of `text` with the pieces, where each came from, and the word it belongs to.
@@ -109,14 +144,22 @@ class Tokenizer:
         """
         encoded = _Growing([], [], [])
         at = 0
-        for segment in text.split(MASK) if allow_mask else (text,):
-            if at:
-                encoded.add(_Aligned((self.vocabulary.mask_id,), ((0, len(MASK)),), (0,), 1), at - len(MASK))
-            for chunk, start in located_chunks(segment, split_cjk=self.split_cjk):
-                encoded.add(self._aligned[chunk], at + start)
-            at += len(segment) + len(MASK)
+        for start, end, number in (self._added_or_mask if allow_mask else self._added).find(text):
+            self._encode_plain(text[at:start], at, encoded)
+            encoded.add(_Aligned((number,), ((0, end - start),), (0,), 1), start)
+            at = end
+        self._encode_plain(text[at:], at, encoded)
         ids = tuple(encoded.ids)
         return Encoding(ids, tuple(self.pieces(ids)), tuple(encoded.spans), tuple(encoded.words))
+
+    def _encode_plain(self, text: str, at: int, encoded: _Growing) -> None:
+        for chunk, start in located_chunks(text, split_cjk=self.split_cjk):
+            encoded.add(self._aligned[chunk], at + start)
+
+    def over(self, vocabulary: Vocabulary) -> Tokenizer:
+        """The same with another vocabulary, and with those of its added tokens that stand there."""
+        added = {token: any_case for token, any_case in self.added.items() if token in vocabulary.ids}
+        return Tokenizer(vocabulary, **self.settings(), added=added)
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """Return the piece of each id. Raises VocabularyError for an id that the vocabulary does not have."""
@@ -150,8 +193,8 @@ class Tokenizer:
         """Return the three switches by the names of this class's arguments."""
         return {"lowercase": self.lowercase, "strip_accents": self.strip_accents, "split_cjk": self.split_cjk}
 
-    def __reduce__(self) -> tuple[Callable[..., Tokenizer], tuple[Vocabulary, dict[str, bool]]]:
-        return _rebuilt, (self.vocabulary, self.settings())
+    def __reduce__(self) -> tuple[Callable[..., Tokenizer], tuple[Vocabulary, dict[str, bool], dict[str, bool]]]:
+        return _rebuilt, (self.vocabulary, self.settings(), self.added)
 
     def __repr__(self) -> str:
         switches = ", ".join(f"{name}={value}" for name, value in self.settings().items())
@@ -209,8 +252,16 @@ class Tokenizer:
         return _Aligned(tuple(ids), tuple(spans), tuple(numbers), len(found))
 
 
-def _rebuilt(vocabulary: Vocabulary, settings: dict[str, bool]) -> Tokenizer:
-    return Tokenizer(vocabulary, **settings)
+def _rebuilt(vocabulary: Vocabulary, settings: dict[str, bool], added: dict[str, bool]) -> Tokenizer:
+    return Tokenizer(vocabulary, **settings, added=added)
+
+
+def _of_words(vocabulary: Vocabulary, added: Mapping[str, bool]) -> dict[str, int]:
+    """The pieces that words are made of: all but the added ones at the end, of which no word ever had a part."""
+    count = len(vocabulary)
+    while count and vocabulary.pieces[count - 1] in added:
+        count -= 1
+    return {piece: number for number, piece in enumerate(vocabulary.pieces[:count])}
 
 
 class _Aligned(NamedTuple):

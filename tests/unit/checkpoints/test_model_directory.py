@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bertwright.checkpoints.model_directory import read_model, with_parts, write_model
+from bertwright.checkpoints.names import to_theirs
+from bertwright.checkpoints.weights import write_tensors
 from bertwright.errors import ModelError
 from bertwright.heads.model import PRETRAINING, Parts
 from bertwright.tokens.tokenizer import Tokenizer
@@ -170,6 +172,13 @@ def test_tokens_that_were_added_in_another_library_are_told(directory: Path) -> 
     (directory / "tokenizer_config.json").write_text(json.dumps(config))
     (directory / "added_tokens.json").write_text('{"[ENT]": 11}')
     assert read_model(directory).unused == ("the added token '[ENT]'", "the added token 'zebra'")
+    # With vectors of their own they are used.
+    wider = small_model(PRETRAINING, config=CONFIG.model_copy(update={"vocab_size": 12}))
+    write_tensors(directory / "model.safetensors", to_theirs(dict(wider.named_parameters())))
+    change_config(directory, vocab_size=12)
+    found = read_model(directory)
+    assert found.unused == ()
+    assert found.tokenizer.ids("i like[ent]zebra") == [5, 6, 11, 10]
 
 
 def test_weights_beside_a_graph_are_the_model(directory: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import shutil
+import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -212,6 +215,14 @@ def test_how_text_is_tokenized_comes_back(tmp_path: Path, lower: bool) -> None:
     assert heard.said == []
 
 
+def test_added_tokens_come_back(tmp_path: Path) -> None:
+    vocabulary = Vocabulary([*TOKENIZER.vocabulary.pieces[:-1], "[ENT]"])
+    model = replace(loaded(), tokenizer=Tokenizer(vocabulary, added={"[ENT]": False}))
+    found = read(written(tmp_path / "google", model)).tokenizer
+    assert found.added == {"[ENT]": False}
+    assert found.ids("dog[ENT]") == [7, 9]
+
+
 def test_names_go_both_ways() -> None:
     for google, theirs, transposed in (
         ("bert/encoder/layer_11/output/LayerNorm/gamma", "bert.encoder.layer.11.output.LayerNorm.weight", False),
@@ -356,14 +367,35 @@ def test_hostile_entries(tmp_path: Path, change: dict[str, Any], what: str) -> N
     (tmp_path / "x.data-00000-of-00001").write_bytes(bytes(4))
     entry = replace(Entry(1, (1,), size=4, crc=Checksum(bytes(4)).masked()), **change)
     (tmp_path / "x.index").write_bytes(write_table([(b"", write_header(Header(1))), (b"w", write_entry(entry))]))
-    with pytest.raises(ModelError) as caught:
+    with little_memory(), pytest.raises(ModelError) as caught:
         Bundle(Folder(tmp_path), "x").read(["w"])
     assert what in str(caught.value)
 
 
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """What takes half a gigabyte more than there is fails meanwhile, by an error that is no fault of a user."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (taken + (1 << 29), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def test_memory_is_truly_limited() -> None:
+    with little_memory(), pytest.raises(RuntimeError, match="memory"):
+        torch.empty(1 << 30, dtype=torch.uint8)
+
+
 def is_refused_in_one_line(folder: Path) -> bool:
     try:
-        read(folder)
+        with little_memory():
+            read(folder)
     except UserFault as error:
         told = str(error)
     else:

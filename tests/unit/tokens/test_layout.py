@@ -42,7 +42,7 @@ def lay_out(directory: Path, tokenizer: Tokenizer, *, without: tuple[str, ...] =
 
 
 @pytest.mark.parametrize("switches", SWITCHES)
-def test_transformers_reads_what_is_written(tmp_path: Path, switches: dict[str, bool]) -> None:
+def test_transformers_reads_what_is_written(tmp_path: Path, switches: dict[str, Any]) -> None:
     transformers = pytest.importorskip("transformers")
     tokenizer = Tokenizer(VOCABULARY, **switches)
     theirs = transformers.AutoTokenizer.from_pretrained(lay_out(tmp_path, tokenizer))
@@ -60,7 +60,7 @@ def test_transformers_reads_what_is_written(tmp_path: Path, switches: dict[str, 
 
 
 @pytest.mark.parametrize("switches", SWITCHES)
-def test_the_tokenizers_library_reads_what_is_written(tmp_path: Path, switches: dict[str, bool]) -> None:
+def test_the_tokenizers_library_reads_what_is_written(tmp_path: Path, switches: dict[str, Any]) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     tokenizer = Tokenizer(VOCABULARY, **switches)
     theirs = tokenizers.Tokenizer.from_file(str(lay_out(tmp_path, tokenizer) / "tokenizer.json"))
@@ -75,7 +75,7 @@ def test_the_tokenizers_library_reads_what_is_written(tmp_path: Path, switches: 
     "without",
     [(), ("vocab.txt",), ("tokenizer.json",), ("tokenizer_config.json",), ("vocab.txt", "tokenizer_config.json")],
 )
-def test_it_comes_back_as_it_was(tmp_path: Path, switches: dict[str, bool], without: tuple[str, ...]) -> None:
+def test_it_comes_back_as_it_was(tmp_path: Path, switches: dict[str, Any], without: tuple[str, ...]) -> None:
     found = read_tokenizer(lay_out(tmp_path, Tokenizer(VOCABULARY, **switches), without=without))
     assert found.vocabulary == VOCABULARY
     assert found.settings() == switches

@@ -42,6 +42,7 @@ _SWITCHES = {
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "split_cjk",
 }
+_ADDED = "added_tokens"
 
 
 def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Progress) -> LoadedModel:
@@ -130,7 +131,10 @@ def write_checkpoint(path: Path, loaded: LoadedModel, *, say: Callable[[str], No
     write_atomic(path / RECORD, to_json(loaded.record))
     values = config_values(loaded.model, loaded.labels, loaded.task)
     switches = {key: getattr(loaded.tokenizer, name) for key, name in _SWITCHES.items()}
-    write_atomic(path / CONFIG, to_json(values | switches))
+    added = {_ADDED: loaded.tokenizer.added} if loaded.tokenizer.added else {}
+    if added:
+        say(f"the original code cuts added tokens as any text: {', '.join(loaded.tokenizer.added)}")
+    write_atomic(path / CONFIG, to_json(values | switches | added))
 
 
 def _tokenizer(
@@ -144,7 +148,11 @@ def _tokenizer(
         progress.say(f"{source}: text is read in {case} case, as the vocabulary shows")
     if lowercase is not None:
         told["lowercase"] = lowercase
-    return Tokenizer(vocabulary, **told)
+    added = values.get(_ADDED)
+    if not isinstance(added, dict):
+        added = {}
+    sought = {token: any_case is True for token, any_case in added.items() if token in vocabulary.ids}
+    return Tokenizer(vocabulary, **told, added=sought)
 
 
 def _is_lowercase(vocabulary: Vocabulary) -> bool:

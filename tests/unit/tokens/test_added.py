@@ -1,0 +1,110 @@
+"""Tokens that were added to a vocabulary: found before a text is cut, on every way that a text takes."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bertwright.tokens.layout import read_tokenizer, tokenizer_files, unused_tokens
+from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.vocabulary import SPECIALS, Vocabulary
+
+PIECES = [*SPECIALS, "[unused0]", "the", "dog", "##s", "s", "[", "]", "e", "##1", "zeb"]
+ADDED = {"[E1]": False, "[E1]x": False, "zebra": True, "[unused0]": False}
+TOKENIZER = Tokenizer(Vocabulary([*PIECES, "[E1]", "[E1]x", "zebra"]), added=ADDED)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("the [E1]dog[E1]", ["the", "[E1]", "dog", "[E1]"]),
+        ("[e1]", ["[", "e", "##1", "]"]),
+        ("[E1]xzebras", ["[E1]x", "zebra", "s"]),
+        ("Zebra ZEBRAS zeb", ["zebra", "zebra", "s", "zeb"]),
+        ("[unused0][UNUSED0]", ["[unused0]", "[", "[UNK]", "]"]),
+        ("[MASK]", ["[", "[UNK]", "]"]),
+        ("", []),
+    ],
+)
+def test_they_are_found_wherever_they_stand(text: str, pieces: list[str]) -> None:
+    assert TOKENIZER.pieces(TOKENIZER.ids(text)) == pieces
+    assert list(TOKENIZER.encode(text).pieces) == pieces
+
+
+def test_beside_a_mask() -> None:
+    encoding = TOKENIZER.encode("the [MASK][E1]s", allow_mask=True)
+    assert encoding.pieces == ("the", "[MASK]", "[E1]", "s")
+    assert encoding.spans == ((0, 3), (4, 10), (10, 14), (14, 15))
+    assert encoding.words == (0, 1, 2, 3)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["[E1]", "Zebra", "[unused0]", " ", "dog", "s", "é", "中", "["])).map("".join))
+)
+@example(["[E1]", "", "[E1][E1]"])
+@example([])
+def test_all_ways_give_the_same(texts: list[str]) -> None:
+    wanted = [list(TOKENIZER.encode(text).ids) for text in texts]
+    assert TOKENIZER.ids_many(texts) == wanted
+    assert [TOKENIZER.ids(text) for text in texts] == wanted
+    found = TOKENIZER.arrays(texts)
+    assert [found.ids[a:b].tolist() for a, b in zip(found.offsets, found.offsets[1:], strict=False)] == wanted
+    assert len(found.word_starts) == len(found.ids) == found.offsets[-1]
+
+
+def test_each_begins_a_word_and_the_one_after_it_too() -> None:
+    assert TOKENIZER.arrays(["the[E1]dogs"]).word_starts.tolist() == [True, True, True, False]
+
+
+def test_they_are_sent_to_workers_and_follow_another_vocabulary() -> None:
+    assert pickle.loads(pickle.dumps(TOKENIZER)).added == ADDED
+    shorter = TOKENIZER.over(Vocabulary([*PIECES, "[E1]"]))
+    assert shorter.added == {"[E1]": False, "[unused0]": False}
+
+
+def test_they_come_back(tmp_path: Path) -> None:
+    for name, content in tokenizer_files(TOKENIZER).items():
+        (tmp_path / name).write_bytes(content)
+    found = read_tokenizer(tmp_path)
+    assert (found.added, found.vocabulary) == (ADDED, TOKENIZER.vocabulary)
+    assert unused_tokens(tmp_path, found) == []
+
+
+def test_transformers_cuts_as_we_do(tmp_path: Path) -> None:
+    """What it saves is read here, and what is written of that is read there."""
+    transformers: Any = pytest.importorskip("transformers")
+    for name, content in tokenizer_files(Tokenizer(Vocabulary(PIECES))).items():
+        (tmp_path / name).write_bytes(content)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    theirs.add_tokens(["zebra", "New York"])
+    theirs.add_special_tokens({"additional_special_tokens": ["[E1]", "[unused0]"]})
+    (saved := tmp_path / "saved").mkdir()
+    theirs.save_pretrained(saved)
+    ours = read_tokenizer(saved)
+    assert ours.added == {"zebra": True, "New York": True, "[E1]": False, "[unused0]": False}
+    (again := tmp_path / "again").mkdir()
+    for name, content in tokenizer_files(ours).items():
+        (again / name).write_bytes(content)
+    back = transformers.AutoTokenizer.from_pretrained(again)
+    for text in ("the [E1]dog[E1] zebras", "ZEBRA [e1] new york, New Yorks", "[unused0] [UNUSED0] zeb", "dogzebradog"):
+        wanted = theirs(text, add_special_tokens=False)["input_ids"]
+        assert ours.ids(text) == wanted, text
+        assert back(text, add_special_tokens=False)["input_ids"] == wanted, text
+
+
+def test_what_cannot_be_looked_for_is_told(tmp_path: Path) -> None:
+    """A wish that is not known here, an id that does not follow, and an old file that is."""
+    (tmp_path / "vocab.txt").write_bytes(Vocabulary(PIECES).to_bytes())
+    described = {"15": {"content": "word", "single_word": True}, "99": {"content": "far"}, "x": {"content": "odd"}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": described}))
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"[ENT]": 15, "dog": 7, "the": 7}))
+    found = read_tokenizer(tmp_path)
+    assert found.added == {"[ENT]": True, "dog": True}
+    assert found.pieces(found.ids("[ent]dog")) == ["[ENT]", "dog"]
+    assert unused_tokens(tmp_path, found) == ["far", "odd", "the", "word"]
