@@ -159,6 +159,18 @@ def test_bf16_and_int8_of_texts_tell_how_much_is_alike(home: Path, tmp_path: Pat
         assert "scores" not in exported
 
 
+@pytest.mark.slow
+def test_int8_of_pairs_without_labels(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "pairs.jsonl"
+    pairs = [{"text_a": WORDS[number % 10], "text_b": f"the {WORDS[number % 7]}."} for number in range(60)]
+    rows.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    convert = ["convert", str(home / "pair"), str(tmp_path / "out"), "--to", "openvino", "--precision", "int8"]
+    assert main([*convert, "--calibrate", str(rows)]) == 0
+    assert "not labelled rows of `pair` (" in capsys.readouterr().err
+    exported = json.loads((tmp_path / "out/bertwright.json").read_text())["exported"]
+    assert 0.5 < exported["alike"]["logits"] <= 1
+
+
 def test_wishes_that_do_not_fit_are_refused(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = "says in its own files whether case matters; --lower-case is for checkpoints of the original code"
     for more, told in (

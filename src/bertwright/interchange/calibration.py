@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from bertwright.inference.engines.engine import Engine
 from bertwright.inference.known_task import lengths_of, task_of
 from bertwright.interchange.check import read_texts
 from bertwright.progress import Progress
+from bertwright.records import TABLES, kind_of, read_records
 from bertwright.tasks.answering import decoded, said_of
 from bertwright.tasks.rows import FIELDS, first_row
 from bertwright.tasks.task import Item, Task
@@ -42,23 +44,49 @@ def calibration_of(loaded: LoadedModel, path: Path, progress: Progress) -> Calib
 
     Raises RowError where the file holds neither, or too little.
     """
-    if loaded.task not in ("", CHOICE):
-        try:
-            task = task_of(loaded, row=first_row(path) if loaded.task in FIELDS else None)
-            rows = task.read(path, progress.say)[:_MOST_ROWS]
-        except RowError as error:
-            progress.say(f"not labelled rows of `{loaded.task}` ({error}): read as texts")
-        else:
-            learning, aside = _parted(rows, path)
-            pad_id = loaded.tokenizer.vocabulary.pad_id
-            windows = (window for item in task.items(learning, loaded.tokenizer) for window in item.windows)
-            inputs = [pad([window], pad_id) for window in islice(windows, _INPUTS)]
-            return Calibration(inputs, [], (task, aside, task.items(aside, loaded.tokenizer)))
+    if loaded.task in ("", CHOICE):
+        return _of_texts(loaded, path)
+    try:
+        task = task_of(loaded, row=first_row(path) if loaded.task in FIELDS else None)
+        return _of_labelled(loaded, task, path, progress)
+    except RowError as error:
+        progress.say(f"not labelled rows of `{loaded.task}` ({error}): read as texts")
+    if loaded.task in FIELDS and kind_of(path) in TABLES:
+        with suppress(RowError):
+            return _of_rows(loaded, path)
+    return _of_texts(loaded, path)
+
+
+def _of_labelled(loaded: LoadedModel, task: Task[Any, Any], path: Path, progress: Progress) -> Calibration:
+    learning, aside = _parted(task.read(path, progress.say)[:_MOST_ROWS], path)
+    labelled = task, aside, task.items(aside, loaded.tokenizer)
+    return Calibration(_inputs(task.items(learning, loaded.tokenizer), loaded), [], labelled)
+
+
+def _of_rows(loaded: LoadedModel, path: Path) -> Calibration:
+    """One text or two in an input, as the model was trained; those kept aside are compared by themselves and in twos.
+
+    Raises RowError where the columns are not there.
+    """
+    task = task_of(loaded, row=first_row(path))
+    with closing(read_records(path, RowError)) as records:
+        rows = task.unlabelled(islice(records, _MOST_ROWS))
+    learning, aside = _parted(rows, path)
+    return Calibration(
+        _inputs(task.items(learning, loaded.tokenizer), loaded), [text for row in aside for text in row.texts]
+    )
+
+
+def _of_texts(loaded: LoadedModel, path: Path) -> Calibration:
     learning, aside = _parted(read_texts(path, _MOST_ROWS), path)
     vocabulary, lengths = loaded.tokenizer.vocabulary, lengths_of(loaded)
-    cut = (cut_windows([loaded.tokenizer.ids(text)], lengths, vocabulary) for text in learning)
-    inputs = [pad([window], vocabulary.pad_id) for window in islice((w for each in cut for w in each.windows), _INPUTS)]
-    return Calibration(inputs, aside)
+    items = (Item(cut_windows([loaded.tokenizer.ids(text)], lengths, vocabulary).windows) for text in learning)
+    return Calibration(_inputs(items, loaded), aside)
+
+
+def _inputs(items: Iterable[Item], loaded: LoadedModel) -> list[InputBatch]:
+    windows = (window for item in items for window in item.windows)
+    return [pad([window], loaded.tokenizer.vocabulary.pad_id) for window in islice(windows, _INPUTS)]
 
 
 def scores_of(engine: Engine, calibration: Calibration) -> dict[str, float]:
