@@ -20,7 +20,7 @@ import bertwright
 from bertwright.checkpoints.model_directory import read_model, write_model
 from bertwright.cli.main import main
 from bertwright.encoder.config import EncoderConfig
-from bertwright.errors import ModelError
+from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.model import PRETRAINING, Parts
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import SPECIALS, Vocabulary
@@ -184,6 +184,83 @@ def test_wishes_that_do_not_fit_are_refused(home: Path, tmp_path: Path, capsys: 
     assert not (tmp_path / "out").exists()
 
 
+ASKED: dict[str, dict[str, Any]] = {
+    "classify": {"text": "the ferry leaves at nine. " * 12},
+    "pair": {"text_a": "the ferry leaves at nine. " * 12, "text_b": "nobody takes it"},
+    "multilabel": {"text": "the ferry leaves"},
+    "regress": {"a sentence": "the ferry leaves"},
+    "tag": {"words": ["the", "ferry", "leaves"] * 20},
+    "answer": {"question": "when does it?", "context": "the ferry leaves at nine. " * 12},
+    "embed": {"text": "the ferry leaves at nine. " * 12},
+}
+
+
+def assert_alike(one: Any, other: Any) -> None:
+    """The same JSON, but for the last bits of its numbers."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_alike(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            assert_alike(a, b)
+    else:
+        assert one == (pytest.approx(other, abs=1e-4) if isinstance(other, float) else other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ASKED)
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_a_graph_answers_as_the_model_does(home: Path, kind: str, to: str) -> None:
+    """Texts of several windows too."""
+    model, graph = bertwright.load(home / kind), bertwright.load(converted(home / kind, to))
+    assert graph.labels == model.labels
+    found, wanted = (next(each.predict([ASKED[kind]]))["prediction"] for each in (graph, model))
+    assert_alike(found, wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_a_graph_fills_embeds_and_chooses(home: Path, to: str) -> None:
+    masked, choices = "the [MASK] leaves at [MASK].", ["it", "nobody takes it"]
+    model, graph = (bertwright.load(each) for each in (home / "pretrained", converted(home / "pretrained", to)))
+    for a, b in zip(graph.fill(masked, 3), model.fill(masked, 3), strict=True):
+        assert (a.start, a.end) == (b.start, b.end)
+        assert [each.word for each in a.candidates] == [each.word for each in b.candidates]
+    texts = ["the ferry leaves at nine. " * 12, "", "nobody takes it"]
+    np.testing.assert_allclose(graph.embed(texts), model.embed(texts), atol=1e-4)
+    model, graph = (bertwright.load(each) for each in (home / "embed", converted(home / "embed", to)))
+    np.testing.assert_allclose(graph.embed(texts), model.embed(texts), atol=1e-5)
+    np.testing.assert_allclose(graph.embed(texts, pooling="mean"), model.embed(texts, pooling="mean"), atol=1e-4)
+    model, graph = (bertwright.load(each) for each in (home / "choice", converted(home / "choice", to)))
+    assert graph.choose("the ferry", choices).probabilities == pytest.approx(
+        model.choose("the ferry", choices).probabilities, abs=1e-5
+    )
+
+
+@pytest.mark.slow
+def test_what_a_graph_cannot_do_is_told(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph, package = converted(home / "classify", "onnx"), converted(home / "classify", "torch-export")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "it", "label": "bad"}\n{"text": "ferry", "label": "good"}\n')
+    assert main(["evaluate", str(graph), str(rows), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", str(home / "classify"), str(rows), "--json"]) == 0
+    assert found == json.loads(capsys.readouterr().out)
+    for arguments, told in (
+        (["evaluate", graph, rows, "--precision", "bf16"], "--precision is for weights: a graph is run as it was"),
+        (["fill", graph, "the [MASK]"], "has no masked-word head"),
+        (["embed", graph, rows, "--out", tmp_path / "x.npy"], "gives no 'last_hidden_state', which `embed` needs"),
+        (["predict", package, rows], "a package of torch.export runs whatever code it holds when it is opened"),
+        (["finetune", graph, "--task", "classify", "--train", rows, "--dev", rows, "--out", tmp_path / "m"], "a graph"),
+    ):
+        assert main(list(map(str, arguments))) == 2
+        assert told in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(SettingsError, match="a graph is run on the CPU"):
+        bertwright.load(graph, device="cuda")
+
+
 @pytest.mark.slow
 def test_a_graph_is_no_model_to_train_on(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     graph = converted(home / "classify", "torch-export")
@@ -324,11 +401,13 @@ def test_the_snippets_of_a_card_run(
     pytest.importorskip("transformers")
     path = converted(home / "classify", kind) if kind not in KINDS else home / kind
     found = snippets((path / "README.md").read_text())
-    languages = {"google": ["sh"], "sentence-transformers": ["python"] * 2}
-    alone = kind not in KINDS or kind == "choice"
-    assert [language for language, _ in found] == languages.get(
-        kind, ["python"] if alone else ["sh", "python", "python"]
-    )
+    languages = {
+        "google": ["sh"],
+        "sentence-transformers": ["python", "python"],
+        "torch-export": ["python"],
+        "choice": ["python"],
+    }
+    assert [language for language, _ in found] == languages.get(kind, ["sh", "python", "python"])
     monkeypatch.chdir(home)
     for language, code in found:
         capsys.readouterr()

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import bertwright
+from bertwright.checkpoints.model_directory import read_model
 from bertwright.cli.main import main
 from tests.made_text import write_corpus, write_rows
 
@@ -188,7 +189,7 @@ def test_python_says_the_same_as_the_command_line(home: Path) -> None:
     assert bertwright.evaluate(home / "model", home / "shards")["mlm_accuracy"] > 0.3
     assert bertwright.inspect("bert-large").total == 335_141_888
     shape = bertwright.inspect(home / "model")
-    assert shape.total == sum(parameter.numel() for parameter in model.model.parameters())
+    assert shape.total == sum(parameter.numel() for parameter in read_model(home / "model").model.parameters())
 
 
 def test_tokenize_and_inspect(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

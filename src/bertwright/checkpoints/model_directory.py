@@ -80,6 +80,16 @@ class LoadedModel:
         positions = min(512, self.model.config.max_position_embeddings)
         return min(positions, self.record.get("max_length", positions))
 
+    @property
+    def config(self) -> EncoderConfig:
+        """The shape of the encoder."""
+        return self.model.config
+
+    @property
+    def lstm(self) -> int:
+        """The size of the LSTM that its tagger reads through; 0 where there is none."""
+        return self.model.parts.lstm
+
 
 def write_model(
     path: Path,
@@ -174,13 +184,6 @@ def _sentence_encoder(path: Path, layout: SentenceLayout) -> LoadedModel:
     return replace(
         loaded, path=path, tokenizer=tokenizer, task=task, record=record, unused=loaded.unused + layout.unused
     )
-
-
-def config_and_record(path: Path) -> tuple[EncoderConfig, dict[str, Any]]:
-    """The shape and bertwright.json of a directory, whatever its weights lie in. Raises ModelError."""
-    if not (path / CONFIG).exists():
-        raise ModelError("holds no config.json, so it is no model directory", where=path)
-    return encoder_config(read_json(path / CONFIG, ModelError), path / CONFIG), read_record(path / RECORD)
 
 
 def model_of(

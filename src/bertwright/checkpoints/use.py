@@ -27,7 +27,8 @@ def use_part(name: str, model: Bert, record: dict[str, Any], form: str = "hf") -
         "torch-export": _exported(name),
     }
     if form in graphs:
-        return ["", "## Use", "", *_code("python", graphs[form])]
+        ours = [] if form == "torch-export" else _with_ours(name, model, record)
+        return ["", "## Use", *ours, "", *_code("python", graphs[form])]
     if form == "google":
         return ["", "## Use", "", *_code("sh", [f"bertwright convert {shlex.quote(name)} {shlex.quote(name + '-hf')}"])]
     if form == "sentence-transformers":
@@ -39,12 +40,19 @@ def use_part(name: str, model: Bert, record: dict[str, Any], form: str = "hf") -
         ]
         lines = _code("python", _own(name, f"model.embed({texts})"))
         return ["", "## Use", "", *lines, "", *_code("python", theirs)]
+    lines = ["", "## Use", *_with_ours(name, model, record)]
+    if record.get("task") == "choice":
+        return lines
+    return [*lines, "", *_code("python", _transformers(name, model, record))]
+
+
+def _with_ours(name: str, model: Bert, record: dict[str, Any]) -> list[str]:
+    """The command and the Python of this project."""
     if record.get("task") == "choice":
         call = f"model.choose({_quoted(_TEXTS[0])}, {_quoted(list(_TEXTS))})"
-        return ["", "## Use", "", *_code("python", _own(name, call))]
+        return ["", *_code("python", _own(name, call))]
     command, call = _ours(name, model, record)
-    lines = ["", "## Use", "", *_code("sh", [command]), "", *_code("python", _own(name, call))]
-    return [*lines, "", *_code("python", _transformers(name, model, record))]
+    return ["", *_code("sh", [command]), "", *_code("python", _own(name, call))]
 
 
 def _own(name: str, call: str) -> list[str]:

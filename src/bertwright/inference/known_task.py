@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any, Protocol, get_args
 
 from bertwright.batches.windows import Lengths
 from bertwright.checkpoints.configuration import CHOICE
-from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.checkpoints.record import RECORD
+from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.embed import Pooling
 from bertwright.tasks.answer import BEST, LONGEST_ANSWER, AnswerTask, MetricName
@@ -21,10 +22,34 @@ from bertwright.tasks.rows import LABEL_COLUMN, columns_of
 from bertwright.tasks.tag import Tag, one_column
 from bertwright.tasks.task import Task
 from bertwright.text.documents import OnError
+from bertwright.tokens.tokenizer import Tokenizer
+
+
+class Described(Protocol):
+    """What a directory says of a model, whatever the model lies in there: `LoadedModel` or `GraphDirectory`."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def record(self) -> dict[str, Any]: ...
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+    @property
+    def unused(self) -> tuple[str, ...]: ...
+    @property
+    def config(self) -> EncoderConfig: ...
+    @property
+    def longest(self) -> int: ...
+    @property
+    def lstm(self) -> int: ...
 
 
 def task_of(
-    loaded: LoadedModel,
+    loaded: Described,
     *,
     text_columns: Sequence[str] | None = None,
     label_column: str | None = None,
@@ -87,7 +112,7 @@ def task_of(
             lengths=lengths_of(loaded),
             words_column=one_column(text_columns or known.get("texts")),
             tags_column=label_column or known.get("label"),
-            lstm=loaded.model.parts.lstm,
+            lstm=loaded.lstm,
             foreign=not record,
         )
     if name == CHOICE:
@@ -97,7 +122,7 @@ def task_of(
     raise ModelError("has no head for a task", where=loaded.path, cure=cure)
 
 
-def _answering(loaded: LoadedModel, on_error: OnError, threshold: float | None) -> AnswerTask:
+def _answering(loaded: Described, on_error: OnError, threshold: float | None) -> AnswerTask:
     """A foreign model does not say whether it may answer "": without a threshold it always gives a span."""
     metric = loaded.record.get("metric", "auto")
     if threshold is None and loaded.record.get("null_threshold") is not None:
@@ -114,7 +139,7 @@ def _answering(loaded: LoadedModel, on_error: OnError, threshold: float | None) 
     )
 
 
-def lengths_of(loaded: LoadedModel) -> Lengths:
+def lengths_of(loaded: Described) -> Lengths:
     """How texts are cut for a model: as in its training."""
     longest = loaded.longest
     overlap = int(_number(loaded, "overlap", longest // 4))
@@ -123,17 +148,17 @@ def lengths_of(loaded: LoadedModel) -> Lengths:
     return Lengths(max_length=longest, overlap=min(overlap, longest // 2), most=most)
 
 
-def pooling_of(loaded: LoadedModel) -> Pooling:
+def pooling_of(loaded: Described) -> Pooling:
     """How a text's vector is made: as the model was trained, else the mean."""
     return "cls" if loaded.record.get("pooling") == "cls" else "mean"
 
 
-def normalizes(loaded: LoadedModel) -> bool:
+def normalizes(loaded: Described) -> bool:
     """Whether a text's vector has the length 1: as sentence-transformers' files say of theirs."""
     return loaded.record.get("normalize") is True
 
 
-def _number(loaded: LoadedModel, name: str, usual: float, *, least: float = 0.0, above: float = -math.inf) -> float:
+def _number(loaded: Described, name: str, usual: float, *, least: float = 0.0, above: float = -math.inf) -> float:
     """A number of bertwright.json, the usual one where it has none or null.
 
     Raises ModelError where it is none, not finite, less than `least` or not more than `above`.

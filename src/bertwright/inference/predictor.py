@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from bertwright.batches.sequences import pad
 from bertwright.batches.windows import Lengths, cut_windows
 from bertwright.checkpoints.configuration import CHOICE
-from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.heads.embed import Pooling
+from bertwright.inference.answering import answers
 from bertwright.inference.known_task import lengths_of, normalizes, pooling_of, task_of
+from bertwright.inference.opening import open_runner
 from bertwright.inference.results import Candidate, Chosen, Filled
+from bertwright.inference.runners import Runner
 from bertwright.records import read_records
 from bertwright.tasks.answer import Answered
-from bertwright.tasks.answering import answers
-from bertwright.tasks.classify import Classified, Classify
+from bertwright.tasks.classify import Classified, Classify, softmax
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.questions import question_records, questions_of
 from bertwright.tasks.rows import SINGLE, Row
@@ -38,26 +39,24 @@ _ROWS_AT_ONCE = 1024
 class Predictor:
     """One model for all that it can do; made by `load`."""
 
-    def __init__(self, loaded: LoadedModel, device: torch.device | None = None) -> None:
-        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.path = loaded.path
-        self.labels = loaded.labels
-        self.record = loaded.record
-        self.unused = loaded.unused
-        self.tokenizer = loaded.tokenizer
-        self.model = loaded.model.to(self.device).eval()
+    def __init__(self, runner: Runner) -> None:
+        described = runner.described
+        self.path = described.path
+        self.labels = described.labels
+        self.record = described.record
+        self.unused = described.unused
+        self.tokenizer = described.tokenizer
         # Positions past the length of the training were never trained: texts are cut as they were in training.
-        self.max_length = loaded.longest
-        self._loaded = loaded
-        self._lengths = lengths_of(loaded)
+        self.max_length = described.longest
+        self._runner = runner
+        self._described = described
+        self._lengths = lengths_of(described)
 
     def fill(self, text: str, top: int = 5) -> list[Filled]:
         """The likeliest words for each `[MASK]` of a text.
 
         Raises ModelError where the model cannot, and RowError where the text has no [MASK] or does not fit.
         """
-        if self.model.masked_words is None:
-            raise ModelError("has no masked-word head", where=self.path, cure="fill needs a pretrained model")
         encoding = self.tokenizer.encode(text, allow_mask=True)
         vocabulary = self.tokenizer.vocabulary
         masks = [position for position, number in enumerate(encoding.ids) if number == vocabulary.mask_id]
@@ -67,16 +66,10 @@ class Predictor:
             what = f"the text is {len(encoding.ids) + 2} tokens long, the model takes {self.max_length}"
             raise RowError(what, cure="give the part around the [MASK]")
         cut = cut_windows([encoding.ids], Lengths(max_length=self.max_length), vocabulary)
-        batch = pad(cut.windows, vocabulary.pad_id).to(self.device)
-        wanted = torch.tensor([[position + 1 for position in masks]], device=self.device)
-        with torch.inference_mode():
-            hidden = self.model.encoder(
-                batch.input_ids, batch.token_type_ids, batch.attention_mask, wanted=wanted
-            ).hidden
-            # A model may have more rows than its vocabulary has pieces, for alignment: those are no words.
-            scores = self.model.word_scores(hidden[0])[:, : len(vocabulary)]
-            probabilities = scores.float().softmax(dim=-1)
-        best = probabilities.topk(min(top, len(vocabulary)))
+        places = [position + 1 for position in masks]
+        scores = torch.from_numpy(self._runner.words(pad(cut.windows, vocabulary.pad_id), places))
+        # A model may have more rows than its vocabulary has pieces, for alignment: those are no words.
+        best = scores[:, : len(vocabulary)].softmax(dim=-1).topk(min(top, len(vocabulary)))
         return [
             Filled(
                 *encoding.spans[position],
@@ -104,13 +97,13 @@ class Predictor:
         mean of theirs.
         """
         _refuse_one(texts)
-        pooling = pooling or pooling_of(self._loaded)
-        normalize = normalizes(self._loaded) if normalize is None else normalize
+        pooling = pooling or pooling_of(self._described)
+        normalize = normalizes(self._described) if normalize is None else normalize
         if pooling not in get_args(Pooling):
             raise SettingsError(f"`pooling` is {pooling!r}", cure=f"it is one of {', '.join(get_args(Pooling))}")
         task = Embed(columns=SINGLE, lengths=self._lengths, pooling=pooling, normalize=normalize)
         rows = [Row((text,), None, "") for text in texts]
-        vectors = np.zeros((len(rows), self.model.config.hidden_size), dtype=np.float32)
+        vectors = np.zeros((len(rows), self._described.config.hidden_size), dtype=np.float32)
         for number, found in enumerate(self._answers(task, rows, progress)):
             vectors[number] = found.vectors[0]
         return vectors
@@ -136,7 +129,7 @@ class Predictor:
 
     def tag(self, texts: Iterable[str | Sequence[str]]) -> list[Tagged]:
         """The words, tags and spans of each text or list of words. Raises ModelError where there is no tagger."""
-        task = self._task() if self._loaded.task == Tag.name else None
+        task = self._task() if self._described.task == Tag.name else None
         if not isinstance(task, Tag):
             cure = "fine-tune one with: bertwright finetune MODEL --task tag"
             raise ModelError("has no tagger", where=self.path, cure=cure)
@@ -164,7 +157,7 @@ class Predictor:
         not given; a directory of transformers has none, and then always gives an answer.
         Raises ModelError where the model finds no answers, RowError where a question is empty.
         """
-        if self._loaded.task != "answer":
+        if self._described.task != "answer":
             cure = "fine-tune one with: bertwright finetune MODEL --task answer"
             raise ModelError("has no head that finds answers", where=self.path, cure=cure)
         if isinstance(questions, str) and context is None:
@@ -186,7 +179,7 @@ class Predictor:
         Text and choice are read as a pair; one that is too long is cut. Raises ModelError where the model has no such
         head, SettingsError where there is no choice.
         """
-        if self._loaded.task != CHOICE:
+        if self._described.task != CHOICE:
             raise ModelError("has no head that chooses", where=self.path)
         _refuse_one(choices)
         if not choices:
@@ -200,11 +193,8 @@ class Predictor:
             ).windows[0]
             for each in choices
         ]
-        batch = pad(windows, self.tokenizer.vocabulary.pad_id).to(self.device)
-        with torch.inference_mode():
-            scores = self.model.class_scores(batch.input_ids, batch.token_type_ids, batch.attention_mask)[:, 0]
-        shares: list[float] = scores.float().softmax(dim=0).tolist()
-        return Chosen(int(scores.argmax()), tuple(shares))
+        shares = softmax(self._runner.choices(pad(windows, self.tokenizer.vocabulary.pad_id)))
+        return Chosen(int(shares.argmax()), tuple(map(float, shares)))
 
     def predict(
         self,
@@ -233,9 +223,9 @@ class Predictor:
         return self._predicted(placed, text_columns, null_threshold, progress)
 
     def _read(self, path: str | Path, text_columns: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        if self._loaded.task == "answer":
+        if self._described.task == "answer":
             return question_records(path)
-        if self._loaded.task == Tag.name:
+        if self._described.task == Tag.name:
             task = self._task(text_columns)
             return tagged_records(path, task.words_column if isinstance(task, Tag) else None)
         return read_records(path, RowError)
@@ -262,13 +252,12 @@ class Predictor:
         row: Mapping[str, Any] | None = None,
         null_threshold: float | None = None,
     ) -> Task[Any, Any]:
-        return task_of(self._loaded, text_columns=text_columns, row=row, null_threshold=null_threshold)
+        return task_of(self._described, text_columns=text_columns, row=row, null_threshold=null_threshold)
 
     def _answers(
         self, task: Task[RowT, PredictionT], rows: Sequence[RowT], progress: Callable[[int], None] | None = None
     ) -> list[PredictionT]:
-        pad_id = self.tokenizer.vocabulary.pad_id
-        return answers(self.model, task, rows, task.items(rows, self.tokenizer), pad_id, progress)
+        return answers(self._runner, task, rows, task.items(rows, self.tokenizer), progress)
 
     def cut(self, texts: Iterable[str]) -> int:
         """How many of the texts are longer than all windows that a text may have, and lose tokens."""
@@ -283,5 +272,9 @@ def _refuse_one(texts: object) -> None:
 
 
 def load(path: str | Path, device: str | torch.device | None = None) -> Predictor:
-    """Load a model directory, ours or one of transformers'. Raises ModelError."""
-    return Predictor(read_model(Path(path)), None if device is None else torch.device(device))
+    """Load a model directory, ours or one of transformers', or one with a graph (ONNX, OpenVINO).
+
+    A graph is run on the CPU by its own runtime, and takes no `device`. Raises ModelError, or SettingsError where its
+    runtime is not installed.
+    """
+    return Predictor(open_runner(Path(path), None if device is None else torch.device(device)))

@@ -94,7 +94,7 @@ def scores_of(engine: Engine, calibration: Calibration) -> dict[str, float]:
     if calibration.labelled is None:
         return {}
     task, rows, items = calibration.labelled
-    said = said_of(lambda inputs: task.said(engine.run(inputs)), items, engine.vocabulary.pad_id)
+    said = said_of(lambda inputs: task.said(engine.run(inputs), inputs), items, engine.vocabulary.pad_id)
     found: dict[str, float] = task.scores(rows, decoded(task, rows, items, said))
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from bertwright.checkpoints.graphs import graph_in
 from bertwright.errors import ModelError
 from bertwright.inference.engines.engine import Engine
-from bertwright.inference.engines.graphs import ExportedEngine, OnnxEngine, OpenVinoEngine
+from bertwright.inference.engines.graphs import ENGINES, UNTRUSTED, ExportedEngine
 from bertwright.inference.engines.plain import PlainEngine
 from bertwright.interchange.forms import form_of, read_form
 from bertwright.interchange.libraries import SentenceTransformersEngine, TransformersEngine
@@ -18,11 +18,7 @@ _LIBRARIES: dict[str, Callable[[Path], Engine]] = {
     "transformers:": TransformersEngine,
     "sentence-transformers:": SentenceTransformersEngine,
 }
-_GRAPHS: dict[str, Callable[[Path], Engine]] = {
-    "onnx": OnnxEngine,
-    "openvino": OpenVinoEngine,
-    "torch-export": ExportedEngine,
-}
+_GRAPHS: dict[str, Callable[[Path], Engine]] = {**ENGINES, "torch-export": ExportedEngine}
 
 
 def open_engine(source: str | Path, *, trusted: bool = False, progress: Progress) -> Engine:
@@ -39,6 +35,5 @@ def open_engine(source: str | Path, *, trusted: bool = False, progress: Progress
     if graph is None:
         return PlainEngine(read_form(path, progress=progress), form=form_of(path))
     if graph == "torch-export" and not trusted:
-        what = "a package of torch.export runs whatever code it holds when it is opened"
-        raise ModelError(what, where=path, cure="give --trust if you made it")
+        raise ModelError(UNTRUSTED, where=path, cure="give --trust if you made it")
     return _GRAPHS[graph](path)

@@ -13,11 +13,13 @@ from bertwright.checkpoints.record import RECORD
 from bertwright.errors import ModelError, RowError, SettingsError, ShardError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
+from bertwright.inference.answering import answers
 from bertwright.inference.known_task import task_of
+from bertwright.inference.opening import open_runner
+from bertwright.inference.runners import GraphRunner
 from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress, Silent
 from bertwright.shards.read import open_shards
-from bertwright.tasks.answering import answers
 from bertwright.tasks.pretrain import held_out_scores
 from bertwright.tasks.rows import FIELDS, first_row
 from bertwright.text.documents import OnError
@@ -47,20 +49,24 @@ def evaluate(
     Raises ModelError, RowError, SettingsError or ShardError.
     """
     path, data, progress = Path(model), Path(data), progress or Silent()
-    loaded = read_model(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    loaded.model.to(device)
     if data.is_dir():
         if null_threshold is not None:
             raise SettingsError("--null-threshold is for `answer`, and this is a shard directory", where=data)
+        loaded = read_model(path)
+        loaded.model.to(device)
         with computing_in(choose_dtype(precision, device), device):
             return _pretraining(loaded, data, progress)
+    runner = open_runner(path)
+    described = runner.described
+    if precision == "bf16" and isinstance(runner, GraphRunner):
+        raise SettingsError("--precision is for weights: a graph is run as it was exported", cure="leave it out")
     if str(data) != STANDARD_INPUT and not data.exists():
         raise RowError("no such file or shard directory", where=data)
     # Standard input can be read only once.
-    row = first_row(data) if loaded.task in FIELDS and str(data) != STANDARD_INPUT else None
+    row = first_row(data) if described.task in FIELDS and str(data) != STANDARD_INPUT else None
     task = task_of(
-        loaded,
+        described,
         text_columns=text_columns,
         label_column=label_column,
         row=row,
@@ -68,14 +74,13 @@ def evaluate(
         null_threshold=null_threshold,
     )
     rows = task.read(data, progress.say)
-    items = task.items(rows, loaded.tokenizer)
+    items = task.items(rows, described.tokenizer)
     lost = sum(1 for item in items if item.lost)
     if lost:
         progress.say(f"{lost:,} of {len(rows):,} rows lost tokens that no window holds")
     dtype = choose_dtype(precision, device)
     with progress.task("scoring", len(rows), "rows") as bar, computing_in(dtype, device):
-        pad_id = loaded.tokenizer.vocabulary.pad_id
-        predictions = answers(loaded.model, task, rows, items, pad_id, bar.update)
+        predictions = answers(runner, task, rows, items, bar.update)
     for sentence in task.advice(rows, predictions):
         progress.say(f"{data}: {sentence}")
     return task.scores(rows, predictions)

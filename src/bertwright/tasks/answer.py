@@ -204,8 +204,9 @@ class AnswerTask(Task[Question, Answered]):
         """(windows, length, 2)."""
         return model.span_scores(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask)
 
-    def said(self, arrays: Mapping[str, Said]) -> Said:
+    def said(self, arrays: Mapping[str, Said], inputs: InputBatch) -> Said:
         """The scores as starts and as ends side by side."""
+        del inputs
         return np.stack([arrays["start_logits"], arrays["end_logits"]], axis=-1)
 
     def decode(self, row: Question, item: Item, said: Sequence[Said]) -> Answered:

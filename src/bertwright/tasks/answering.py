@@ -67,15 +67,3 @@ def decoded(
 ) -> list[PredictionT]:
     """The answers to rows, from what the model said of their windows."""
     return [task.decode(row, item, outputs) for row, item, outputs in zip(rows, items, said, strict=True)]
-
-
-def answers(
-    model: Bert,
-    task: Task[RowT, PredictionT],
-    rows: Sequence[RowT],
-    items: Sequence[Item],
-    pad_id: int,
-    on_progress: Callable[[int], None] | None = None,
-) -> list[PredictionT]:
-    """Both: what the model answers to each row."""
-    return decoded(task, rows, items, outputs_of(model, task, items, pad_id, on_progress))

@@ -154,9 +154,10 @@ class Embed(Task[Row, Embedded]):
         hidden = model.encoder(inputs.input_ids, inputs.token_type_ids, inputs.attention_mask).hidden
         return pool(hidden, inputs.attention_mask, self.pooling)
 
-    def said(self, arrays: Mapping[str, Said]) -> Said:
-        """The vectors."""
-        return arrays["sentence_embedding"]
+    def said(self, arrays: Mapping[str, Said], inputs: InputBatch) -> Said:
+        """Pooled here: the graph's own vectors may be pooled otherwise, or have the length 1 before they are joined."""
+        hidden = torch.from_numpy(arrays["last_hidden_state"])
+        return pool(hidden, inputs.attention_mask, self.pooling).numpy()
 
     def decode(self, row: Row, item: Item, said: Sequence[Said]) -> Embedded:
         """One vector a text."""

@@ -95,8 +95,9 @@ class Task(ABC, Generic[RowT, PredictionT]):
     def outputs(self, model: Bert, inputs: InputBatch) -> Tensor:
         """What is needed to decode: (windows, ...) or (windows, length, ...), fp32."""
 
-    def said(self, arrays: Mapping[str, Said]) -> Said:
+    def said(self, arrays: Mapping[str, Said], inputs: InputBatch) -> Said:
         """What `outputs` gives, from the tensors that an exported graph names."""
+        del inputs
         return arrays["logits"]
 
     @abstractmethod

@@ -9,6 +9,7 @@ characters concerned.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ _BERT_CLASSES = frozenset(
 
 # As transformers wrote them until 2024, with nothing but their ids.
 _OLD_ADDED_FILE = "added_tokens.json"
+_ID = re.compile("[0-9]{1,9}")
 # Of an added token, whether it must be a whole word, and takes the white space around it.
 _WISHES = ("single_word", "lstrip", "rstrip")
 _CURE = "name a BERT model directory, with a vocab.txt or a WordPiece tokenizer.json"
@@ -133,7 +135,7 @@ def _with_added(listed: Mapping[str, Mapping[str, Any]], vocabulary: Vocabulary)
     numbers = {
         token: int(each["id"])
         for token, each in listed.items()
-        if token and str(each.get("id")).isdecimal() and not any(each.get(wish) for wish in _WISHES)
+        if token and _ID.fullmatch(str(each.get("id"))) and not any(each.get(wish) for wish in _WISHES)
     }
     pieces = list(vocabulary.pieces)
     added = {}

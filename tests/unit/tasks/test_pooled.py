@@ -15,7 +15,7 @@ from bertwright.batches.windows import Lengths
 from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import RowError, SettingsError
 from bertwright.heads.model import Bert
-from bertwright.tasks.answering import answers, outputs_of
+from bertwright.tasks.answering import decoded, outputs_of
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
@@ -69,7 +69,7 @@ def test_the_scores_of_a_long_text_are_the_mean_over_its_windows() -> None:
     (item,) = task.items([row(LONG)], TOKENIZER)
     assert len(item.windows) == 3
     (said,) = outputs_of(model, task, [item], PETS.pad_id)
-    (found,) = answers(model, task, [row(LONG)], [item], PETS.pad_id)
+    (found,) = decoded(task, [row(LONG)], [item], outputs_of(model, task, [item], PETS.pad_id))
     wanted = torch.from_numpy(np.mean(said, axis=0)).softmax(0)
     assert found.probabilities == pytest.approx({"no": float(wanted[0]), "yes": float(wanted[1])})
     assert found.label == ("yes" if wanted[1] > wanted[0] else "no")
@@ -182,7 +182,7 @@ def test_a_vector_is_the_mean_over_windows_weighted_by_their_tokens() -> None:
         rows = [Row((LONG,), None, "")]
         (item,) = task.items(rows, TOKENIZER)
         (said,) = outputs_of(model, task, [item], PETS.pad_id)
-        (found,) = answers(model, task, rows, [item], PETS.pad_id)
+        (found,) = decoded(task, rows, [item], outputs_of(model, task, [item], PETS.pad_id))
         sizes = [len(window) for window in item.windows] if pooling == "mean" else [1, 1, 1]
         np.testing.assert_allclose(found.vectors[0], np.average(said, axis=0, weights=sizes), rtol=1e-6)
 
@@ -192,7 +192,7 @@ def test_partners_find_one_another() -> None:
     model = model_of(task)
     rows = [Row((SHORT, "the cats sat"), None, ""), Row(("dog ran", LONG), None, "")]
     items = task.items(rows, TOKENIZER)
-    found = answers(model, task, rows, items, PETS.pad_id)
+    found = decoded(task, rows, items, outputs_of(model, task, items, PETS.pad_id))
     near = torch.tensor(
         [
             [
@@ -220,7 +220,7 @@ def test_a_partner_that_two_share_is_found_by_both() -> None:
     # There is nothing to choose from.
     assert (float(loss.detach()), float(figures["nearest"])) == (0.0, 1.0)
     assert not task.in_parts
-    found = answers(model, task, rows, items, PETS.pad_id)
+    found = decoded(task, rows, items, outputs_of(model, task, items, PETS.pad_id))
     assert task.scores(rows, found) == {"nearest": 1.0}
     assert task.showing(rows, found).faults == []
 

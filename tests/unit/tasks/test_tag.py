@@ -17,7 +17,7 @@ from bertwright.errors import RowError, SettingsError
 from bertwright.examples.masking import IGNORED
 from bertwright.heads.model import Bert
 from bertwright.records import Record
-from bertwright.tasks.answering import answers
+from bertwright.tasks import answering
 from bertwright.tasks.tag import Tag, Tagged, balanced_tag_weights, one_column, tag_labels
 from bertwright.tasks.tag_schemes import BIO2, mend
 from bertwright.tasks.tagged_rows import TaggedRow, row_of
@@ -306,8 +306,12 @@ def test_answers_do_not_depend_on_company() -> None:
     task = tagger(length=8)
     model = model_for(task)
     items = task.items(ROWS, TOKENIZER)
-    together = answers(model, task, ROWS, items, PAD)
-    alone = [answers(model, task, [row], [item], PAD)[0] for row, item in zip(ROWS, items, strict=True)]
+
+    def answered(rows: list[TaggedRow], chosen: list[Item]) -> list[Tagged]:
+        return answering.decoded(task, rows, chosen, answering.outputs_of(model, task, chosen, PAD))
+
+    together = answered(ROWS, items)
+    alone = [answered([row], [item])[0] for row, item in zip(ROWS, items, strict=True)]
     assert [each.tags for each in together] == [each.tags for each in alone]
 
 

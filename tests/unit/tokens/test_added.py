@@ -101,10 +101,15 @@ def test_transformers_cuts_as_we_do(tmp_path: Path) -> None:
 def test_what_cannot_be_looked_for_is_told(tmp_path: Path) -> None:
     """A wish that is not known here, an id that does not follow, and an old file that is."""
     (tmp_path / "vocab.txt").write_bytes(Vocabulary(PIECES).to_bytes())
-    described = {"15": {"content": "word", "single_word": True}, "99": {"content": "far"}, "x": {"content": "odd"}}
+    described = {
+        "15": {"content": "word", "single_word": True},
+        "99": {"content": "far"},
+        "x": {"content": "odd"},
+        "9" * 5000: {"content": "huge"},
+    }
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": described}))
     (tmp_path / "added_tokens.json").write_text(json.dumps({"[ENT]": 15, "dog": 7, "the": 7}))
     found = read_tokenizer(tmp_path)
     assert found.added == {"[ENT]": True, "dog": True}
     assert found.pieces(found.ids("[ent]dog")) == ["[ENT]", "dog"]
-    assert unused_tokens(tmp_path, found) == ["far", "odd", "the", "word"]
+    assert unused_tokens(tmp_path, found) == ["far", "huge", "odd", "the", "word"]

@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from bertwright.batches.sequences import InputBatch
+from bertwright.checkpoints.graph_directory import read_graph_directory
 from bertwright.checkpoints.graphs import EXPORTED, ONNX, OPENVINO
-from bertwright.checkpoints.model_directory import config_and_record
 from bertwright.errors import ModelError, SettingsError
 from bertwright.inference.engines.engine import Arrays
 from bertwright.inference.outputs import inputs_of
-from bertwright.tokens.layout import read_tokenizer
 
 
 class _Graph:
@@ -27,15 +26,15 @@ class _Graph:
     form = ""
 
     def __init__(self, path: Path) -> None:
-        config, record = config_and_record(path)
-        tokenizer = read_tokenizer(path)
+        found = read_graph_directory(path)
+        self.described = found
         self.path = path
-        self.task: str = record.get("task", "")
-        self.record = record
-        self.vocabulary = tokenizer.vocabulary
-        self.ids = tokenizer.ids
-        self.segments = config.type_vocab_size
-        self.longest = min(record.get("max_length", 512), config.max_position_embeddings, 512)
+        self.task = found.task
+        self.record = found.record
+        self.vocabulary = found.tokenizer.vocabulary
+        self.ids = found.tokenizer.ids
+        self.segments = found.config.type_vocab_size
+        self.longest = found.longest
 
 
 class OnnxEngine(_Graph):
@@ -104,6 +103,11 @@ class ExportedEngine(_Graph):
         with torch.inference_mode(), _faults(self.path / EXPORTED):
             found: Sequence[torch.Tensor] = self._program(*inputs_of(batch).values())
         return {name: tensor.numpy() for name, tensor in zip(self.names, found, strict=True)}
+
+
+UNTRUSTED = "a package of torch.export runs whatever code it holds when it is opened"
+# Those that may be opened without trust in who made them.
+ENGINES: dict[str, type[OnnxEngine | OpenVinoEngine]] = {"onnx": OnnxEngine, "openvino": OpenVinoEngine}
 
 
 def _arrays(batch: InputBatch, taken: Collection[str]) -> dict[str, NDArray[np.int64]]:

@@ -1,0 +1,97 @@
+"""What answers a task's batches: torch with a model's weights, or an exported graph with its own runtime."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from bertwright.batches.sequences import InputBatch
+from bertwright.checkpoints.model_directory import LoadedModel
+from bertwright.errors import ModelError
+from bertwright.inference.engines.engine import Engine
+from bertwright.inference.known_task import Described
+from bertwright.tasks.task import Said, Task
+
+
+class Runner(Protocol):
+    """One model for all that it can do, told what is wanted by a task or by name."""
+
+    described: Described
+
+    def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
+        """What `Task.outputs` gives, (windows, ...) or (windows, length, ...)."""
+
+    def words(self, inputs: InputBatch, places: list[int]) -> Said:
+        """Scores of all words at some places of one input: (places, vocabulary).
+
+        Raises ModelError where the model has no masked-word head.
+        """
+
+    def choices(self, inputs: InputBatch) -> Said:
+        """One score an input: (inputs,)."""
+
+
+class TorchRunner:
+    """The weights of a model directory."""
+
+    def __init__(self, loaded: LoadedModel, device: torch.device) -> None:
+        self.described: Described = loaded
+        self.model = loaded.model.to(device).eval()
+        self.device = device
+
+    def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
+        """Computed on the device."""
+        with torch.inference_mode():
+            return task.outputs(self.model, inputs.to(self.device)).float().cpu().numpy()
+
+    def words(self, inputs: InputBatch, places: list[int]) -> Said:
+        """The last layer and the vocabulary at these places alone."""
+        if self.model.masked_words is None:
+            raise _wordless(self.described)
+        here = inputs.to(self.device)
+        with torch.inference_mode():
+            wanted = torch.tensor([places], device=self.device)
+            hidden = self.model.encoder(here.input_ids, here.token_type_ids, here.attention_mask, wanted=wanted).hidden
+            return self.model.word_scores(hidden[0]).float().cpu().numpy()
+
+    def choices(self, inputs: InputBatch) -> Said:
+        """Those of the classifier's only label."""
+        here = inputs.to(self.device)
+        with torch.inference_mode():
+            scores = self.model.class_scores(here.input_ids, here.token_type_ids, here.attention_mask)
+        return scores[:, 0].float().cpu().numpy()
+
+
+class GraphRunner:
+    """A graph, whose outputs have the names that `inference.outputs` gives them."""
+
+    def __init__(self, engine: Engine, described: Described) -> None:
+        self.described = described
+        self.engine = engine
+
+    def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
+        """Of the graph's outputs those that the task needs."""
+        try:
+            return task.said(self.engine.run(inputs), inputs)
+        except KeyError as missing:
+            what = f"gives no {missing}, which `{task.name}` needs"
+            cure = "export a model with that head" if task.name != "embed" else "export the encoder itself"
+            raise ModelError(what, where=self.described.path, cure=cure) from None
+
+    def words(self, inputs: InputBatch, places: list[int]) -> Said:
+        """Of all that the graph says of the words."""
+        found = self.engine.run(inputs)
+        scores = found.get("prediction_logits", found.get("logits"))
+        if self.described.task or scores is None or scores.ndim != 3:
+            raise _wordless(self.described)
+        return scores[0, places]
+
+    def choices(self, inputs: InputBatch) -> Said:
+        """Those of the classifier's only label."""
+        return np.ascontiguousarray(self.engine.run(inputs)["logits"][:, 0])
+
+
+def _wordless(described: Described) -> ModelError:
+    return ModelError("has no masked-word head", where=described.path, cure="fill needs a pretrained model")
