@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bertwright.cli.talk import Talk, out
+from bertwright.cli.talk import Talk
+from bertwright.cli.talk import out as print_line
 
 
 def run(
@@ -24,28 +23,24 @@ def run(
     null_threshold: Annotated[
         float | None, typer.Option(help="answer: the odds above which there is none. Default: as in training.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; killed or stopped, the same command goes on. Default: stdout.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
 ) -> None:
     """Answer rows: JSONL out, each row with its prediction beside what it held.
 
     Example: echo '{"text": "Return the sum."}' | bertwright predict classifier
     """
-    from bertwright.inference.predictor import load
+    from bertwright.recipes.bulk.predict import predict_file, predict_lines
 
-    predictor = load(model)
     talk = Talk()
-    done = cut = 0
-    with talk.task("predicting", None, "rows") as task:
-        rows = predictor.predict(file, text_columns=text_column, null_threshold=null_threshold, progress=task.update)
-        for row in rows:
-            out(json.dumps(row, ensure_ascii=False, default=_as_json))
-            done += 1
-            cut += bool(row["prediction"]["cut"])
-    if cut:
-        talk.say(f"{cut:,} of {done:,} rows did not fit {predictor.max_length} tokens; what was over was not seen")
-
-
-def _as_json(value: Any) -> Any:
-    """A cell of Parquet that JSON has no form for, such as a date: as text."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return value.isoformat() if isinstance(value, date | time) else str(value)
+    wishes: Any = {"text_columns": text_column, "null_threshold": null_threshold, "progress": talk}
+    if out is None:
+        predictor, written = predict_lines(model, file, print_line, **wishes)
+    else:
+        predictor, written = predict_file(model, file, out, overwrite=overwrite, **wishes)
+        talk.say(f"{written.rows:,} rows -> {out}")
+    if written.cut:
+        told = f"{written.cut:,} of {written.rows:,} rows did not fit {predictor.max_length} tokens"
+        talk.say(f"{told}; what was over was not seen")

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args, overload
+from typing import IO, Any, get_args, overload
 
 import numpy as np
 import torch
@@ -48,6 +48,7 @@ class Predictor:
         self.tokenizer = described.tokenizer
         # Positions past the length of the training were never trained: texts are cut as they were in training.
         self.max_length = described.longest
+        self.hidden_size = described.config.hidden_size
         self._runner = runner
         self._described = described
         self._lengths = lengths_of(described)
@@ -103,7 +104,7 @@ class Predictor:
             raise SettingsError(f"`pooling` is {pooling!r}", cure=f"it is one of {', '.join(get_args(Pooling))}")
         task = Embed(columns=SINGLE, lengths=self._lengths, pooling=pooling, normalize=normalize)
         rows = [Row((text,), None, "") for text in texts]
-        vectors = np.zeros((len(rows), self._described.config.hidden_size), dtype=np.float32)
+        vectors = np.zeros((len(rows), self.hidden_size), dtype=np.float32)
         for number, found in enumerate(self._answers(task, rows, progress)):
             vectors[number] = found.vectors[0]
         return vectors
@@ -202,6 +203,8 @@ class Predictor:
         *,
         text_columns: Sequence[str] | None = None,
         null_threshold: float | None = None,
+        skip: int = 0,
+        opened: Callable[[IO[bytes]], None] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Each row with its `prediction` beside what it held: what the model's task gives, as JSON has it.
@@ -209,26 +212,28 @@ class Predictor:
         `rows` is a file (.jsonl, .csv, .tsv, .parquet; for a tagger also columns, as .conll), or objects. The text
         stands in the columns named, else in those of the training, else in `text`, or in `text_a` and `text_b` where
         the model was trained on pairs; a model that answers reads `question` and `context`, and SQuAD's .json too, and
-        `null_threshold` is as in `answer`. Rows are read as they are needed, and come out in order. `progress` is told
-        how many are done.
+        `null_threshold` is as in `answer`. Rows are read as they are needed, and come out in order; the first `skip`
+        are passed over. `opened` is given a file as it lies, where that can be told, `progress` how many rows are done.
 
         Raises ModelError where the model has no task, RowError where a row lacks what the model reads.
         """
         if isinstance(rows, str | Path):
-            placed = self._read(rows, text_columns)
+            placed = self._read(rows, text_columns, opened)
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
         # What is wrong with the wish is told at once, not with the first row.
         self._task(null_threshold=null_threshold)
-        return self._predicted(placed, text_columns, null_threshold, progress)
+        return self._predicted(itertools.islice(placed, skip, None), text_columns, null_threshold, progress)
 
-    def _read(self, path: str | Path, text_columns: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _read(
+        self, path: str | Path, text_columns: Sequence[str] | None, opened: Callable[[IO[bytes]], None] | None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         if self._described.task == "answer":
             return question_records(path)
         if self._described.task == Tag.name:
             task = self._task(text_columns)
             return tagged_records(path, task.words_column if isinstance(task, Tag) else None)
-        return read_records(path, RowError)
+        return read_records(path, RowError, opened=opened)
 
     def _predicted(
         self,

@@ -1,0 +1,163 @@
+"""Files of rows and texts through the command line: whole or absent, and gone on with after a kill."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bertwright
+import bertwright.inference.predictor
+from bertwright.checkpoints.model_directory import write_model
+from bertwright.cli.main import main
+from bertwright.heads.model import PRETRAINING, Parts
+from bertwright.recipes.bulk import embed as embedding
+from bertwright.recipes.bulk import predict as predicting
+from tests.unit.checkpoints.small import TOKENIZER, small_model
+
+WORDS = ["i", "like", "dog", "playing", "like dog", ""]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("bulk")
+    (home / "model").mkdir()
+    write_model(home / "model", small_model(PRETRAINING), TOKENIZER)
+    (home / "classifier").mkdir()
+    labels, record = ("no", "yes"), {"task": "classify", "max_windows": 1}
+    write_model(home / "classifier", small_model(Parts(labels=2)), TOKENIZER, labels=labels, record=record)
+    texts = [WORDS[number % 6] * (1 + number % 3) for number in range(50)]
+    (home / "texts.txt").write_text("".join(f"{text}\n" for text in texts))
+    (home / "rows.jsonl").write_text("".join(json.dumps({"text": text, "id": 3}) + "\n" for text in texts))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predicting, "_ROWS_AT_ONCE", 8)
+    monkeypatch.setattr(embedding, "_TEXTS_AT_ONCE", 8)
+
+
+def predict(home: Path, out: Path, *more: str) -> int:
+    return main(["predict", str(home / "classifier"), str(home / "rows.jsonl"), "--out", str(out), *more])
+
+
+def embed(home: Path, out: Path, *more: str) -> int:
+    return main(["embed", str(home / "model"), str(home / "texts.txt"), "--out", str(out), *more])
+
+
+def test_a_file_holds_what_is_printed(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.jsonl"
+    assert predict(home, out) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[-1] == f"50 rows -> {out}"
+    assert main(["predict", str(home / "classifier"), str(home / "rows.jsonl")]) == 0
+    assert capsys.readouterr().out == out.read_text()
+    assert len(out.read_text().splitlines()) == 50
+    assert list(tmp_path.iterdir()) == [out]
+
+    assert predict(home, out) == 2
+    assert capsys.readouterr().err == f"bertwright: {out}: exists; choose another --out, or give --overwrite\n"
+    assert predict(home, out, "--overwrite") == 0
+
+
+def test_vectors_are_those_of_python(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    assert embed(home, out) == 0
+    vectors = np.load(out, mmap_mode="r")
+    assert (vectors.shape, vectors.dtype) == ((50, 8), np.float32)
+    texts = (home / "texts.txt").read_text().splitlines()
+    np.testing.assert_allclose(vectors, bertwright.load(home / "model").embed(texts), atol=1e-6)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("run", [predict, embed])
+def test_what_was_stopped_goes_on(
+    home: Path, tmp_path: Path, run: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped within the third part, and a line half written: the same bytes as in one go."""
+    assert callable(run)
+    straight, out = (tmp_path / f"{name}{'.npy' if run is embed else '.jsonl'}" for name in ("straight", "out"))
+    assert run(home, straight) == 0
+    calls = 0
+    whole = bertwright.inference.predictor.Predictor._answers
+
+    def stopping(self: object, *arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return whole(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("bertwright.inference.predictor.Predictor._answers", stopping)
+    monkeypatch.setattr("bertwright.inference.predictor._ROWS_AT_ONCE", 8)
+    assert run(home, out) != 0
+    assert not out.exists()
+    (folder,) = tmp_path.glob(".out.*")
+    with (folder / "content").open("ab") as file:
+        file.write(b'{"half')
+    capsys.readouterr()
+    assert run(home, out) == 0
+    assert "going on after 16 rows that an earlier start has written" in capsys.readouterr().err
+    assert out.read_bytes() == straight.read_bytes()
+    assert calls - 3 == 5, "two parts of seven are not done again"
+    assert sorted(tmp_path.iterdir()) == sorted([out, straight])
+
+
+def test_another_wish_begins_anew(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.npy"
+    folder = tmp_path / ".out.npy.bertwright-partial"
+    folder.mkdir()
+    (folder / "begun.json").write_text('{"model": "another"}')
+    (folder / "state.json").write_text('{"rows": 10, "bytes": 99, "cut": 0}')
+    (folder / "content").write_bytes(bytes(99))
+    assert embed(home, out) == 0
+    assert "left by an earlier start with another wish; removed, this one begins anew" in capsys.readouterr().err
+    assert np.load(out).shape == (50, 8)
+
+
+def test_standard_input_is_no_wish_to_go_on_with(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"i like dog\n\n")))
+        assert main(["embed", str(home / "model"), "--out", str(tmp_path / "x.npy"), "--overwrite"]) == 0
+        assert "going on" not in capsys.readouterr().err
+    assert np.load(tmp_path / "x.npy").shape == (2, 8)
+
+
+def test_a_bad_row_leaves_nothing(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "dog"}\n' * 20 + "no row\n")
+    assert main(["predict", str(home / "classifier"), str(rows), "--out", str(tmp_path / "out.jsonl")]) == 2
+    assert f"{rows}:21: " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [rows]
+    for out, told in ((tmp_path, "is a directory"), (tmp_path / "no/x.jsonl", "its folder does not exist")):
+        assert main(["predict", str(home / "classifier"), str(rows), "--out", str(out)]) == 2
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_kill_in_the_middle_loses_little(home: Path, tmp_path: Path) -> None:
+    rows, out, straight = (tmp_path / name for name in ("rows.jsonl", "out.jsonl", "straight.jsonl"))
+    rows.write_text('{"text": "i like dog"}\n{"text": "playing"}\n' * 20_000)
+    command = [sys.executable, "-m", "bertwright", "predict", str(home / "classifier"), str(rows), "--out"]
+    process = subprocess.Popen([*command, str(out)], stderr=subprocess.DEVNULL)
+    state = tmp_path / ".out.jsonl.bertwright-partial/state.json"
+    while process.poll() is None and not (state.exists() and json.loads(state.read_text())["rows"]):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not out.exists()
+    done = subprocess.run([*command, str(out)], capture_output=True, text=True, check=True)
+    assert "going on after " in done.stderr
+    subprocess.run([*command, str(straight)], capture_output=True, check=True)
+    assert out.read_bytes() == straight.read_bytes()
