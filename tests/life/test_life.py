@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -302,3 +304,13 @@ def test_pretraining_goes_on_from_a_model(home: Path, tmp_path: Path) -> None:
     )
     first = json.loads((tmp_path / "on/run/metrics.jsonl").read_text().splitlines()[0])
     assert first["mlm_loss"] < json.loads((home / "model/run/metrics.jsonl").read_text().splitlines()[0])["mlm_loss"]
+
+
+def test_a_first_answer_waits_for_no_compiler(home: Path) -> None:
+    """torch's takes a second to load: by itself it comes with the first numbers drawn, or with a GPU's kernel."""
+    code = (
+        "import sys, bertwright; bertwright.load(sys.argv[1]).fill('The [MASK] waits.'); "
+        "print([name for name in ('torch._dynamo', 'sympy', 'pandas', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(home / "model")], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -162,7 +161,7 @@ def test_packed_sequences_by_the_varlen_kernel_are_near_those_under_a_mask(monke
             return kernel(*parts)
 
         with monkeypatch.context() as patch:
-            patch.setattr(varlen, "varlen_attn", counted)
+            patch.setattr(varlen, "_kernel", lambda: counted)
             if not apart:
                 patch.setattr(encoder, "attends_apart_on", lambda device: device.type == "none")
             made = model().to("cuda")
@@ -173,7 +172,7 @@ def test_packed_sequences_by_the_varlen_kernel_are_near_those_under_a_mask(monke
         gradients = [parameter.grad for parameter in made.encoder.parameters() if parameter.grad is not None]
         return [hidden.detach(), *gradients]
 
-    kernel: Callable[..., torch.Tensor] = vars(varlen)["varlen_attn"]
+    kernel = varlen._kernel()
     exact = run(torch.float32, apart=False)
     masked, apart = run(torch.bfloat16, apart=False), run(torch.bfloat16, apart=True)
     assert len(exact) == len(masked) == len(apart)

@@ -35,7 +35,7 @@ from bertwright.encoder.config import EncoderConfig
 from bertwright.encoder.encoder import initialise
 from bertwright.errors import ModelError
 from bertwright.files import read_json, storage_faults, to_json, write_atomic
-from bertwright.heads.model import Bert, Parts
+from bertwright.heads.model import Bert, Parts, unfilled
 from bertwright.hub import located
 from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, read_tokenizer, tokenizer_files, unused_tokens
 from bertwright.tokens.tokenizer import Tokenizer
@@ -221,8 +221,7 @@ def model_of(
         unused += ["classifier.weight", "classifier.bias"]
         del ours["classifier.dense.weight"], ours["classifier.dense.bias"]
         parts = replace(parts, labels=0)
-    with torch.device("meta"):
-        model = Bert(config, parts)
+    model = unfilled(config, parts)
     if unheard > 0:
         unused.append(f"the last {unheard} pieces of the vocabulary, which have no vectors")
     unused += sorted(to_theirs({name: ours[name] for name in ours.keys() - dict(model.named_parameters()).keys()}))
@@ -249,8 +248,7 @@ def with_parts(source: Bert, parts: Parts, *, seed: int, config: EncoderConfig |
     Returns it and the names of the weights that were drawn.
     """
     known = {name: parameter.detach() for name, parameter in source.named_parameters()}
-    with torch.device("meta"):
-        model = Bert(config or source.config, parts)
+    model = unfilled(config or source.config, parts)
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     drawn = [name for name, shape in shapes.items() if name not in known or known[name].shape != shape]
     for part in sorted({name.partition(".")[0] for name in drawn}):

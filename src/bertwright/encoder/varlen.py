@@ -8,18 +8,15 @@ reference, and what other devices take.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-if importlib.util.find_spec("torch.nn.attention.varlen"):  # from torch 2.10 on
-    from torch.nn.attention.varlen import varlen_attn
-
-    _HAS_KERNEL = True
-else:
-    _HAS_KERNEL = False
+_HAS_KERNEL = importlib.util.find_spec("torch.nn.attention.varlen") is not None  # from torch 2.10 on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,13 @@ def sequences_of(numbers: Tensor) -> Sequences:
 def attend_apart(query: Tensor, key: Tensor, value: Tensor, sequences: Sequences) -> Tensor:
     """query, key, value: (tokens, heads, head size) of all sequences -> the same shape."""
     offsets, longest = sequences.offsets, sequences.longest
-    found = varlen_attn(query, key, value, offsets, offsets, longest, longest)
+    found = _kernel()(query, key, value, offsets, offsets, longest, longest)
     assert isinstance(found, Tensor)
     return found
+
+
+def _kernel() -> Callable[..., Any]:
+    # Imported where it is used: torch's compiler comes with it, and a second that nothing on a CPU needs.
+    from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415
+
+    return varlen_attn

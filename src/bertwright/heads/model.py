@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from bertwright.encoder.encoder import Encoder, Pooler, build_encoder, initialise
 from bertwright.encoder.layer import EncoderLayer
@@ -160,11 +161,31 @@ class Component:
     parts: tuple[Component, ...] = ()
 
 
+def unfilled(config: EncoderConfig, parts: Parts) -> Bert:
+    """A model whose parameters have shapes and no numbers: bert-large costs no more than bert-tiny."""
+    with torch.device("meta"), _NothingDrawn():
+        return Bert(config, parts)
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Passes over the numbers that torch's modules draw for themselves.
+
+    On the meta device they are none all the same, but the first of them loads torch's compiler, which takes a second.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        del types
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return (*args, *kwargs.values())[0]
+        return func(*args, **kwargs)
+
+
 def parameter_table(config: EncoderConfig, parts: Parts) -> list[Component]:
     """All parameters by component, the sum of which is the model: embeddings, one layer, all layers, pooler, heads."""
-    # Nothing is allocated on the meta device: bert-large costs no more than bert-tiny.
-    with torch.device("meta"):
-        model = Bert(config, parts)
+    model = unfilled(config, parts)
     embeddings, layer = model.encoder.embeddings, model.encoder.layers[0]
     assert isinstance(layer, EncoderLayer)
     each = (

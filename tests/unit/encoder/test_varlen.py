@@ -120,7 +120,7 @@ def test_each_sequence_by_itself_says_what_the_mask_over_whole_rows_says(
         calls += 1
         return attend_plainly(*parts)  # type: ignore[arg-type]  # as they come
 
-    monkeypatch.setattr(varlen, "varlen_attn", counted, raising=False)
+    monkeypatch.setattr(varlen, "_kernel", lambda: counted)
     monkeypatch.setattr(encoder, "attends_apart_on", lambda device: device.type == "cpu")
     apart, apart_gradients = run()
     # Where few positions are wanted, the last layer asks for them alone, which is the plain path's work.
@@ -137,7 +137,7 @@ def test_with_dropout_on_attention_the_plain_path_is_taken(monkeypatch: pytest.M
     def refuse(*parts: Tensor) -> Tensor:
         raise AssertionError(f"the kernel was given {len(parts)} arguments")
 
-    monkeypatch.setattr(varlen, "varlen_attn", refuse, raising=False)
+    monkeypatch.setattr(varlen, "_kernel", lambda: refuse)
     monkeypatch.setattr(encoder, "attends_apart_on", lambda device: device.type == "cpu")
     made = model()
     assert CONFIG.attention_probs_dropout_prob > 0

@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bertwright.checkpoints.configuration import config_values, encoder_config
 from bertwright.checkpoints.model_directory import LoadedModel, model_of
 from bertwright.checkpoints.names import to_theirs
@@ -21,7 +19,7 @@ from bertwright.checkpoints.record import RECORD, checked_record
 from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError
 from bertwright.files import to_json, write_atomic
-from bertwright.heads.model import Bert, Parts
+from bertwright.heads.model import Parts, unfilled
 from bertwright.interchange.google.bundle import Bundle, write_bundle
 from bertwright.interchange.google.files import Files, config_name, opened, read_small
 from bertwright.interchange.google.names import is_of_training, to_google, to_transformers
@@ -84,8 +82,7 @@ def _wanted(bundle: Bundle, config: EncoderConfig, source: Path) -> dict[str, tu
 
     Raises ModelError where one has another shape, before anything of it is read.
     """
-    with torch.device("meta"):
-        every = Bert(config, Parts(masked_words=True, next_sentence=True, spans=True))
+    every = unfilled(config, Parts(masked_words=True, next_sentence=True, spans=True))
     shapes = {name: tuple(tensor.shape) for name, tensor in to_theirs(dict(every.named_parameters())).items()}
     found = {}
     for each, entry in bundle.entries.items():
