@@ -112,16 +112,63 @@ def test_what_was_stopped_goes_on(
     assert sorted(tmp_path.iterdir()) == sorted([out, straight])
 
 
-def test_another_wish_begins_anew(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "out.npy"
-    folder = tmp_path / ".out.npy.bertwright-partial"
+def left_behind(out: Path, wish: str, *, rows: int, content: bytes | None) -> Path:
+    folder = out.with_name(f".{out.name}.bertwright-partial")
     folder.mkdir()
-    (folder / "begun.json").write_text('{"model": "another"}')
-    (folder / "state.json").write_text('{"rows": 10, "bytes": 99, "cut": 0}')
-    (folder / "content").write_bytes(bytes(99))
-    assert embed(home, out) == 0
-    assert "left by an earlier start with another wish; removed, this one begins anew" in capsys.readouterr().err
+    (folder / "begun.json").write_text(wish)
+    (folder / "state.json").write_text(json.dumps({"rows": rows, "bytes": len(content or b""), "cut": 0}))
+    if content is not None:
+        (folder / "content").write_bytes(content)
+    return folder
+
+
+def test_what_another_wish_has_written_is_not_lost(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.npy"
+    folder = left_behind(out, '{"model": "another"}', rows=10, content=bytes(99))
+    assert embed(home, out) == 2
+    told = "another command, other rows or another model have begun this file, 10 rows of it; give that command again"
+    assert told in capsys.readouterr().err
+    assert (folder / "content").read_bytes() == bytes(99)
+    assert main(["predict", str(home / "classifier"), str(home / "rows.jsonl"), "--null-threshold", "0"]) == 2
+    assert embed(home, out, "--overwrite") == 0
     assert np.load(out).shape == (50, 8)
+
+
+@pytest.mark.parametrize(("rows", "content"), [(0, bytes(128)), (50, None), (50, b"")])
+def test_a_kill_before_the_first_rows_or_after_the_last_leaves_no_trouble(
+    home: Path, tmp_path: Path, rows: int, content: bytes | None
+) -> None:
+    out = tmp_path / "out.npy"
+    left_behind(out, "{}", rows=rows, content=content)
+    assert embed(home, out) == 0
+    assert np.load(out).shape == (50, 8)
+
+
+def test_stopped_before_the_first_rows(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out.npy"
+    with monkeypatch.context() as patch:
+        patch.setattr("bertwright.inference.predictor.Predictor._answers", stop)
+        assert embed(home, out) != 0
+    assert embed(home, out) == 0
+    assert out.stat().st_size == 128 + 50 * 8 * 4
+
+
+def test_a_file_that_came_to_be_meanwhile_stays(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out.npy"
+    whole = bertwright.inference.predictor.Predictor._answers
+
+    def meanwhile(self: object, *arguments: object) -> object:
+        out.write_text("precious")
+        return whole(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("bertwright.inference.predictor.Predictor._answers", meanwhile)
+    assert embed(home, out) == 2
+    assert out.read_text() == "precious"
 
 
 def test_standard_input_is_no_wish_to_go_on_with(
@@ -135,11 +182,15 @@ def test_standard_input_is_no_wish_to_go_on_with(
 
 
 def test_a_bad_row_leaves_nothing(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before any was written; of thousands the first are kept."""
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"text": "dog"}\n' * 20 + "no row\n")
     assert main(["predict", str(home / "classifier"), str(rows), "--out", str(tmp_path / "out.jsonl")]) == 2
     assert f"{rows}:21: " in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [rows]
+    rows.write_text('{"text": "dog"}\n' * 1030 + "no row\n")
+    assert main(["predict", str(home / "classifier"), str(rows), "--out", str(tmp_path / "out.jsonl")]) == 2
+    assert "1,024 rows are written already: the same command goes on" in capsys.readouterr().err
     for out, told in ((tmp_path, "is a directory"), (tmp_path / "no/x.jsonl", "its folder does not exist")):
         assert main(["predict", str(home / "classifier"), str(rows), "--out", str(out)]) == 2
         assert told in capsys.readouterr().err

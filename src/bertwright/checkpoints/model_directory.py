@@ -200,7 +200,6 @@ def model_of(
     values: config.json. theirs: the weights under transformers' names. record: bertwright.json. Raises ModelError.
     """
     config = encoder_config(values, path / config_name)
-    tokenizer = _without_vectorless(tokenizer, config.vocab_size)
     unheard = len(tokenizer.vocabulary) - config.vocab_size
     if unheard > config.vocab_size * _UNHEARD:
         raise ModelError(
@@ -232,14 +231,6 @@ def model_of(
     task = agreed_task(task, record.get("task", ""), path / RECORD)
     left = tuple(name for name in unused if not name.startswith(_TIED_OR_DERIVED))
     return LoadedModel(path, model.eval(), tokenizer, task, labels, record, left)
-
-
-def _without_vectorless(tokenizer: Tokenizer, count: int) -> Tokenizer:
-    """Without the added tokens at the end that a model of so many pieces was never resized for."""
-    pieces = list(tokenizer.vocabulary.pieces)
-    while len(pieces) > count and pieces[-1] in tokenizer.added:
-        pieces.pop()
-    return tokenizer if len(pieces) == len(tokenizer.vocabulary) else tokenizer.over(Vocabulary(pieces))
 
 
 def with_parts(source: Bert, parts: Parts, *, seed: int, config: EncoderConfig | None = None) -> tuple[Bert, list[str]]:

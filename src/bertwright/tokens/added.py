@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 
 class Found(NamedTuple):
@@ -16,20 +16,66 @@ class Found(NamedTuple):
 
 
 class AddedTokens:
-    """Finds added tokens wherever they stand, within words too; of several that begin together the longest."""
+    """Finds added tokens wherever they stand, within words too; of several that begin together the longest.
+
+    Case is all that is passed over: an accent that the tokenizer strips makes another token here.
+    """
 
     def __init__(self, tokens: Mapping[str, bool], ids: Mapping[str, int]) -> None:
         """tokens: each with whether it is found in any case."""
-        longest_first = sorted(tokens, key=len, reverse=True)
-        self._ids = [ids[token] for token in longest_first]
-        parts = [f"((?i:{re.escape(token)}))" if tokens[token] else f"({re.escape(token)})" for token in longest_first]
-        self._pattern = re.compile("|".join(parts)) if parts else None
+        exact = [token for token, any_case in tokens.items() if not any_case]
+        others = [token for token, any_case in tokens.items() if any_case]
+        self._ids = {token: ids[token] for token in exact}
+        self._ids_by_lower = {token.lower(): ids[token] for token in others}
+        self._others = others
+        self._patterns = [
+            re.compile(_trie(some), flags) for some, flags in ((exact, 0), (others, re.IGNORECASE)) if some
+        ]
 
     def __bool__(self) -> bool:
-        return self._pattern is not None
+        return bool(self._patterns)
 
     def find(self, text: str) -> Iterator[Found]:
         """Those of a text, from left to right; no two overlap."""
-        for match in self._pattern.finditer(text) if self._pattern else ():
-            assert match.lastindex is not None
-            yield Found(match.start(), match.end(), self._ids[match.lastindex - 1])
+        ahead = [pattern.search(text) for pattern in self._patterns]
+        while found := [match for match in ahead if match]:
+            first = min(found, key=lambda match: (match.start(), -match.end()))
+            yield Found(first.start(), first.end(), self._id(first.group()))
+            end = first.end()
+            ahead = [
+                match if match is None or match.start() >= end else pattern.search(text, end)
+                for pattern, match in zip(self._patterns, ahead, strict=True)
+            ]
+
+    def _id(self, found: str) -> int:
+        number = self._ids.get(found)
+        if number is None:
+            number = self._ids_by_lower.get(found.lower())
+        if number is None:
+            # A letter such as the Kelvin sign, which is no other's lower case and equal to one all the same.
+            same = next(token for token in self._others if re.fullmatch(re.escape(token), found, re.IGNORECASE))
+            number = self._ids_by_lower[same.lower()]
+        return number
+
+
+def _trie(tokens: Iterable[str]) -> str:
+    """A pattern of the longest token that begins at a place; as quick with thousands of them as with one."""
+    root: dict[str, Any] = {}
+    for token in tokens:
+        node = root
+        for char in token:
+            node = node.setdefault(char, {})
+        node[""] = {}
+    return _pattern(root)
+
+
+def _pattern(node: dict[str, Any]) -> str:
+    chain = ""
+    # Where nothing branches there is no need to go deeper: a token may be longer than the stack is deep.
+    while len(node) == 1 and "" not in node:
+        ((char, node),) = node.items()
+        chain += re.escape(char)
+    rest = "|".join(re.escape(char) + _pattern(after) for char, after in node.items() if char)
+    if not rest:
+        return chain
+    return f"{chain}(?:{rest})?" if "" in node else f"{chain}(?:{rest})"

@@ -17,7 +17,7 @@ from typing import Any
 from bertwright.errors import VocabularyError
 from bertwright.files import read_json, to_json
 from bertwright.hub import located
-from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.tokenizer import Tokenizer, pieces_of_words
 from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from bertwright.tokens.wordpiece import CONTINUATION, LONGEST_WORD
 
@@ -89,7 +89,10 @@ def read_tokenizer(directory: Path) -> Tokenizer:
             )
         return value
 
-    added, vocabulary = _with_added(_listed(config, described, directory), vocabulary)
+    vectors = _read_if_there(directory / "config.json").get("vocab_size")
+    added, vocabulary = _with_added(
+        _listed(config, described, directory), vocabulary, vectors if isinstance(vectors, int) else None
+    )
     # A null in these two is what some old directories hold for "not set".
     lowercase = switch("do_lower_case", "lowercase", default=True)
     split_cjk = switch("tokenize_chinese_chars", "handle_chinese_chars", default=True)
@@ -127,10 +130,13 @@ def _listed(config: dict[str, Any], described: dict[str, Any], directory: Path) 
     return {token: each for token, each in found.items() if token not in SPECIALS}
 
 
-def _with_added(listed: Mapping[str, Mapping[str, Any]], vocabulary: Vocabulary) -> tuple[dict[str, bool], Vocabulary]:
+def _with_added(
+    listed: Mapping[str, Mapping[str, Any]], vocabulary: Vocabulary, vectors: int | None
+) -> tuple[dict[str, bool], Vocabulary]:
     """Those that can be looked for, each with whether in any case, and the vocabulary that holds them.
 
-    Left out are those with a wish that is not known here, and those whose ids do not follow the vocabulary's.
+    Left out are those with a wish that is not known here, those whose ids do not follow the vocabulary's, and those
+    that a model with so many vectors was never resized for (None: there is no model).
     """
     numbers = {
         token: int(each["id"])
@@ -140,7 +146,8 @@ def _with_added(listed: Mapping[str, Mapping[str, Any]], vocabulary: Vocabulary)
     pieces = list(vocabulary.pieces)
     added = {}
     for token, number in sorted(numbers.items(), key=lambda each: each[1]):
-        if number == len(pieces) and token not in vocabulary.ids and token.isprintable():
+        room = vectors is None or number < vectors
+        if room and number == len(pieces) and token not in vocabulary.ids and token.isprintable():
             pieces.append(token)
         if number < len(pieces) and pieces[number] == token:
             added[token] = bool(listed[token].get("normalized"))
@@ -180,7 +187,7 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             "unk_token": UNK,
             "continuing_subword_prefix": CONTINUATION,
             "max_input_chars_per_word": LONGEST_WORD,
-            "vocab": dict(vocabulary.ids),
+            "vocab": pieces_of_words(vocabulary, tokenizer.added),
         },
     }
 

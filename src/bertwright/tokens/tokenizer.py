@@ -72,7 +72,7 @@ class Tokenizer:
         sought = {token: any_case and lowercase for token, any_case in self.added.items()}
         self._added = AddedTokens(sought, vocabulary.ids)
         self._added_or_mask = AddedTokens(sought | {MASK: False}, vocabulary.ids)
-        self._wordpiece = WordPiece(_of_words(vocabulary, self.added))
+        self._wordpiece = WordPiece(pieces_of_words(vocabulary, self.added))
         self._unknown = vocabulary.unk_id
         self._keeps_text = not (self.lowercase or self.strip_accents)
         self._chunks = _Cache(self._chunk_ids, CACHED_CHUNKS)
@@ -256,7 +256,7 @@ def _rebuilt(vocabulary: Vocabulary, settings: dict[str, bool], added: dict[str,
     return Tokenizer(vocabulary, **settings, added=added)
 
 
-def _of_words(vocabulary: Vocabulary, added: Mapping[str, bool]) -> dict[str, int]:
+def pieces_of_words(vocabulary: Vocabulary, added: Mapping[str, bool]) -> dict[str, int]:
     """The pieces that words are made of: all but the added ones at the end, of which no word ever had a part."""
     count = len(vocabulary)
     while count and vocabulary.pieces[count - 1] in added:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bertwright.tokens.added import AddedTokens
 from bertwright.tokens.layout import read_tokenizer, tokenizer_files, unused_tokens
 from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import SPECIALS, Vocabulary
@@ -35,6 +36,15 @@ TOKENIZER = Tokenizer(Vocabulary([*PIECES, "[E1]", "[E1]x", "zebra"]), added=ADD
 def test_they_are_found_wherever_they_stand(text: str, pieces: list[str]) -> None:
     assert TOKENIZER.pieces(TOKENIZER.ids(text)) == pieces
     assert list(TOKENIZER.encode(text).pieces) == pieces
+
+
+def test_the_longest_of_many_is_found_and_none_costs_much() -> None:
+    many = {f"term{number}x": number % 2 == 0 for number in range(3000)} | {"term12": True, "K" * 5000: False}
+    found = AddedTokens(many, {token: number for number, token in enumerate(many)})
+    text = "a TERM12X term13x TERM13X term129 \u212a" + "K" * 5000
+    assert [text[each.start : each.end] for each in found.find(text)] == ["TERM12X", "term13x", "term12", "K" * 5000]
+    kelvin = AddedTokens({"k1": True}, {"k1": 7})
+    assert list(kelvin.find("\u212a1")) == [(0, 2, 7)]
 
 
 def test_beside_a_mask() -> None:

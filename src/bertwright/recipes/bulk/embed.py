@@ -48,7 +48,7 @@ def embed_file(
     identity = identity_of(model, file, {"pooling": pooling, "normalize": normalize})
     with growing_file(out, identity, overwrite=overwrite, say=progress.say) as growing:
         with reading(file, "embedding", "texts", progress) as shown:
-            if not growing.rows:
+            if not growing.bytes:
                 growing.add(_header(0, predictor.hidden_size))
             shown.tell(growing.rows)
             texts = islice(_texts(file, shown.opened), growing.rows, None)

@@ -23,18 +23,17 @@ class Growing:
     """Made by `growing_file`. What `add` was given is kept, whatever comes; what was begun after it is written anew."""
 
     def __init__(self, folder: Path, file: IO[bytes], state: dict[str, int]) -> None:
-        self.rows, self.cut = state["rows"], state["cut"]
-        self._bytes = state["bytes"]
+        self.rows, self.bytes, self.cut = state["rows"], state["bytes"], state["cut"]
         self._folder, self._file = folder, file
-        file.truncate(self._bytes)
-        file.seek(self._bytes)
+        file.truncate(self.bytes)
+        file.seek(self.bytes)
 
     def add(self, content: bytes, *, rows: int = 0, cut: int = 0) -> None:
         """Write the next rows, of which `cut` were not read whole."""
         self._file.write(content)
         self._sync()
-        self.rows, self.cut, self._bytes = self.rows + rows, self.cut + cut, self._bytes + len(content)
-        state = {"rows": self.rows, "bytes": self._bytes, "cut": self.cut}
+        self.rows, self.cut, self.bytes = self.rows + rows, self.cut + cut, self.bytes + len(content)
+        state = {"rows": self.rows, "bytes": self.bytes, "cut": self.cut}
         write_atomic(self._folder / "state.json", to_json(state))
 
     def rewrite(self, start: bytes) -> None:
@@ -54,8 +53,9 @@ def growing_file(
 ) -> Iterator[Growing]:
     """Give a file to write; it becomes `path` when the block ends well.
 
-    A kill, a wish to stop or a full disk keeps what was written, and the same `identity` goes on with it; another one,
-    and None, begins anew; a user's fault removes it. Raises UserFault where `path` is there and not to be replaced.
+    Whatever ends it earlier, rows that were written are kept, and the same `identity` goes on with them; with
+    `overwrite` another one begins anew. With None nobody can go on. Raises UserFault where `path` is there and not to
+    be replaced, or where another wish has written rows.
     """
     refuse_file(path, overwrite=overwrite)
     path = path.resolve()
@@ -63,41 +63,57 @@ def growing_file(
     with storage_faults(path):
         folder.mkdir(exist_ok=True)
         with hold(folder):
-            state = _begun(folder, identity, say)
+            state = _begun(folder, identity, say, overwrite=overwrite)
+            growing = None
             try:
                 with (folder / "content").open("r+b") as file:
-                    yield Growing(folder, file, state)
+                    growing = Growing(folder, file, state)
+                    yield growing
+                # It may have come to be meanwhile.
+                refuse_file(path, overwrite=overwrite)
                 (folder / "content").replace(path)
             except UserFault:
-                shutil.rmtree(folder)
+                if identity is None or growing is None or not growing.rows:
+                    shutil.rmtree(folder)
+                else:
+                    say(f"{growing.rows:,} rows are written already: the same command goes on")
                 raise
             shutil.rmtree(folder)
 
 
 def refuse_file(path: Path, *, overwrite: bool) -> None:
     """Raise UserFault where a file cannot be written at `path`."""
-    if path.is_dir():
-        raise UserFault("is a directory", where=path, cure="name a file")
+    if path.exists() and not path.is_file():
+        what = "is a directory" if path.is_dir() else "is no file that could be replaced"
+        raise UserFault(what, where=path, cure="name a file")
     if not path.resolve().parent.is_dir():
         raise UserFault("its folder does not exist", where=path, cure="make it, or choose another --out")
     if path.exists() and not overwrite:
         raise UserFault("exists", where=path, cure="choose another --out, or give --overwrite")
 
 
-def _begun(folder: Path, identity: dict[str, Any] | None, say: Callable[[str], None]) -> dict[str, int]:
+def _begun(
+    folder: Path, identity: dict[str, Any] | None, say: Callable[[str], None], *, overwrite: bool
+) -> dict[str, int]:
     """How far the file is: what an earlier start left, where it was the same wish, or nothing."""
-    begun, progress = folder / "begun.json", folder / "state.json"
-    with contextlib.suppress(UserFault):
-        if identity is not None and read_json(begun) == identity:
-            state: dict[str, int] = read_json(progress)
-            say(f"going on after {state['rows']:,} rows that an earlier start has written")
-            return state
-    if any(folder.iterdir()):
-        say(f"{folder}: left by an earlier start with another wish; removed, this one begins anew")
-        for entry in folder.iterdir():
-            entry.unlink()
-    (folder / "content").touch()
+    begun, progress, content = (folder / name for name in ("begun.json", "state.json", "content"))
     state = {"rows": 0, "bytes": 0, "cut": 0}
+    wish: dict[str, Any] = {}
+    known: dict[str, int] = state
+    with contextlib.suppress(UserFault):
+        wish, known = read_json(begun), read_json(progress)
+    # Without content it was put in its place before, and only the folder stayed.
+    if known["rows"] and content.is_file() and content.stat().st_size >= known["bytes"]:
+        if identity is not None and wish == identity:
+            say(f"going on after {known['rows']:,} rows that an earlier start has written")
+            return known
+        if wish and not overwrite:
+            what = f"another command, other rows or another model have begun this file, {known['rows']:,} rows of it"
+            cure = "give that command again, choose another --out, or begin anew with --overwrite"
+            raise UserFault(what, where=folder, cure=cure)
+    for entry in folder.iterdir():
+        entry.unlink()
+    content.touch()
     write_atomic(progress, to_json(state))
     write_atomic(begun, to_json(identity or {}))
     return state

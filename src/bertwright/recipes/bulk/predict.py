@@ -44,6 +44,8 @@ def predict_file(
     """
     refuse_file(out, overwrite=overwrite)
     predictor = load(model)
+    # What is wrong with the wish is told before anything that another has written is looked at.
+    predictor.predict([], text_columns=text_columns, null_threshold=null_threshold)
     wishes = {"text_columns": list(text_columns or ()), "null_threshold": null_threshold}
     identity = identity_of(model, file, wishes)
     with growing_file(out, identity, overwrite=overwrite, say=progress.say) as growing:

@@ -18,28 +18,26 @@ _MODEL_FILES = ("*.safetensors", "*.bin", *FORM_OF, "model.onnx.data", "vocab.tx
 
 
 def identity_of(model: Path, file: str, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """All that the output follows from; None for standard input, which nobody can read once more."""
-    if file == STANDARD_INPUT:
+    """All that the output follows from; None where nobody can tell whether the rows are the same, as of a pipe."""
+    if file == STANDARD_INPUT or is_remote(file) or not Path(file).is_file():
         return None
     folder = located(model)
     files = sorted({found for pattern in _MODEL_FILES for found in folder.glob(pattern) if found.is_file()})
     return {
         "bertwright": VERSION,
         "model": {found.name: sha256(found) for found in files},
-        "file": file,
-        **_seen_of(file),
+        "file": str(Path(file).resolve()),
+        **_seen_of(Path(file)),
         **settings,
     }
 
 
-def _seen_of(file: str) -> dict[str, Any]:
-    if is_remote(file) or not Path(file).is_file():
-        return {}
-    with storage_faults(Path(file)), Path(file).open("rb") as opened:
+def _seen_of(path: Path) -> dict[str, Any]:
+    with storage_faults(path), path.open("rb") as opened:
         size = opened.seek(0, 2)
         opened.seek(0)
         first = opened.read(_LOOKED_AT)
         opened.seek(max(0, size - _LOOKED_AT))
         seen = hashlib.sha256(first + opened.read(_LOOKED_AT)).hexdigest()
     # A change in the middle shows in the time alone.
-    return {"bytes": size, "changed": Path(file).stat().st_mtime_ns, "sha256_of_both_ends": seen}
+    return {"bytes": size, "changed": path.stat().st_mtime_ns, "sha256_of_both_ends": seen}
