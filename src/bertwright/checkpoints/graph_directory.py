@@ -15,12 +15,14 @@ from bertwright.checkpoints.configuration import (
     task_of,
 )
 from bertwright.checkpoints.record import RECORD, agreed_task, read_record
+from bertwright.checkpoints.sentence_layout import read_sentence_layout
 from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError
 from bertwright.files import read_json
 from bertwright.heads.model import Parts
 from bertwright.tokens.layout import read_tokenizer
 from bertwright.tokens.tokenizer import Tokenizer
+from bertwright.tokens.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,16 @@ def read_graph_directory(path: Path) -> GraphDirectory:
     values = read_json(path / CONFIG, ModelError)
     config = encoder_config(values, path / CONFIG)
     record = read_record(path / RECORD)
+    layout = read_sentence_layout(path)
+    if layout is not None:
+        record = layout.record | record
     parts = _parts_named(values)
     task = agreed_task(task_of(parts, values), record.get("task", ""), path / RECORD)
     labels = labels_of(values, 0 if task in ("regress", CHOICE) else parts.labels or parts.tags, path / CONFIG)
-    return GraphDirectory(path, config, read_tokenizer(path), task, labels, record)
+    tokenizer = read_tokenizer(path)
+    if len(tokenizer.vocabulary) > config.vocab_size:
+        tokenizer = tokenizer.over(Vocabulary(tokenizer.vocabulary.pieces[: config.vocab_size]))
+    return GraphDirectory(path, config, tokenizer, task, labels, record)
 
 
 def _parts_named(values: dict[str, Any]) -> Parts:

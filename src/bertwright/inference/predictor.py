@@ -222,7 +222,7 @@ class Predictor:
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
         # What is wrong with the wish is told at once, not with the first row.
-        self._task(null_threshold=null_threshold)
+        self._task(text_columns, null_threshold=null_threshold)
         return self._predicted(itertools.islice(placed, skip, None), text_columns, null_threshold, progress)
 
     def _read(

@@ -74,11 +74,15 @@ class GraphRunner:
     def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
         """Of the graph's outputs those that the task needs."""
         try:
-            return task.said(self.engine.run(inputs), inputs)
+            said = task.said(self.engine.run(inputs), inputs)
         except KeyError as missing:
             what = f"gives no {missing}, which `{task.name}` needs"
             cure = "export a model with that head" if task.name != "embed" else "export the encoder itself"
             raise ModelError(what, where=self.described.path, cure=cure) from None
+        if task.labels and said.shape[-1] != len(task.labels):
+            what = f"gives {said.shape[-1]} scores, and config.json names {len(task.labels)} labels"
+            raise ModelError(what, where=self.described.path, cure="export the model again")
+        return said
 
     def words(self, inputs: InputBatch, places: list[int]) -> Said:
         """Of all that the graph says of the words."""

@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+# Characters of a token: a pattern of tokens that begin alike is as deep as they are long.
+LONGEST = 100
+
 
 class Found(NamedTuple):
     """An added token in a text: text[start:end], and its id."""
@@ -24,10 +27,9 @@ class AddedTokens:
     def __init__(self, tokens: Mapping[str, bool], ids: Mapping[str, int]) -> None:
         """tokens: each with whether it is found in any case."""
         exact = [token for token, any_case in tokens.items() if not any_case]
-        others = [token for token, any_case in tokens.items() if any_case]
+        others = [token.lower() for token, any_case in tokens.items() if any_case]
         self._ids = {token: ids[token] for token in exact}
-        self._ids_by_lower = {token.lower(): ids[token] for token in others}
-        self._others = others
+        self._ids_by_lower = {token.lower(): ids[token] for token, any_case in tokens.items() if any_case}
         self._patterns = [
             re.compile(_trie(some), flags) for some, flags in ((exact, 0), (others, re.IGNORECASE)) if some
         ]
@@ -37,25 +39,27 @@ class AddedTokens:
 
     def find(self, text: str) -> Iterator[Found]:
         """Those of a text, from left to right; no two overlap."""
-        ahead = [pattern.search(text) for pattern in self._patterns]
+        ahead = [self._search(pattern, text, 0) for pattern in self._patterns]
         while found := [match for match in ahead if match]:
             first = min(found, key=lambda match: (match.start(), -match.end()))
             yield Found(first.start(), first.end(), self._id(first.group()))
             end = first.end()
             ahead = [
-                match if match is None or match.start() >= end else pattern.search(text, end)
+                match if match is None or match.start() >= end else self._search(pattern, text, end)
                 for pattern, match in zip(self._patterns, ahead, strict=True)
             ]
 
+    def _search(self, pattern: re.Pattern[str], text: str, at: int) -> re.Match[str] | None:
+        while match := pattern.search(text, at):
+            # To Python `ſ` is an `s` of another case; in lower case it is no `s`, and so it is none to others.
+            if match.group() in self._ids or match.group().lower() in self._ids_by_lower:
+                return match
+            at = match.start() + 1
+        return None
+
     def _id(self, found: str) -> int:
         number = self._ids.get(found)
-        if number is None:
-            number = self._ids_by_lower.get(found.lower())
-        if number is None:
-            # A letter such as the Kelvin sign, which is no other's lower case and equal to one all the same.
-            same = next(token for token in self._others if re.fullmatch(re.escape(token), found, re.IGNORECASE))
-            number = self._ids_by_lower[same.lower()]
-        return number
+        return self._ids_by_lower[found.lower()] if number is None else number
 
 
 def _trie(tokens: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from bertwright.errors import VocabularyError
 from bertwright.files import read_json, to_json
 from bertwright.hub import located
+from bertwright.tokens.added import LONGEST
 from bertwright.tokens.tokenizer import Tokenizer, pieces_of_words
 from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from bertwright.tokens.wordpiece import CONTINUATION, LONGEST_WORD
@@ -141,7 +142,9 @@ def _with_added(
     numbers = {
         token: int(each["id"])
         for token, each in listed.items()
-        if token and _ID.fullmatch(str(each.get("id"))) and not any(each.get(wish) for wish in _WISHES)
+        if 0 < len(token) <= LONGEST
+        and _ID.fullmatch(str(each.get("id")))
+        and not any(each.get(wish) for wish in _WISHES)
     }
     pieces = list(vocabulary.pieces)
     added = {}

@@ -39,12 +39,17 @@ def test_they_are_found_wherever_they_stand(text: str, pieces: list[str]) -> Non
 
 
 def test_the_longest_of_many_is_found_and_none_costs_much() -> None:
-    many = {f"term{number}x": number % 2 == 0 for number in range(3000)} | {"term12": True, "K" * 5000: False}
+    many = {f"term{number}x": number % 2 == 0 for number in range(3000)} | {"term12": True, "K" * 100: False}
     found = AddedTokens(many, {token: number for number, token in enumerate(many)})
-    text = "a TERM12X term13x TERM13X term129 \u212a" + "K" * 5000
-    assert [text[each.start : each.end] for each in found.find(text)] == ["TERM12X", "term13x", "term12", "K" * 5000]
-    kelvin = AddedTokens({"k1": True}, {"k1": 7})
-    assert list(kelvin.find("\u212a1")) == [(0, 2, 7)]
+    text = "a TERM12X term13x TERM13X term129 \u212a" + "K" * 100
+    assert [text[each.start : each.end] for each in found.find(text)] == ["TERM12X", "term13x", "term12", "K" * 100]
+    # The Kelvin sign is a k in lower case, a long s is no s.
+    odd = AddedTokens(
+        {"k1": True, "s": True, "COVID": True, "covid-19": True}, {"k1": 7, "s": 8, "COVID": 9, "covid-19": 10}
+    )
+    assert list(odd.find("\u212a1 \u017fs Covid-19")) == [(0, 2, 7), (4, 5, 8), (6, 14, 10)]
+    nested = {"a" * size: False for size in range(1, 101)}
+    assert [each.end for each in AddedTokens(nested, dict.fromkeys(nested, 1)).find("a" * 150)] == [100, 150]
 
 
 def test_beside_a_mask() -> None:

@@ -103,7 +103,8 @@ def _begun(
     with contextlib.suppress(UserFault):
         wish, known = read_json(begun), read_json(progress)
     # Without content it was put in its place before, and only the folder stayed.
-    if known["rows"] and content.is_file() and content.stat().st_size >= known["bytes"]:
+    whole = all(isinstance(known.get(name), int) for name in state)
+    if whole and known["rows"] and content.is_file() and content.stat().st_size >= known["bytes"]:
         if identity is not None and wish == identity:
             say(f"going on after {known['rows']:,} rows that an earlier start has written")
             return known

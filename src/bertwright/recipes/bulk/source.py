@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from bertwright.checkpoints.graphs import FORM_OF
+from bertwright.checkpoints.model_directory import CARD, DEV
 from bertwright.files import sha256, storage_faults
 from bertwright.hub import located
 from bertwright.lines import STANDARD_INPUT, is_remote
@@ -14,7 +14,6 @@ from bertwright.version import VERSION
 
 # Of the rows, enough to tell one file from another that was put in its place.
 _LOOKED_AT = 1 << 20
-_MODEL_FILES = ("*.safetensors", "*.bin", *FORM_OF, "model.onnx.data", "vocab.txt", "tokenizer*.json", "*.json")
 
 
 def identity_of(model: Path, file: str, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -22,14 +21,19 @@ def identity_of(model: Path, file: str, settings: dict[str, Any]) -> dict[str, A
     if file == STANDARD_INPUT or is_remote(file) or not Path(file).is_file():
         return None
     folder = located(model)
-    files = sorted({found for pattern in _MODEL_FILES for found in folder.glob(pattern) if found.is_file()})
+    files = sorted(found for found in folder.rglob("*") if found.is_file() and not _is_aside(found.relative_to(folder)))
     return {
         "bertwright": VERSION,
-        "model": {found.name: sha256(found) for found in files},
+        "model": {str(found.relative_to(folder)): sha256(found) for found in files},
         "file": str(Path(file).resolve()),
         **_seen_of(Path(file)),
         **settings,
     }
+
+
+def _is_aside(name: Path) -> bool:
+    """Whether no answer follows from a file of a model directory: how it was trained, and what it is said of it."""
+    return name.parts[0] in ("run", "series", DEV, CARD) or name.name.startswith(".")
 
 
 def _seen_of(path: Path) -> dict[str, Any]:
