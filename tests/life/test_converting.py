@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -257,6 +258,11 @@ def test_what_a_graph_cannot_do_is_told(home: Path, tmp_path: Path, capsys: pyte
     ):
         assert main(list(map(str, arguments))) == 2
         assert told in capsys.readouterr().err.splitlines()[-1]
+    shutil.copytree(graph, tmp_path / "odd")
+    values = json.loads((graph / "config.json").read_text())
+    (tmp_path / "odd/config.json").write_text(json.dumps(values | {"id2label": {"0": "bad", "1": "good"}}))
+    assert main(["predict", str(tmp_path / "odd"), str(rows)]) == 2
+    assert "gives 3 scores, and config.json names 2 labels; export the model again" in capsys.readouterr().err
     with pytest.raises(SettingsError, match="a graph is run on the CPU"):
         bertwright.load(graph, device="cuda")
 
