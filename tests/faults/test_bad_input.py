@@ -327,7 +327,8 @@ def test_a_head_that_is_not_there(home: Path, tmp_path: Path, fails: Run) -> Non
 def test_an_out_that_cannot_be_written_is_told_before_the_work(home: Path, tmp_path: Path, fails: Run) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", 3, 0)
     missing = tmp_path / "no/such/vectors.npy"
-    assert fails("embed", home / "model", rows, "--out", missing) == f"{missing}: its folder does not exist"
+    told = f"{missing}: its folder does not exist; make it, or choose another --out"
+    assert fails("embed", home / "model", rows, "--out", missing) == told
     assert fails("embed", home / "model", rows, "--out", tmp_path).startswith(
         f"{tmp_path}: vectors are written as .npy"
     )
