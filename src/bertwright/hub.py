@@ -9,7 +9,7 @@ from pathlib import Path
 from bertwright.errors import ModelError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_DESCRIPTION = ["config.json", "vocab.txt", "tokenizer*.json", "bertwright.json"]
+_DESCRIPTION = ["config.json", "vocab.txt", "added_tokens.json", "tokenizer*.json", "bertwright.json"]
 _SENTENCES = ["modules.json", "sentence_bert_config.json", "*_Pooling/config.json"]
 _SAFETENSORS = ["model.safetensors*", "model-*.safetensors"]
 _BIN = ["pytorch_model.bin*", "pytorch_model-*.bin"]

@@ -33,7 +33,7 @@ def identity_of(model: Path, file: str, settings: dict[str, Any]) -> dict[str, A
 
 def _is_aside(name: Path) -> bool:
     """Whether no answer follows from a file of a model directory: how it was trained, and what it is said of it."""
-    return name.parts[0] in ("run", "series", DEV, CARD) or name.name.startswith(".")
+    return name.parts[0] in ("run", "series", "adapt", DEV, CARD) or any(part.startswith(".") for part in name.parts)
 
 
 def _seen_of(path: Path) -> dict[str, Any]:
