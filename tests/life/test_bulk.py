@@ -191,7 +191,7 @@ def test_a_bad_row_leaves_nothing(home: Path, tmp_path: Path, capsys: pytest.Cap
     assert list(tmp_path.iterdir()) == [rows]
     rows.write_text('{"text": "dog"}\n' * 1030 + "no row\n")
     assert main(["predict", str(home / "classifier"), str(rows), "--out", str(tmp_path / "out.jsonl")]) == 2
-    assert "1,024 rows are written already: the same command goes on" in capsys.readouterr().err
+    assert "1,024 rows are written already: with the file as it is, the same command goes on" in capsys.readouterr().err
     for out, told in ((tmp_path, "is a directory"), (tmp_path / "no/x.jsonl", "its folder does not exist")):
         assert main(["predict", str(home / "classifier"), str(rows), "--out", str(out)]) == 2
         assert told in capsys.readouterr().err

@@ -24,7 +24,7 @@ def run(
         float | None, typer.Option(help="answer: the odds above which there is none. Default: as in training.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; killed or stopped, the same command goes on. Default: stdout.")
+        Path | None, typer.Option(help="File to write; rows of a file go on after a kill. Default: stdout.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
 ) -> None:

@@ -76,7 +76,7 @@ def growing_file(
                 if identity is None or growing is None or not growing.rows:
                     shutil.rmtree(folder)
                 else:
-                    say(f"{growing.rows:,} rows are written already: the same command goes on")
+                    say(f"{growing.rows:,} rows are written already: with the file as it is, the same command goes on")
                 raise
             shutil.rmtree(folder)
 
