@@ -14,7 +14,7 @@ from bertwright.checkpoints.configuration import (
     labels_of,
     task_of,
 )
-from bertwright.checkpoints.record import RECORD, agreed_task, read_record
+from bertwright.checkpoints.record import RECORD, agreed_task, longest_of, read_record
 from bertwright.checkpoints.sentence_layout import read_sentence_layout
 from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError
@@ -42,8 +42,7 @@ class GraphDirectory:
     @property
     def longest(self) -> int:
         """Tokens that an input may have."""
-        positions = min(512, self.config.max_position_embeddings)
-        return min(positions, self.record.get("max_length", positions))
+        return longest_of(self.config, self.record)
 
 
 def read_graph_directory(path: Path) -> GraphDirectory:

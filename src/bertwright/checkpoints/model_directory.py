@@ -28,7 +28,7 @@ from bertwright.checkpoints.configuration import (
 from bertwright.checkpoints.finetuned_card import PICTURES
 from bertwright.checkpoints.graphs import graph_in
 from bertwright.checkpoints.names import plain_name, to_ours, to_theirs
-from bertwright.checkpoints.record import RECORD, agreed_task, read_record
+from bertwright.checkpoints.record import RECORD, agreed_task, longest_of, read_record
 from bertwright.checkpoints.sentence_layout import MODULES, SentenceLayout, read_sentence_layout
 from bertwright.checkpoints.weights import SAFETENSORS, read_weights, write_tensors
 from bertwright.encoder.config import EncoderConfig
@@ -77,8 +77,7 @@ class LoadedModel:
     @property
     def longest(self) -> int:
         """Tokens that an input may have: as many as the model was trained on, where its record tells."""
-        positions = min(512, self.model.config.max_position_embeddings)
-        return min(positions, self.record.get("max_length", positions))
+        return longest_of(self.config, self.record)
 
     @property
     def config(self) -> EncoderConfig:

@@ -10,6 +10,8 @@ from bertwright.files import read_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bertwright.encoder.config import EncoderConfig
+
 RECORD = "bertwright.json"
 
 
@@ -33,6 +35,13 @@ def checked_record(record: dict[str, Any], path: Path) -> dict[str, Any]:
         if not isinstance(record.get(name, kind()), kind):
             raise ModelError(f"`{name}` is {record[name]!r}, which no command writes", where=path, cure=cure)
     return record
+
+
+def longest_of(config: EncoderConfig, record: dict[str, Any]) -> int:
+    """Tokens that an input may have: as many as the model was trained on, where its record tells."""
+    positions = min(512, config.max_position_embeddings)
+    longest: int = min(positions, record.get("max_length", positions))
+    return longest
 
 
 def agreed_task(task: str, recorded: str, where: Path) -> str:

@@ -94,7 +94,10 @@ class GraphRunner:
 
     def choices(self, inputs: InputBatch) -> Said:
         """Those of the classifier's only label."""
-        return np.ascontiguousarray(self.engine.run(inputs)["logits"][:, 0])
+        found = self.engine.run(inputs)
+        if "logits" not in found or found["logits"].shape[1:] != (1,):
+            raise ModelError("gives no score of a choice", where=self.described.path, cure="export the model again")
+        return np.ascontiguousarray(found["logits"][:, 0])
 
 
 def _wordless(described: Described) -> ModelError:
