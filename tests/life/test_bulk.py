@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import signal
@@ -21,6 +22,7 @@ from bertwright.cli.main import main
 from bertwright.heads.model import PRETRAINING, Parts
 from bertwright.recipes.bulk import embed as embedding
 from bertwright.recipes.bulk import predict as predicting
+from bertwright.recipes.bulk.growing import Growing
 from tests.unit.checkpoints.small import TOKENIZER, small_model
 
 WORDS = ["i", "like", "dog", "playing", "like dog", ""]
@@ -113,6 +115,29 @@ def test_what_was_stopped_goes_on(
     assert sorted(tmp_path.iterdir()) == sorted([out, straight])
 
 
+def test_a_full_disk_keeps_what_is_written(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.npy"
+    whole, calls = Growing.add, 0
+
+    def full(self: Growing, content: bytes, *, rows: int = 0, cut: int = 0) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:  # the header, eight texts, and these
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole(self, content, rows=rows, cut=cut)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Growing, "add", full)
+        assert embed(home, out) == 1
+    told = f"{out}: the disk is full; 8 rows are kept; free some space and give the same command again"
+    assert told in capsys.readouterr().err
+    assert embed(home, out) == 0
+    assert "going on after 8 rows" in capsys.readouterr().err
+    assert np.load(out).shape == (50, 8)
+
+
 def left_behind(out: Path, wish: str, *, rows: int, content: bytes | None) -> Path:
     folder = out.with_name(f".{out.name}.bertwright-partial")
     folder.mkdir()
@@ -175,11 +200,24 @@ def test_a_file_that_came_to_be_meanwhile_stays(home: Path, tmp_path: Path, monk
 def test_standard_input_is_no_wish_to_go_on_with(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for _ in range(2):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"i like dog\n\n")))
-        assert main(["embed", str(home / "model"), "--out", str(tmp_path / "x.npy"), "--overwrite"]) == 0
+    """Interrupted in the second part; then other texts come."""
+    out = tmp_path / "x.npy"
+    whole = bertwright.inference.predictor.Predictor._answers
+    calls = 0
+
+    def stopping(self: object, *arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return whole(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("bertwright.inference.predictor.Predictor._answers", stopping)
+    for texts, code in ((b"i like dog\n" * 12, 130), (b"playing\n" * 12, 0)):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(texts)))
+        assert main(["embed", str(home / "model"), "--out", str(out)]) == code
         assert "going on" not in capsys.readouterr().err
-    assert np.load(tmp_path / "x.npy").shape == (2, 8)
+    np.testing.assert_allclose(np.load(out), bertwright.load(home / "model").embed(["playing"] * 12), atol=1e-6)
 
 
 def test_a_bad_row_leaves_nothing(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from bertwright.recipes.finetuning.checks import check_best_by, check_settings, 
 from bertwright.recipes.finetuning.identity import identity_of
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.sitting import Finetuned, Sitting
+from bertwright.recipes.resuming import refuse_both
 from bertwright.recipes.run import open_run, refuse_used
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
 from bertwright.tasks.embed import Embed
@@ -54,6 +55,7 @@ def finetune(
     check_wish(task, (train_file, dev_file))
     if source.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
+    refuse_both(resume=resume, overwrite=overwrite)
     if not resume:
         refuse_used(out, overwrite=overwrite, made=_MADE)
     loaded = read_model(source)

@@ -18,9 +18,7 @@ def refuse_other(begun: Path, out: Path, identity: dict[str, Any], *, what: str,
 
     `what` names it, as in "run".
     """
-    if overwrite:
-        cure = "go on with --resume alone, or begin anew with --overwrite alone"
-        raise SettingsError("`--overwrite` would clear away what `--resume` goes on with", cure=cure)
+    refuse_both(resume=True, overwrite=overwrite)
     if not begun.exists():
         raise ModelError(f"holds no {what} to go on with", where=out, cure="start it without --resume")
     known = read_json(begun, ModelError)
@@ -29,6 +27,13 @@ def refuse_other(begun: Path, out: Path, identity: dict[str, Any], *, what: str,
     if differing := _told_differences(known, identity):
         cure = "resume it with everything that it began with"
         raise ModelError(f"the {what} began otherwise: {differing}", where=out, cure=cure)
+
+
+def refuse_both(*, resume: bool, overwrite: bool) -> None:
+    """Raise SettingsError where both are wished: whoever reads for minutes first asks here before."""
+    if resume and overwrite:
+        cure = "go on with --resume alone, or begin anew with --overwrite alone"
+        raise SettingsError("`--overwrite` would clear away what `--resume` goes on with", cure=cure)
 
 
 def _told_differences(known: dict[str, Any], wanted: dict[str, Any]) -> str:

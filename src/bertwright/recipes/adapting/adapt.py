@@ -37,6 +37,7 @@ from bertwright.recipes.adapting.texts import (
 )
 from bertwright.recipes.extension import extend_vocabulary
 from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
+from bertwright.recipes.resuming import refuse_both
 from bertwright.recipes.run import Run, open_run, refuse_used
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
 from bertwright.shards.read import Shard, ShardDirectory, open_shards
@@ -79,6 +80,7 @@ def adapt(
     if tensorboard:
         refuse_without_tensorboard()
     refuse_standard_input([*corpora, *task_data, *general])
+    refuse_both(resume=resume, overwrite=overwrite)
     if not resume:
         refuse_used(out, overwrite=overwrite, made=_MADE)
     loaded = read_model(source)

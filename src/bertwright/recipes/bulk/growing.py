@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bertwright.errors import UserFault
+from bertwright.errors import DiskFull, UserFault
 from bertwright.files import PARTIAL, beside, hold, read_json, storage_faults, to_json, write_atomic
 
 
@@ -66,12 +66,17 @@ def growing_file(
             state = _begun(folder, identity, say, overwrite=overwrite)
             growing = None
             try:
-                with (folder / "content").open("r+b") as file:
+                with storage_faults(path), (folder / "content").open("r+b") as file:
                     growing = Growing(folder, file, state)
                     yield growing
                 # It may have come to be meanwhile.
                 refuse_file(path, overwrite=overwrite)
                 (folder / "content").replace(path)
+            except DiskFull:
+                if identity is None or growing is None or not growing.rows:
+                    raise
+                kept = f"{growing.rows:,} rows are kept; free some space and give the same command again"
+                raise DiskFull(f"{path}: the disk is full; {kept}") from None
             except UserFault:
                 if identity is None or growing is None or not growing.rows:
                     shutil.rmtree(folder)
