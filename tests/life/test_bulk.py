@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,10 +21,12 @@ import bertwright
 import bertwright.inference.predictor
 from bertwright.checkpoints.model_directory import write_model
 from bertwright.cli.main import main
+from bertwright.errors import RowError
 from bertwright.heads.model import PRETRAINING, Parts
-from bertwright.recipes.bulk import embed as embedding
+from bertwright.recipes.bulk import flow
 from bertwright.recipes.bulk import predict as predicting
 from bertwright.recipes.bulk.growing import Growing
+from bertwright.tasks.tagged_rows import tagged_records
 from tests.unit.checkpoints.small import TOKENIZER, small_model
 
 WORDS = ["i", "like", "dog", "playing", "like dog", ""]
@@ -44,8 +48,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predicting, "_ROWS_AT_ONCE", 8)
-    monkeypatch.setattr(embedding, "_TEXTS_AT_ONCE", 8)
+    for module in (flow, predicting):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", 8)
 
 
 def predict(home: Path, out: Path, *more: str) -> int:
@@ -101,7 +105,6 @@ def test_what_was_stopped_goes_on(
         return whole(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr("bertwright.inference.predictor.Predictor._answers", stopping)
-    monkeypatch.setattr("bertwright.inference.predictor._ROWS_AT_ONCE", 8)
     assert run(home, out) != 0
     assert not out.exists()
     (folder,) = tmp_path.glob(".out.*")
@@ -121,12 +124,12 @@ def test_a_full_disk_keeps_what_is_written(
     out = tmp_path / "out.npy"
     whole, calls = Growing.add, 0
 
-    def full(self: Growing, content: bytes, *, rows: int = 0, cut: int = 0) -> None:
+    def full(self: Growing, content: bytes, *, rows: int = 0, cut: int = 0, source: str = "") -> None:
         nonlocal calls
         calls += 1
         if calls == 3:  # the header, eight texts, and these
             raise OSError(errno.ENOSPC, "No space left on device")
-        whole(self, content, rows=rows, cut=cut)
+        whole(self, content, rows=rows, cut=cut, source=source)
 
     with monkeypatch.context() as patch:
         patch.setattr(Growing, "add", full)
@@ -154,7 +157,7 @@ def test_what_another_wish_has_written_is_not_lost(
     out = tmp_path / "out.npy"
     folder = left_behind(out, '{"model": "another"}', rows=10, content=bytes(99))
     assert embed(home, out) == 2
-    told = "another command, other rows or another model have begun this file, 10 rows of it; give that command again"
+    told = "another command or another model has begun this file, 10 rows of it; give that command again"
     assert told in capsys.readouterr().err
     assert (folder / "content").read_bytes() == bytes(99)
     assert main(["predict", str(home / "classifier"), str(home / "rows.jsonl"), "--null-threshold", "0"]) == 2
@@ -197,10 +200,10 @@ def test_a_file_that_came_to_be_meanwhile_stays(home: Path, tmp_path: Path, monk
     assert out.read_text() == "precious"
 
 
-def test_standard_input_is_no_wish_to_go_on_with(
+def test_standard_input_is_gone_on_with_where_the_same_comes_again(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Interrupted in the second part; then other texts come."""
+    """Interrupted in the second part; then other texts come, fewer, and those that came first."""
     out = tmp_path / "x.npy"
     whole = bertwright.inference.predictor.Predictor._answers
     calls = 0
@@ -213,26 +216,68 @@ def test_standard_input_is_no_wish_to_go_on_with(
         return whole(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr("bertwright.inference.predictor.Predictor._answers", stopping)
-    for texts, code in ((b"i like dog\n" * 12, 130), (b"playing\n" * 12, 0)):
+    first, others = b"i like dog\n" * 12, b"playing\n" * 12
+    for texts, code, told in (
+        (first, 130, ""),
+        (others, 2, "standard input: the first 8 rows are not those that an earlier start has answered"),
+        (first[:20], 2, "the first 8 rows are not those"),
+        (first, 0, "going on after 8 rows"),
+    ):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(texts)))
         assert main(["embed", str(home / "model"), "--out", str(out)]) == code
-        assert "going on" not in capsys.readouterr().err
-    np.testing.assert_allclose(np.load(out), bertwright.load(home / "model").embed(["playing"] * 12), atol=1e-6)
+        assert told in capsys.readouterr().err
+    np.testing.assert_allclose(np.load(out), bertwright.load(home / "model").embed(["i like dog"] * 12), atol=1e-6)
 
 
 def test_a_bad_row_leaves_nothing(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before any was written; of thousands the first are kept."""
+    """Before any was written; else the first are kept, and the file goes on once the row is corrected."""
     rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "dog"}\n' * 7 + "no row\n")
+    assert main(["predict", str(home / "classifier"), str(rows), "--out", str(tmp_path / "out.jsonl")]) == 2
+    assert f"{rows}:8: " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [rows]
     rows.write_text('{"text": "dog"}\n' * 20 + "no row\n")
     assert main(["predict", str(home / "classifier"), str(rows), "--out", str(tmp_path / "out.jsonl")]) == 2
-    assert f"{rows}:21: " in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == [rows]
-    rows.write_text('{"text": "dog"}\n' * 1030 + "no row\n")
-    assert main(["predict", str(home / "classifier"), str(rows), "--out", str(tmp_path / "out.jsonl")]) == 2
-    assert "1,024 rows are written already: with the file as it is, the same command goes on" in capsys.readouterr().err
+    assert "16 rows are written already: the same command goes on after them" in capsys.readouterr().err
+    rows.write_text('{"text": "dog"}\n' * 20 + '{"text": "playing"}\n')
+    assert main(["predict", str(home / "classifier"), str(rows), "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert "going on after 16 rows" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[-1])["text"] == "playing"
     for out, told in ((tmp_path, "is a directory"), (tmp_path / "no/x.jsonl", "its folder does not exist")):
         assert main(["predict", str(home / "classifier"), str(rows), "--out", str(out)]) == 2
         assert told in capsys.readouterr().err
+
+
+def test_files_in_a_model_directory_that_no_answer_follows_from_are_no_other_model(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(home / "model", model := tmp_path / "model")
+    out = model / "vectors.npy"
+    command = ["embed", str(model), str(home / "texts.txt"), "--out", str(out)]
+    whole, calls = Growing.add, 0
+
+    def stopping(self: Growing, content: bytes, **given: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        whole(self, content, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Growing, "add", stopping)
+        assert main(command) == 130
+    (model / "notes.txt").write_text("mine")
+    assert main(command) == 0
+    assert "going on after 16 rows" in capsys.readouterr().err
+
+
+def test_rows_of_columns_are_read_as_they_are_needed(tmp_path: Path) -> None:
+    """A fault far behind does not keep the first sentences from being read."""
+    (tmp_path / "x.conll").write_text("Paris O\n\n" * 3 + "broken\n")
+    read = tagged_records(tmp_path / "x.conll", None)
+    assert [values["words"] for _, values in itertools.islice(read, 3)] == [["Paris"]] * 3
+    with pytest.raises(RowError, match="x.conll:7: "):
+        next(read)
 
 
 @pytest.mark.slow

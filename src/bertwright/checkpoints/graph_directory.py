@@ -16,13 +16,13 @@ from bertwright.checkpoints.configuration import (
 )
 from bertwright.checkpoints.record import RECORD, agreed_task, longest_of, read_record
 from bertwright.checkpoints.sentence_layout import read_sentence_layout
+from bertwright.checkpoints.tokenizers import fitted, in_lower_case
 from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError
 from bertwright.files import read_json
 from bertwright.heads.model import Parts
-from bertwright.tokens.layout import read_tokenizer
+from bertwright.tokens.layout import read_tokenizer, unused_tokens
 from bertwright.tokens.tokenizer import Tokenizer
-from bertwright.tokens.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,12 @@ def read_graph_directory(path: Path) -> GraphDirectory:
     parts = _parts_named(values)
     task = agreed_task(task_of(parts, values), record.get("task", ""), path / RECORD)
     labels = labels_of(values, 0 if task in ("regress", CHOICE) else parts.labels or parts.tags, path / CONFIG)
-    tokenizer = read_tokenizer(path)
-    if len(tokenizer.vocabulary) > config.vocab_size:
-        tokenizer = tokenizer.over(Vocabulary(tokenizer.vocabulary.pieces[: config.vocab_size]))
-    return GraphDirectory(path, config, tokenizer, task, labels, record)
+    tokenizer, unheard = fitted(read_tokenizer(path), config.vocab_size, path)
+    unused = unheard + unused_tokens(path, tokenizer)
+    if layout is not None:
+        unused += layout.unused
+        tokenizer = in_lower_case(tokenizer) if layout.lowercase else tokenizer
+    return GraphDirectory(path, config, tokenizer, task, labels, record, unused)
 
 
 def _parts_named(values: dict[str, Any]) -> Parts:

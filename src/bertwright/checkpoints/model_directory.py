@@ -30,6 +30,7 @@ from bertwright.checkpoints.graphs import graph_in
 from bertwright.checkpoints.names import plain_name, to_ours, to_theirs
 from bertwright.checkpoints.record import RECORD, agreed_task, longest_of, read_record
 from bertwright.checkpoints.sentence_layout import MODULES, SentenceLayout, read_sentence_layout
+from bertwright.checkpoints.tokenizers import fitted, in_lower_case
 from bertwright.checkpoints.weights import SAFETENSORS, read_weights, write_tensors
 from bertwright.encoder.config import EncoderConfig
 from bertwright.encoder.encoder import initialise
@@ -39,7 +40,6 @@ from bertwright.heads.model import Bert, Parts, unfilled
 from bertwright.hub import located
 from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, read_tokenizer, tokenizer_files, unused_tokens
 from bertwright.tokens.tokenizer import Tokenizer
-from bertwright.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +52,6 @@ CARD = "README.md"
 DEV = "dev"
 MODEL_FILES = (CONFIG, SAFETENSORS, *TOKENIZER_FILES, RECORD, CARD)
 _TOLD = 3
-# Some old directories have a few pieces more than vectors, and would fail on them; many more are another vocabulary.
-_UNHEARD = 0.01
 _TIED_OR_DERIVED = ("cls.predictions.decoder.", "bert.embeddings.position_ids")
 
 
@@ -165,18 +163,13 @@ def _read(path: Path) -> LoadedModel:
     encoder_config(values, path / CONFIG)
     tokenizer = read_tokenizer(path)
     loaded = model_of(path, values, tokenizer, read_weights(path), read_record(path / RECORD))
-    added = tuple(f"the added token {token!r}" for token in unused_tokens(path, loaded.tokenizer))
-    return replace(loaded, unused=loaded.unused + added)
+    return replace(loaded, unused=loaded.unused + unused_tokens(path, loaded.tokenizer))
 
 
 def _sentence_encoder(path: Path, layout: SentenceLayout) -> LoadedModel:
     """A directory of sentence-transformers, whose encoder may lie in a folder of it."""
     loaded = _read(layout.transformer)
-    tokenizer = loaded.tokenizer
-    if layout.lowercase and not tokenizer.lowercase:
-        # Its accents stay: they put a text in lower case and do no more.
-        switches = tokenizer.settings() | {"lowercase": True, "strip_accents": False}
-        tokenizer = Tokenizer(tokenizer.vocabulary, **switches, added=tokenizer.added)
+    tokenizer = in_lower_case(loaded.tokenizer) if layout.lowercase else loaded.tokenizer
     # What bertwright.json says was written later, and knows more.
     record = layout.record | loaded.record
     task = agreed_task(loaded.task, record.get("task", ""), path / MODULES)
@@ -199,15 +192,7 @@ def model_of(
     values: config.json. theirs: the weights under transformers' names. record: bertwright.json. Raises ModelError.
     """
     config = encoder_config(values, path / config_name)
-    unheard = len(tokenizer.vocabulary) - config.vocab_size
-    if unheard > config.vocab_size * _UNHEARD:
-        raise ModelError(
-            f"the vocabulary has {len(tokenizer.vocabulary)} pieces, but the model only {config.vocab_size}",
-            where=path / VOCAB_FILE,
-            cure="put the vocabulary there that the model was trained with",
-        )
-    if unheard > 0:
-        tokenizer = tokenizer.over(Vocabulary(tokenizer.vocabulary.pieces[: config.vocab_size]))
+    tokenizer, unheard = fitted(tokenizer, config.vocab_size, path)
     # A classifier without a pooler is one of tokens: that of a sequence stands on it.
     of_tokens = is_of(values, "TokenClassification") or not any("pooler.dense" in name for name in theirs)
     ours, unused = to_ours(theirs, of_tokens=of_tokens)
@@ -220,8 +205,7 @@ def model_of(
         del ours["classifier.dense.weight"], ours["classifier.dense.bias"]
         parts = replace(parts, labels=0)
     model = unfilled(config, parts)
-    if unheard > 0:
-        unused.append(f"the last {unheard} pieces of the vocabulary, which have no vectors")
+    unused += unheard
     unused += sorted(to_theirs({name: ours[name] for name in ours.keys() - dict(model.named_parameters()).keys()}))
     _refuse_unfit(model, theirs, path)
     model.load_state_dict({name: ours[name].contiguous() for name in dict(model.named_parameters())}, assign=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bertwright.cli.talk import out
+from bertwright.cli.talk import Talk, out
 
 
 def run(
@@ -28,7 +28,7 @@ def run(
     from bertwright.inference.predictor import load
     from bertwright.lines import lines_of
 
-    predictor = load(model)
+    predictor = load(model, say=Talk().say)
     texts = lines_of(text, RowError) if text == "-" else iter([(0, text)])
     for number, one in texts:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,11 +14,20 @@ from bertwright.inference.engines.graphs import ENGINES, UNTRUSTED
 from bertwright.inference.runners import GraphRunner, Runner, TorchRunner
 
 
-def open_runner(path: Path, device: torch.device | None = None) -> Runner:
+def open_runner(path: Path, device: torch.device | None = None, say: Callable[[str], None] | None = None) -> Runner:
     """What answers for the model at `path`, which may be the name of one on the hub; weights on `device`.
+
+    What of the directory is not used is told to `say`.
 
     Raises ModelError or VocabularyError where there is none, SettingsError where a graph's runtime is not installed.
     """
+    runner = _opened(path, device)
+    if say is not None and runner.described.unused:
+        say(f"{path}: not used, {', '.join(runner.described.unused)}")
+    return runner
+
+
+def _opened(path: Path, device: torch.device | None) -> Runner:
     form = graph_in(path)
     if form is None:
         return TorchRunner(read_model(path), device or torch.device("cuda" if torch.cuda.is_available() else "cpu"))

@@ -22,7 +22,7 @@ from bertwright.inference.known_task import lengths_of, normalizes, pooling_of, 
 from bertwright.inference.opening import open_runner
 from bertwright.inference.results import Candidate, Chosen, Filled
 from bertwright.inference.runners import Runner
-from bertwright.records import read_records
+from bertwright.records import Record, read_records
 from bertwright.tasks.answer import Answered
 from bertwright.tasks.classify import Classified, Classify, softmax
 from bertwright.tasks.embed import Embed
@@ -97,6 +97,17 @@ class Predictor:
         A text longer than the model takes is read in windows: its mean is over the tokens of all of them, its [CLS] the
         mean of theirs.
         """
+        return self.embed_counting(texts, pooling, progress, normalize=normalize)[0]
+
+    def embed_counting(
+        self,
+        texts: Iterable[str],
+        pooling: Pooling | None = None,
+        progress: Callable[[int], None] | None = None,
+        *,
+        normalize: bool | None = None,
+    ) -> tuple[NDArray[np.float32], int]:
+        """The same, and how many texts were longer than all windows that a text may have, and lost tokens."""
         _refuse_one(texts)
         pooling = pooling or pooling_of(self._described)
         normalize = normalizes(self._described) if normalize is None else normalize
@@ -104,10 +115,11 @@ class Predictor:
             raise SettingsError(f"`pooling` is {pooling!r}", cure=f"it is one of {', '.join(get_args(Pooling))}")
         task = Embed(columns=SINGLE, lengths=self._lengths, pooling=pooling, normalize=normalize)
         rows = [Row((text,), None, "") for text in texts]
+        found = self._answers(task, rows, progress)
         vectors = np.zeros((len(rows), self.hidden_size), dtype=np.float32)
-        for number, found in enumerate(self._answers(task, rows, progress)):
-            vectors[number] = found.vectors[0]
-        return vectors
+        for number, each in enumerate(found):
+            vectors[number] = each.vectors[0]
+        return vectors, sum(each.cut > 0 for each in found)
 
     def classify(self, texts: Iterable[str | Sequence[str]]) -> list[Classified]:
         """The label of each text, or of each pair of texts where the model reads pairs.
@@ -203,53 +215,70 @@ class Predictor:
         *,
         text_columns: Sequence[str] | None = None,
         null_threshold: float | None = None,
-        skip: int = 0,
-        opened: Callable[[IO[bytes]], None] | None = None,
-        progress: Callable[[int], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Each row with its `prediction` beside what it held: what the model's task gives, as JSON has it.
 
         `rows` is a file (.jsonl, .csv, .tsv, .parquet; for a tagger also columns, as .conll), or objects. The text
         stands in the columns named, else in those of the training, else in `text`, or in `text_a` and `text_b` where
         the model was trained on pairs; a model that answers reads `question` and `context`, and SQuAD's .json too, and
-        `null_threshold` is as in `answer`. Rows are read as they are needed, and come out in order; the first `skip`
-        are passed over. `opened` is given a file as it lies, where that can be told, `progress` how many rows are done.
+        `null_threshold` is as in `answer`. Rows are read as they are needed, and come out in order.
 
         Raises ModelError where the model has no task, RowError where a row lacks what the model reads.
         """
         if isinstance(rows, str | Path):
-            placed = self._read(rows, text_columns, opened)
+            placed = self.records(rows, text_columns)
         else:
             placed = ((f"row {number}", dict(row)) for number, row in enumerate(rows, start=1))
         # What is wrong with the wish is told at once, not with the first row.
         self._task(text_columns, null_threshold=null_threshold)
-        return self._predicted(itertools.islice(placed, skip, None), text_columns, null_threshold, progress)
-
-    def _read(
-        self, path: str | Path, text_columns: Sequence[str] | None, opened: Callable[[IO[bytes]], None] | None
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        if self._described.task == "answer":
-            return question_records(path)
-        if self._described.task == Tag.name:
-            task = self._task(text_columns)
-            return tagged_records(path, task.words_column if isinstance(task, Tag) else None)
-        return read_records(path, RowError, opened=opened)
+        return self._predicted(placed, text_columns, null_threshold)
 
     def _predicted(
-        self,
-        placed: Iterator[tuple[str, dict[str, Any]]],
-        text_columns: Sequence[str] | None,
-        null_threshold: float | None,
-        progress: Callable[[int], None] | None,
+        self, placed: Iterator[Record], text_columns: Sequence[str] | None, null_threshold: float | None
     ) -> Iterator[dict[str, Any]]:
-        done = 0
         while chunk := list(itertools.islice(placed, _ROWS_AT_ONCE)):
-            task = self._task(text_columns, chunk[0][1], null_threshold)
-            for (_, row), found in zip(chunk, self._answers(task, task.unlabelled(chunk)), strict=True):
-                yield row | {"prediction": task.shown(found)}
-            done += len(chunk)
-            if progress:
-                progress(done)
+            yield from self.predict_records(chunk, text_columns=text_columns, null_threshold=null_threshold)
+
+    def records(
+        self,
+        path: str | Path,
+        text_columns: Sequence[str] | None = None,
+        opened: Callable[[IO[bytes]], None] | None = None,
+    ) -> Iterator[Record]:
+        """The rows of a file that `predict` answers, each with its place; `opened` is given the file as it lies."""
+        if self._described.task == "answer":
+            return question_records(path, opened=opened)
+        if self._described.task == Tag.name:
+            task = self._task(text_columns)
+            return tagged_records(path, task.words_column if isinstance(task, Tag) else None, opened)
+        return read_records(path, RowError, opened=opened)
+
+    def predict_records(
+        self,
+        records: Sequence[Record],
+        *,
+        text_columns: Sequence[str] | None = None,
+        null_threshold: float | None = None,
+    ) -> list[dict[str, Any]]:
+        """As `predict`, some rows with their places at once."""
+        if not records:
+            return []
+        task = self._task(text_columns, records[0][1], null_threshold)
+        found = self._answers(task, task.unlabelled(records))
+        return [row | {"prediction": task.shown(each)} for (_, row), each in zip(records, found, strict=True)]
+
+    def identity(self) -> dict[str, Any]:
+        """All that an answer follows from beside the text, as JSON has it."""
+        described = self._described
+        return {
+            "weights": self._runner.weights_hash(),
+            "config": described.config.model_dump(mode="json"),
+            "vocabulary_sha256": self.tokenizer.vocabulary.sha256,
+            "tokenizer": self.tokenizer.identity(),
+            "task": described.task,
+            "labels": list(self.labels),
+            "record": self.record,
+        }
 
     def _task(
         self,
@@ -264,11 +293,6 @@ class Predictor:
     ) -> list[PredictionT]:
         return answers(self._runner, task, rows, task.items(rows, self.tokenizer), progress)
 
-    def cut(self, texts: Iterable[str]) -> int:
-        """How many of the texts are longer than all windows that a text may have, and lose tokens."""
-        task = Embed(columns=SINGLE, lengths=self._lengths)
-        return sum(1 for item in task.items([Row((text,), None, "") for text in texts], self.tokenizer) if item.lost)
-
 
 def _refuse_one(texts: object) -> None:
     # A string is a sequence of strings too, its characters.
@@ -276,10 +300,13 @@ def _refuse_one(texts: object) -> None:
         raise SettingsError("a list of texts is expected, and this is one text", cure="put it into a list")
 
 
-def load(path: str | Path, device: str | torch.device | None = None) -> Predictor:
+def load(
+    path: str | Path, device: str | torch.device | None = None, *, say: Callable[[str], None] | None = None
+) -> Predictor:
     """Load a model directory, ours or one of transformers', or one with a graph (ONNX, OpenVINO).
 
-    A graph is run on the CPU by its own runtime, and takes no `device`. Raises ModelError, or SettingsError where its
+    A graph is run on the CPU by its own runtime, and takes no `device`. What of the directory is not used is told to
+    `say`, and stands in `unused`. Raises ModelError, or SettingsError where its
     runtime is not installed.
     """
-    return Predictor(open_runner(Path(path), None if device is None else torch.device(device)))
+    return Predictor(open_runner(Path(path), None if device is None else torch.device(device), say))

@@ -8,8 +8,11 @@ import numpy as np
 import torch
 
 from bertwright.batches.sequences import InputBatch
+from bertwright.checkpoints.graphs import graph_files
 from bertwright.checkpoints.model_directory import LoadedModel
+from bertwright.checkpoints.weights import weights_hash
 from bertwright.errors import ModelError
+from bertwright.files import sha256
 from bertwright.inference.engines.engine import Engine
 from bertwright.inference.known_task import Described
 from bertwright.tasks.task import Said, Task
@@ -19,6 +22,9 @@ class Runner(Protocol):
     """One model for all that it can do, told what is wanted by a task or by name."""
 
     described: Described
+
+    def weights_hash(self) -> str:
+        """A hash of all weights that are used."""
 
     def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
         """What `Task.outputs` gives, (windows, ...) or (windows, length, ...)."""
@@ -40,6 +46,10 @@ class TorchRunner:
         self.described: Described = loaded
         self.model = loaded.model.to(device).eval()
         self.device = device
+
+    def weights_hash(self) -> str:
+        """Of the weights in memory."""
+        return weights_hash(self.model)
 
     def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
         """Computed on the device."""
@@ -71,6 +81,10 @@ class GraphRunner:
         self.described = described
         self.engine = engine
 
+    def weights_hash(self) -> str:
+        """Of the graph's files."""
+        return "-".join(sha256(file)[:16] for file in graph_files(self.described.path))
+
     def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
         """Of the graph's outputs those that the task needs."""
         try:
@@ -81,6 +95,9 @@ class GraphRunner:
             raise ModelError(what, where=self.described.path, cure=cure) from None
         if task.labels and said.shape[-1] != len(task.labels):
             what = f"gives {said.shape[-1]} scores, and config.json names {len(task.labels)} labels"
+            raise ModelError(what, where=self.described.path, cure="export the model again")
+        if task.name == "regress" and said.ndim > 1 and said.shape[-1] != 1:
+            what = f"gives {said.shape[-1]} scores, and a model that rates gives one"
             raise ModelError(what, where=self.described.path, cure="export the model again")
         return said
 

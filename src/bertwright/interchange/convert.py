@@ -91,9 +91,9 @@ def convert(
             _copy_shown(source / DEV, partial / DEV)
         _write(partial, loaded, to, settings, calibration, name=destination.name, say=progress.say)
         exact = settings.precision == "fp32"
-        found = refuse_unlike(partial, to, loaded, form, calibration, exact=exact, progress=progress)
+        proof = refuse_unlike(partial, to, loaded, form, calibration, exact=exact, progress=progress)
         if not exact:
-            measured = {"precision": settings.precision, **cost_of(partial, loaded, found, calibration, progress)}
+            measured = {"precision": settings.precision, **cost_of(proof, calibration, progress)}
             # What fewer bits cost stands beside the scores of the model, which are not the graph's.
             record = read_json(partial / RECORD) | {"exported": measured}
             write_atomic(partial / RECORD, to_json(record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from bertwright.checkpoints.graphs import FORM_OF
 from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.checkpoints.sentence_layout import read_sentence_layout
 from bertwright.errors import ModelError
+from bertwright.inference.engines.engine import Engine
 from bertwright.inference.engines.plain import PlainEngine
 from bertwright.interchange.calibration import Calibration, scores_of
 from bertwright.interchange.check import compare_engines, report
@@ -24,6 +26,15 @@ from bertwright.progress import Progress, Silent
 _COPIED, _COMPUTED = 1e-5, 1e-4
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How far a form is from its model, and both ready to run."""
+
+    parity: Parity
+    model: Engine
+    form: Engine
+
+
 def refuse_unlike(
     path: Path,
     to: Form,
@@ -33,7 +44,7 @@ def refuse_unlike(
     *,
     exact: bool,
     progress: Progress,
-) -> Parity:
+) -> Proof:
     """How far what lies at `path` in the form `to` is from the model, read from `form`; the table is told.
 
     exact: whether it has all its bits, and must say the same. Raises ModelError where it does not.
@@ -46,22 +57,19 @@ def refuse_unlike(
         progress.say(line)
     if not (found.passed and _described_alike(path, to, loaded, found)):
         raise ModelError(f"does not say the same as {to}, so nothing was written", where=loaded.path)
-    return found
+    return Proof(found, one, other)
 
 
-def cost_of(
-    path: Path, loaded: LoadedModel, found: Parity, calibration: Calibration | None, progress: Progress
-) -> dict[str, Any]:
+def cost_of(proof: Proof, calibration: Calibration | None, progress: Progress) -> dict[str, Any]:
     """What fewer bits cost: predictions alike, and on labelled rows that were kept aside the scores before and after.
 
-    The scores are told. found: as `refuse_unlike` gives it.
+    The scores are told. proof: as `refuse_unlike` gives it.
     """
     measured: dict[str, Any] = {
-        "alike": {each.name: each.agreement for each in found.differences if each.agreement is not None}
+        "alike": {each.name: each.agreement for each in proof.parity.differences if each.agreement is not None}
     }
     if calibration and calibration.labelled:
-        before = scores_of(PlainEngine(loaded), calibration)
-        after = scores_of(open_engine(path, trusted=True, progress=Silent()), calibration)
+        before, after = (scores_of(engine, calibration) for engine in (proof.model, proof.form))
         rows = len(calibration.labelled[1])
         told = ", ".join(f"{name} {before[name]:.4f} -> {after[name]:.4f}" for name in before)
         progress.say(f"on {rows:,} rows kept aside, before and after: {told}")
@@ -73,9 +81,7 @@ def _described_alike(path: Path, to: Form, loaded: LoadedModel, found: Parity) -
     """Whether what was written says the same of itself as the model: its task, its labels, how text is read."""
     if to in ("hf", "google"):
         again = read_form(path, progress=Silent())
-        ours, theirs = (
-            (each.task, each.labels, each.tokenizer.settings(), each.tokenizer.added) for each in (loaded, again)
-        )
+        ours, theirs = ((each.task, each.labels, each.tokenizer.identity()) for each in (loaded, again))
         return ours == theirs and not found.alone
     if to == "sentence-transformers":
         # Without bertwright.json, as others read it.

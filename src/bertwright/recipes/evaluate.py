@@ -57,7 +57,7 @@ def evaluate(
         loaded.model.to(device)
         with computing_in(choose_dtype(precision, device), device):
             return _pretraining(loaded, data, progress)
-    runner = open_runner(path)
+    runner = open_runner(path, say=progress.say)
     described = runner.described
     if precision == "bf16" and isinstance(runner, GraphRunner):
         raise SettingsError("--precision is for weights: a graph is run as it was exported", cure="leave it out")

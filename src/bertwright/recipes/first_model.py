@@ -36,7 +36,7 @@ def first_model(
             where=init,
             cure=f"prepare the corpus with --vocab {init}",
         )
-    ours, theirs = ((each.settings(), each.added) for each in (loaded.tokenizer, shards.tokenizer))
+    ours, theirs = (each.identity() for each in (loaded.tokenizer, shards.tokenizer))
     if ours != theirs:
         raise ModelError(
             "lower case, accents, CJK or added tokens are treated otherwise in the shards",

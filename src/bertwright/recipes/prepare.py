@@ -81,7 +81,7 @@ def prepare_corpus(
         identity = {
             "sources": list(sources),
             "vocabulary_sha256": tokenizer.vocabulary.sha256,
-            "tokenizer": tokenizer.settings(),
+            "tokenizer": tokenizer.identity(),
             "settings": settings.model_dump(),
         }
         preparation = Preparation(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bertwright.errors import RowError, UserFault
 from bertwright.lines import STANDARD_INPUT, faults_of, open_bytes, refuse, told
@@ -99,13 +99,18 @@ def read_questions(path: str | Path, *, answers: bool = True, on_error: OnError 
     return found
 
 
-def question_records(path: str | Path, bad: Handler = refuse) -> Generator[Record]:
-    """The questions of a file as they stand there, each with its place. Raises RowError where it holds none."""
+def question_records(
+    path: str | Path, bad: Handler = refuse, opened: Callable[[IO[bytes]], None] | None = None
+) -> Generator[Record]:
+    """The questions of a file as they stand there, each with its place. Raises RowError where it holds none.
+
+    SQuAD's .json is one value, and is read as a whole; `opened` is given the file of rows as it lies.
+    """
     kind = _kind(path)
     if kind == ".json":
         return _squad(path, bad)
     if kind in (".jsonl", ".parquet"):
-        return read_records(path, RowError, bad)
+        return read_records(path, RowError, bad, opened=opened)
     raise unknown_kind(path, "questions", RowError, "give SQuAD's .json, or .jsonl or .parquet")
 
 

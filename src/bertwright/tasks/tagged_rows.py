@@ -15,11 +15,11 @@ space or no character at all: what becomes of it is for the task to say.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bertwright.errors import RowError, SettingsError
 from bertwright.lines import STANDARD_INPUT, lines_of, told
@@ -117,9 +117,17 @@ class _Columns:
     """The sentences of a file of columns; the number of columns is that of the first word's line."""
 
     def __init__(
-        self, path: str | Path, found: TaggedRows, *, tags: bool, words_column: str | None, tags_column: str | None
+        self,
+        path: str | Path,
+        found: TaggedRows,
+        *,
+        tags: bool,
+        words_column: str | None,
+        tags_column: str | None,
+        opened: Callable[[IO[bytes]], None] | None = None,
     ) -> None:
         self._path = path
+        self._opened = opened
         self._found = found
         self._tags = tags
         self._word_at = _column_number(words_column, 0)
@@ -130,7 +138,7 @@ class _Columns:
         words: list[str] = []
         tags: list[str] = []
         begin = ""
-        with closing(lines_of(self._path, RowError)) as lines:
+        with closing(lines_of(self._path, RowError, opened=self._opened)) as lines:
             for number, line in lines:
                 where = f"{told(self._path)}:{number}"
                 # Not every white space: a line may hold a word that is a no-break space.
@@ -204,17 +212,20 @@ def row_of(text: str | Sequence[str], where: str = "") -> TaggedRow:
     return TaggedRow(tuple(text[start:end] for start, end in places), None, where, text, places)
 
 
-def tagged_records(path: str | Path, words_column: str | None) -> Iterator[Record]:
+def tagged_records(
+    path: str | Path, words_column: str | None, opened: Callable[[IO[bytes]], None] | None = None
+) -> Iterator[Record]:
     """The rows of a file that are to be tagged: of columns the words of each sentence, else the rows as they are.
 
-    Tags that are there are not looked at. Raises RowError.
+    Tags that are there are not looked at; `opened` is given the file as it lies. Raises RowError.
     """
     if str(path) != STANDARD_INPUT and kind_of(path) in COLUMN_FILES:
         column = words_column if words_column is not None and words_column.isdigit() else None
-        for row in read_tagged(path, tags=False, words_column=column).rows:
+        columns = _Columns(path, TaggedRows(), tags=False, words_column=column, tags_column=None, opened=opened)
+        for row in columns.sentences():
             yield row.where, {"words": list(row.words)}
     else:
-        yield from read_records(path, RowError)
+        yield from read_records(path, RowError, opened=opened)
 
 
 def rows_to_tag(records: Iterable[Record], words_column: str | None) -> list[TaggedRow]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from bertwright.tokens.normalize import aligned_fold, fold
+
 # Characters of a token: a pattern of tokens that begin alike is as deep as they are long.
 LONGEST = 100
 
@@ -21,45 +23,56 @@ class Found(NamedTuple):
 class AddedTokens:
     """Finds added tokens wherever they stand, within words too; of several that begin together the longest.
 
-    Case is all that is passed over: an accent that the tokenizer strips makes another token here.
+    Those that are sought as they stand go before those that are sought in the text as the tokenizer folds it (lower
+    case, no accents), whose ends must be ends of characters of the caller's own text.
     """
 
-    def __init__(self, tokens: Mapping[str, bool], ids: Mapping[str, int]) -> None:
-        """tokens: each with whether it is found in any case."""
-        exact = [token for token, any_case in tokens.items() if not any_case]
-        others = [token.lower() for token, any_case in tokens.items() if any_case]
-        self._ids = {token: ids[token] for token in exact}
-        self._ids_by_lower = {token.lower(): ids[token] for token, any_case in tokens.items() if any_case}
-        self._patterns = [
-            re.compile(_trie(some), flags) for some, flags in ((exact, 0), (others, re.IGNORECASE)) if some
-        ]
+    def __init__(
+        self, tokens: Mapping[str, bool], ids: Mapping[str, int], *, lowercase: bool = True, strip_accents: bool = True
+    ) -> None:
+        """tokens: each with whether it is sought in the folded text."""
+        self._switches = {"lowercase": lowercase, "strip_accents": strip_accents}
+        self._exact = {token: ids[token] for token, folded in tokens.items() if not folded}
+        self._folded: dict[str, int] = {}
+        for token, folded in tokens.items():
+            # Of two that are folded alike the first is found, as in the library that such tokens come from.
+            if folded and (sought := fold(token, **self._switches)):
+                self._folded.setdefault(sought, ids[token])
+        self._exact_pattern, self._folded_pattern = (
+            re.compile(_trie(some)) if some else None for some in (self._exact, self._folded)
+        )
 
     def __bool__(self) -> bool:
-        return bool(self._patterns)
+        return bool(self._exact or self._folded)
 
     def find(self, text: str) -> Iterator[Found]:
         """Those of a text, from left to right; no two overlap."""
-        ahead = [self._search(pattern, text, 0) for pattern in self._patterns]
-        while found := [match for match in ahead if match]:
-            first = min(found, key=lambda match: (match.start(), -match.end()))
-            yield Found(first.start(), first.end(), self._id(first.group()))
-            end = first.end()
-            ahead = [
-                match if match is None or match.start() >= end else self._search(pattern, text, end)
-                for pattern, match in zip(self._patterns, ahead, strict=True)
-            ]
+        at = 0
+        for match in self._exact_pattern.finditer(text) if self._exact_pattern else ():
+            yield from self._find_folded(text[at : match.start()], at)
+            yield Found(match.start(), match.end(), self._exact[match.group()])
+            at = match.end()
+        yield from self._find_folded(text[at:], at)
 
-    def _search(self, pattern: re.Pattern[str], text: str, at: int) -> re.Match[str] | None:
-        while match := pattern.search(text, at):
-            # To Python `ſ` is an `s` of another case; in lower case it is no `s`, and so it is none to others.
-            if match.group() in self._ids or match.group().lower() in self._ids_by_lower:
-                return match
-            at = match.start() + 1
-        return None
+    def _find_folded(self, text: str, offset: int) -> Iterator[Found]:
+        """Those of a part of a text that begins at `offset`."""
+        # To fold in one go costs little; to know where each character came from costs much, and is seldom needed.
+        if self._folded_pattern is None or not self._folded_pattern.search(fold(text, **self._switches)):
+            return
+        letters, spans = aligned_fold(text, **self._switches)
+        at = 0
+        while match := self._folded_pattern.search(letters, at):
+            start, end = match.span()
+            if _divides(spans, start) or _divides(spans, end):
+                at = start + 1
+                continue
+            yield Found(offset + spans[start][0], offset + spans[end - 1][1], self._folded[match.group()])
+            at = end
 
-    def _id(self, found: str) -> int:
-        number = self._ids.get(found)
-        return self._ids_by_lower[found.lower()] if number is None else number
+
+def _divides(spans: list[tuple[int, int]], place: int) -> bool:
+    """Whether the letters before and after a place came from one character, as those of a Hangul syllable do."""
+    return 0 < place < len(spans) and spans[place - 1][0] == spans[place][0]
 
 
 def _trie(tokens: Iterable[str]) -> str:

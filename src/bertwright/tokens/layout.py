@@ -18,7 +18,7 @@ from bertwright.errors import VocabularyError
 from bertwright.files import read_json, to_json
 from bertwright.hub import located
 from bertwright.tokens.added import LONGEST
-from bertwright.tokens.tokenizer import Tokenizer, pieces_of_words
+from bertwright.tokens.tokenizer import Tokenizer
 from bertwright.tokens.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from bertwright.tokens.wordpiece import CONTINUATION, LONGEST_WORD
 
@@ -94,6 +94,9 @@ def read_tokenizer(directory: Path) -> Tokenizer:
     added, vocabulary = _with_added(
         _listed(config, described, directory), vocabulary, vectors if isinstance(vectors, int) else None
     )
+    # Where words take their pieces from; without it, nothing tells.
+    model = described.get("model")
+    words = model["vocab"] if isinstance(model, dict) and isinstance(model.get("vocab"), dict) else None
     # A null in these two is what some old directories hold for "not set".
     lowercase = switch("do_lower_case", "lowercase", default=True)
     split_cjk = switch("tokenize_chinese_chars", "handle_chinese_chars", default=True)
@@ -103,13 +106,14 @@ def read_tokenizer(directory: Path) -> Tokenizer:
         strip_accents=switch("strip_accents", "strip_accents", default=None),
         split_cjk=split_cjk is not False,
         added=added,
+        apart=None if words is None else added.keys() - words.keys(),
     )
 
 
-def unused_tokens(directory: Path, tokenizer: Tokenizer) -> list[str]:
+def unused_tokens(directory: Path, tokenizer: Tokenizer) -> tuple[str, ...]:
     """Tokens that transformers looks for before it cuts text into words, and that are not looked for here."""
     listed = _listed(_read_if_there(directory / CONFIG_FILE), _read_if_there(directory / TOKENIZER_FILE), directory)
-    return sorted(listed.keys() - tokenizer.added.keys())
+    return tuple(f"the added token {token!r}" for token in sorted(listed.keys() - tokenizer.added.keys()))
 
 
 def _listed(config: dict[str, Any], described: dict[str, Any], directory: Path) -> dict[str, dict[str, Any]]:
@@ -134,7 +138,7 @@ def _listed(config: dict[str, Any], described: dict[str, Any], directory: Path) 
 def _with_added(
     listed: Mapping[str, Mapping[str, Any]], vocabulary: Vocabulary, vectors: int | None
 ) -> tuple[dict[str, bool], Vocabulary]:
-    """Those that can be looked for, each with whether in any case, and the vocabulary that holds them.
+    """Those that can be looked for, each with whether in the folded text, and the vocabulary that holds them.
 
     Left out are those with a wish that is not known here, those whose ids do not follow the vocabulary's, and those
     that a model with so many vectors was never resized for (None: there is no model).
@@ -190,7 +194,7 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             "unk_token": UNK,
             "continuing_subword_prefix": CONTINUATION,
             "max_input_chars_per_word": LONGEST_WORD,
-            "vocab": pieces_of_words(vocabulary, tokenizer.added),
+            "vocab": tokenizer.pieces_of_words(),
         },
     }
 
@@ -219,9 +223,9 @@ def _sought(tokenizer: Tokenizer) -> list[tuple[int, dict[str, Any]]]:
     return [
         (
             ids[token],
-            {"content": token, **dict.fromkeys(_WISHES, False), "normalized": any_case, "special": not any_case},
+            {"content": token, **dict.fromkeys(_WISHES, False), "normalized": folded, "special": not folded},
         )
-        for token, any_case in sorted(tokens.items(), key=lambda each: ids[each[0]])
+        for token, folded in sorted(tokens.items(), key=lambda each: ids[each[0]])
     ]
 
 

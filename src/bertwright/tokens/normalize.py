@@ -139,6 +139,26 @@ def aligned_words(
     return found
 
 
+def fold(text: str, *, lowercase: bool, strip_accents: bool) -> str:
+    """Clean `text` and put it in lower case and without accents, where those are wished, and do no more."""
+    cleaned = text.translate(_CLEAN)
+    cased = cleaned.lower() if lowercase else cleaned
+    return unicodedata.normalize("NFD", cased).translate(_DROP_MARKS) if strip_accents else cased
+
+
+def aligned_fold(text: str, *, lowercase: bool, strip_accents: bool) -> tuple[str, list[Span]]:
+    """The same, with the span of `text` that each character came from."""
+    cleaned = ((char, _CLEAN[ord(char)], index) for index, char in enumerate(text))
+    letters: list[_Letter] = [
+        (" " if code == " " else char, (index, index + 1)) for char, code, index in cleaned if code is not None
+    ]
+    if lowercase:
+        letters = _lowered(letters)
+    if strip_accents:
+        letters = _without_marks(letters)
+    return "".join(char for char, _ in letters), [span for _, span in letters]
+
+
 # One character of a token on its way to a word, and where it came from.
 _Letter = tuple[str, Span]
 
@@ -235,6 +255,7 @@ def _clean(char: str) -> str | int | None:
 
 _CLEAN = _Table(_clean)
 _CLEAN_ISOLATE_CJK = _Table(lambda char: f" {char} " if is_cjk(char) else _clean(char))
+_DROP_MARKS = _Table(lambda char: None if unicodedata.category(char) == "Mn" else ord(char))
 _ISOLATE_PUNCTUATION = _Table(lambda char: f" {char} " if is_punctuation(char) else ord(char))
 _ISOLATE_PUNCTUATION_DROP_MARKS = _Table(
     lambda char: None if unicodedata.category(char) == "Mn" else f" {char} " if is_punctuation(char) else ord(char)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -48,7 +48,8 @@ class Tokenizer:
 
     `strip_accents=None` follows `lowercase`. Text never becomes a special piece: a literal "[MASK]" is three words,
     unless `encode` is told otherwise. `added` are pieces that others have added, which the original does not know:
-    they are looked for in a text before it is cut, those with True in any case (where text is put in lower case).
+    they are looked for in a text before it is cut, those with True in the folded text (lower case, no accents).
+    `apart` are those of them that no word has a part of; not given, those at the end of the vocabulary.
 
     What happens to a text happens within its chunks, so what was found for a chunk holds wherever it comes again (tests
     compare with a literal rendering of the original, which knows no chunks and no cache). The caches are
@@ -63,16 +64,18 @@ class Tokenizer:
         strip_accents: bool | None = None,
         split_cjk: bool = True,
         added: Mapping[str, bool] | None = None,
+        apart: Collection[str] | None = None,
     ) -> None:
         self.vocabulary = vocabulary
         self.lowercase = lowercase
         self.strip_accents = lowercase if strip_accents is None else strip_accents
         self.split_cjk = split_cjk
         self.added = dict(added or {})
-        sought = {token: any_case and lowercase for token, any_case in self.added.items()}
-        self._added = AddedTokens(sought, vocabulary.ids)
-        self._added_or_mask = AddedTokens(sought | {MASK: False}, vocabulary.ids)
-        self._wordpiece = WordPiece(pieces_of_words(vocabulary, self.added))
+        switches = {"lowercase": self.lowercase, "strip_accents": self.strip_accents}
+        self._added = AddedTokens(self.added, vocabulary.ids, **switches)
+        self._added_or_mask = AddedTokens(self.added | {MASK: False}, vocabulary.ids, **switches)
+        self.apart = frozenset(_at_the_end(vocabulary, self.added) if apart is None else apart)
+        self._wordpiece = WordPiece(self.pieces_of_words())
         self._unknown = vocabulary.unk_id
         self._keeps_text = not (self.lowercase or self.strip_accents)
         self._chunks = _Cache(self._chunk_ids, CACHED_CHUNKS)
@@ -158,8 +161,12 @@ class Tokenizer:
 
     def over(self, vocabulary: Vocabulary) -> Tokenizer:
         """The same with another vocabulary, and with those of its added tokens that stand there."""
-        added = {token: any_case for token, any_case in self.added.items() if token in vocabulary.ids}
-        return Tokenizer(vocabulary, **self.settings(), added=added)
+        added = {token: folded for token, folded in self.added.items() if token in vocabulary.ids}
+        return Tokenizer(vocabulary, **self.settings(), added=added, apart=self.apart & added.keys())
+
+    def pieces_of_words(self) -> dict[str, int]:
+        """Return the pieces that words are made of, with their ids: all but those that stand apart."""
+        return {piece: number for number, piece in enumerate(self.vocabulary.pieces) if piece not in self.apart}
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """Return the piece of each id. Raises VocabularyError for an id that the vocabulary does not have."""
@@ -193,8 +200,12 @@ class Tokenizer:
         """Return the three switches by the names of this class's arguments."""
         return {"lowercase": self.lowercase, "strip_accents": self.strip_accents, "split_cjk": self.split_cjk}
 
-    def __reduce__(self) -> tuple[Callable[..., Tokenizer], tuple[Vocabulary, dict[str, bool], dict[str, bool]]]:
-        return _rebuilt, (self.vocabulary, self.settings(), self.added)
+    def identity(self) -> dict[str, Any]:
+        """Return all that ids follow from beside the vocabulary, as JSON has it."""
+        return self.settings() | ({"added": self.added, "apart": sorted(self.apart)} if self.added else {})
+
+    def __reduce__(self) -> tuple[Callable[..., Tokenizer], tuple[Vocabulary, dict[str, Any]]]:
+        return _rebuilt, (self.vocabulary, self.settings() | {"added": self.added, "apart": self.apart})
 
     def __repr__(self) -> str:
         switches = ", ".join(f"{name}={value}" for name, value in self.settings().items())
@@ -252,16 +263,16 @@ class Tokenizer:
         return _Aligned(tuple(ids), tuple(spans), tuple(numbers), len(found))
 
 
-def _rebuilt(vocabulary: Vocabulary, settings: dict[str, bool], added: dict[str, bool]) -> Tokenizer:
-    return Tokenizer(vocabulary, **settings, added=added)
+def _rebuilt(vocabulary: Vocabulary, arguments: dict[str, Any]) -> Tokenizer:
+    return Tokenizer(vocabulary, **arguments)
 
 
-def pieces_of_words(vocabulary: Vocabulary, added: Mapping[str, bool]) -> dict[str, int]:
-    """The pieces that words are made of: all but the added ones at the end, of which no word ever had a part."""
+def _at_the_end(vocabulary: Vocabulary, added: Mapping[str, bool]) -> tuple[str, ...]:
+    """The added pieces after which no other comes: of them no word ever had a part."""
     count = len(vocabulary)
     while count and vocabulary.pieces[count - 1] in added:
         count -= 1
-    return {piece: number for number, piece in enumerate(vocabulary.pieces[:count])}
+    return vocabulary.pieces[count:]
 
 
 class _Aligned(NamedTuple):

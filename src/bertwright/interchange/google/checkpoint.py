@@ -41,6 +41,7 @@ _SWITCHES = {
     "tokenize_chinese_chars": "split_cjk",
 }
 _ADDED = "added_tokens"
+_APART = "added_tokens_apart"
 
 
 def read_checkpoint(source: Path, *, lowercase: bool | None = None, progress: Progress) -> LoadedModel:
@@ -128,7 +129,8 @@ def write_checkpoint(path: Path, loaded: LoadedModel, *, say: Callable[[str], No
     write_atomic(path / RECORD, to_json(loaded.record))
     values = config_values(loaded.model, loaded.labels, loaded.task)
     switches = {key: getattr(loaded.tokenizer, name) for key, name in _SWITCHES.items()}
-    added = {_ADDED: loaded.tokenizer.added} if loaded.tokenizer.added else {}
+    tokens = loaded.tokenizer
+    added = {_ADDED: tokens.added, _APART: sorted(tokens.apart)} if tokens.added else {}
     if added:
         say(f"the original code cuts added tokens as any text: {', '.join(loaded.tokenizer.added)}")
     write_atomic(path / CONFIG, to_json(values | switches | added))
@@ -148,8 +150,10 @@ def _tokenizer(
     added = values.get(_ADDED)
     if not isinstance(added, dict):
         added = {}
-    sought = {token: any_case is True for token, any_case in added.items() if token in vocabulary.ids}
-    return Tokenizer(vocabulary, **told, added=sought)
+    sought = {token: folded is True for token, folded in added.items() if token in vocabulary.ids}
+    apart = values.get(_APART)
+    known = [token for token in sought if token in apart] if isinstance(apart, list) else None
+    return Tokenizer(vocabulary, **told, added=sought, apart=known)
 
 
 def _is_lowercase(vocabulary: Vocabulary) -> bool:

@@ -96,7 +96,7 @@ def adapt(
         "command": "adapt",
         "model": f"weights sha256 {weights_hash(loaded.model)}",
         "vocabulary_sha256": loaded.tokenizer.vocabulary.sha256,
-        "tokenizer": loaded.tokenizer.settings(),
+        "tokenizer": loaded.tokenizer.identity(),
         "corpus": list(corpora),
         "task_text_sha256": hashlib.sha256(documents_json(rows)).hexdigest(),
         "general": list(general),

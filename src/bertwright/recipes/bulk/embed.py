@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -15,14 +14,14 @@ from bertwright.heads.embed import Pooling
 from bertwright.inference.predictor import Predictor, load
 from bertwright.lines import STANDARD_INPUT, lines_of, told
 from bertwright.progress import Progress
+from bertwright.recipes.bulk.flow import Part, answer_into
 from bertwright.recipes.bulk.growing import growing_file, refuse_file
 from bertwright.recipes.bulk.predict import Written
-from bertwright.recipes.bulk.reading import reading
-from bertwright.recipes.bulk.source import identity_of
+from bertwright.recipes.bulk.reading import Reading
+from bertwright.recipes.bulk.rows import Rows
 from bertwright.records import kind_of, read_records
 from bertwright.tasks.rows import text_of
-
-_TEXTS_AT_ONCE = 1024
+from bertwright.version import VERSION
 
 
 def embed_file(
@@ -44,30 +43,31 @@ def embed_file(
     if out.suffix != ".npy":
         raise UserFault("vectors are written as .npy", where=out, cure="give --out a name that ends so")
     refuse_file(out, overwrite=overwrite)
-    predictor = load(model)
-    identity = identity_of(model, file, {"pooling": pooling, "normalize": normalize})
+    predictor = load(model, say=progress.say)
+    identity = {"bertwright": VERSION, "model": predictor.identity(), "pooling": pooling, "normalize": normalize}
+
+    def answer(rows: Sequence[tuple[str, Any]]) -> Part:
+        vectors, cut = predictor.embed_counting([text for _, text in rows], pooling, normalize=normalize)
+        return Part(vectors.tobytes(), cut)
+
+    reading = Reading(file, "texts")
     with growing_file(out, identity, overwrite=overwrite, say=progress.say) as growing:
-        with reading(file, "embedding", "texts", progress) as shown:
-            if not growing.bytes:
-                growing.add(_header(0, predictor.hidden_size))
-            shown.tell(growing.rows)
-            texts = islice(_texts(file, shown.opened), growing.rows, None)
-            while some := list(islice(texts, _TEXTS_AT_ONCE)):
-                vectors = predictor.embed(some, pooling, normalize=normalize)
-                growing.add(vectors.tobytes(), rows=len(some), cut=predictor.cut(some))
-                shown.tell(growing.rows)
-        if not growing.rows:
+        if not growing.state.bytes:
+            growing.add(_header(0, predictor.hidden_size))
+        answer_into(growing, Rows(_texts(file, reading.opened), file), reading, answer, "embedding", progress)
+        if not growing.state.rows:
             raise RowError("holds no texts", where=told(file))
-        growing.rewrite(_header(growing.rows, predictor.hidden_size))
-        written = Written(growing.rows, growing.cut)
+        growing.rewrite(_header(growing.state.rows, predictor.hidden_size))
+        written = Written(growing.state.rows, growing.state.cut)
     return predictor, written
 
 
-def _texts(file: str, opened: Callable[[IO[bytes]], None]) -> Iterator[str]:
+def _texts(file: str, opened: Callable[[IO[bytes]], None]) -> Iterator[tuple[str, str]]:
     if file == STANDARD_INPUT or kind_of(file) == ".txt":
-        return (line for _, line in lines_of(file, RowError, opened=opened))
+        return ((f"{told(file)}:{number}", line) for number, line in lines_of(file, RowError, opened=opened))
     cure = "rename the column, or write one text a line in .txt"
-    return (text_of(row, "text", place, cure) for place, row in read_records(file, RowError, opened=opened))
+    records = read_records(file, RowError, opened=opened)
+    return ((place, text_of(row, "text", place, cure)) for place, row in records)
 
 
 def _header(rows: int, hidden_size: int) -> bytes:

@@ -6,18 +6,17 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, time
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from bertwright.inference.predictor import Predictor, load
 from bertwright.progress import Progress
+from bertwright.recipes.bulk.flow import ROWS_AT_ONCE, Part, answer_into
 from bertwright.recipes.bulk.growing import growing_file, refuse_file
-from bertwright.recipes.bulk.reading import reading
-from bertwright.recipes.bulk.source import identity_of
-
-# Rows that are written at once, and at most done again after a kill: as many as are predicted together.
-_ROWS_AT_ONCE = 1024
+from bertwright.recipes.bulk.reading import Reading
+from bertwright.recipes.bulk.rows import Rows
+from bertwright.records import Record
+from bertwright.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,26 @@ class Written:
 
     rows: int
     cut: int
+
+
+class RowsAnswered:
+    """A model's predictions of some rows as lines."""
+
+    def __init__(self, predictor: Predictor, text_columns: Sequence[str] | None, null_threshold: float | None) -> None:
+        self.predictor = predictor
+        self.wishes: dict[str, Any] = {"text_columns": text_columns, "null_threshold": null_threshold}
+        # What is wrong with the wish is told before any row is read.
+        predictor.predict([], **self.wishes)
+
+    def __call__(self, rows: Sequence[Record]) -> Part:
+        """One line for each row."""
+        found = list(self.predictor.predict_records(rows, **self.wishes))
+        cut = sum(bool(row["prediction"]["cut"]) for row in found)
+        return Part("".join(line_of(row) + "\n" for row in found).encode(), cut)
+
+    def rows_of(self, file: str, reading: Reading) -> Rows:
+        """The rows of a file, as the model reads them."""
+        return Rows(self.predictor.records(file, self.wishes["text_columns"], reading.opened), file)
 
 
 def predict_file(
@@ -40,29 +59,18 @@ def predict_file(
 ) -> tuple[Predictor, Written]:
     """Predict all rows of a file, "-" for standard input, into `out`, which is whole or absent.
 
-    Killed or stopped, the same call goes on. The rest is as for `Predictor.predict`. Raises UserFault.
+    Killed or stopped, the same call with the same rows goes on. The rest is as for `Predictor.predict`.
+    Raises UserFault.
     """
     refuse_file(out, overwrite=overwrite)
-    predictor = load(model)
-    # What is wrong with the wish is told before anything that another has written is looked at.
-    predictor.predict([], text_columns=text_columns, null_threshold=null_threshold)
+    predictor = load(model, say=progress.say)
+    answered = RowsAnswered(predictor, text_columns, null_threshold)
     wishes = {"text_columns": list(text_columns or ()), "null_threshold": null_threshold}
-    identity = identity_of(model, file, wishes)
+    identity = {"bertwright": VERSION, "model": predictor.identity(), **wishes}
+    reading = Reading(file, "rows")
     with growing_file(out, identity, overwrite=overwrite, say=progress.say) as growing:
-        with reading(file, "predicting", "rows", progress) as shown:
-            shown.tell(growing.rows)
-            found = predictor.predict(
-                file,
-                text_columns=text_columns,
-                null_threshold=null_threshold,
-                skip=growing.rows,
-                opened=shown.opened,
-            )
-            while rows := list(islice(found, _ROWS_AT_ONCE)):
-                cut = sum(bool(row["prediction"]["cut"]) for row in rows)
-                growing.add("".join(line_of(row) + "\n" for row in rows).encode(), rows=len(rows), cut=cut)
-                shown.tell(growing.rows)
-        written = Written(growing.rows, growing.cut)
+        answer_into(growing, answered.rows_of(file, reading), reading, answered, "predicting", progress)
+        written = Written(growing.state.rows, growing.state.cut)
     return predictor, written
 
 
@@ -75,15 +83,18 @@ def predict_lines(
     null_threshold: float | None = None,
     progress: Progress,
 ) -> tuple[Predictor, Written]:
-    """The same, each line given away as it comes."""
-    predictor = load(model)
+    """The same, the lines given away as they come."""
+    predictor = load(model, say=progress.say)
+    answered = RowsAnswered(predictor, text_columns, null_threshold)
+    reading = Reading(file, "rows")
     rows = cut = 0
-    with reading(file, "predicting", "rows", progress) as shown:
-        wishes: dict[str, Any] = {"text_columns": text_columns, "null_threshold": null_threshold}
-        for row in predictor.predict(file, opened=shown.opened, progress=shown.tell, **wishes):
-            give(line_of(row))
-            rows += 1
-            cut += bool(row["prediction"]["cut"])
+    with reading.shown("predicting", 0, progress):
+        for some in answered.rows_of(file, reading).handfuls(ROWS_AT_ONCE):
+            part = answered(some.rows)
+            give(part.content.decode().removesuffix("\n"))
+            rows += len(some.rows)
+            cut += part.cut
+            reading.tell(rows)
     return predictor, Written(rows, cut)
 
 

@@ -34,7 +34,7 @@ def identity_of(
         "model": FROM_SCRATCH if from_scratch else f"weights sha256 {weights_hash(loaded.model)}",
         "config": loaded.model.config.model_dump(),
         "vocabulary_sha256": loaded.tokenizer.vocabulary.sha256,
-        "tokenizer": loaded.tokenizer.settings(),
+        "tokenizer": loaded.tokenizer.identity(),
         "train": sha256(train_file),
         "dev": sha256(dev_file),
         "precision": str(choose_dtype(settings.precision, device)).removeprefix("torch."),

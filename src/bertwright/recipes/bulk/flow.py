@@ -1,0 +1,46 @@
+"""The way of all bulk runs: rows by the handful, answered in their order, written to a file that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bertwright.progress import Progress
+from bertwright.recipes.bulk.growing import Growing
+from bertwright.recipes.bulk.reading import Reading
+from bertwright.recipes.bulk.rows import Placed, Rows
+
+# Rows that are answered and written at once, and at most done again after a kill: enough to find neighbours of nearly
+# the same length for a batch.
+ROWS_AT_ONCE = 1024
+
+
+class Part(NamedTuple):
+    """What some rows become in a file, and how many of them were not read whole."""
+
+    content: bytes
+    cut: int
+
+
+def answer_into(
+    growing: Growing,
+    rows: Rows,
+    reading: Reading,
+    answer: Callable[[list[Placed]], Part],
+    title: str,
+    progress: Progress,
+) -> None:
+    """Answer all rows that are not written yet.
+
+    Raises RowError where what is written are answers to other rows.
+    """
+    before = growing.state
+    if before.rows:
+        with progress.task("passing over", before.rows, "rows") as bar:
+            for done in rows.pass_over(before.rows, before.source, ROWS_AT_ONCE):
+                bar.update(done)
+    with reading.shown(title, before.rows, progress):
+        for some in rows.handfuls(ROWS_AT_ONCE):
+            part = answer(some.rows)
+            growing.add(part.content, rows=len(some.rows), cut=part.cut, source=some.hash)
+            reading.tell(growing.state.rows)
