@@ -276,7 +276,7 @@ def test_rows_of_columns_are_read_as_they_are_needed(tmp_path: Path) -> None:
     (tmp_path / "x.conll").write_text("Paris O\n\n" * 3 + "broken\n")
     read = tagged_records(tmp_path / "x.conll", None)
     assert [values["words"] for _, values in itertools.islice(read, 3)] == [["Paris"]] * 3
-    with pytest.raises(RowError, match="x.conll:7: "):
+    with pytest.raises(RowError, match=r"x\.conll:7: "):
         next(read)
 
 

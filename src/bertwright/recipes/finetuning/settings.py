@@ -105,8 +105,9 @@ class FinetuneSettings(Settings):
     keep_best_by: str | None = None
     # Stop after so many scorings in a row that brought nothing better; None: never.
     patience: int | None = Field(default=None, ge=1)
-    # Padded tokens that go through the model at once; what is over waits for the same step.
-    micro_batch_tokens: int = Field(default=16384, ge=512)
+    # Padded tokens that go through the model at once; what is over waits for the same step. None: 16,384, and 2,048
+    # where a processor computes in fp32.
+    micro_batch_tokens: int | None = Field(default=None, ge=512)
 
     # Columns of the rows; None: the usual ones of the task.
     text_columns: list[str] | None = None
