@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 import bertwright
-import bertwright.inference.predictor
 from bertwright.checkpoints.model_directory import write_model
 from bertwright.cli.main import main
 from bertwright.errors import RowError
 from bertwright.heads.model import PRETRAINING, Parts
+from bertwright.inference.kinds import OfTask
 from bertwright.recipes.bulk import flow
 from bertwright.recipes.bulk import predict as predicting
 from bertwright.recipes.bulk.growing import Growing
@@ -95,16 +95,16 @@ def test_what_was_stopped_goes_on(
     straight, out = (tmp_path / f"{name}{'.npy' if run is embed else '.jsonl'}" for name in ("straight", "out"))
     assert run(home, straight) == 0
     calls = 0
-    whole = bertwright.inference.predictor.Predictor._answers
+    whole = OfTask.say
 
-    def stopping(self: object, *arguments: object) -> object:
+    def stopping(self: OfTask, windows: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise KeyboardInterrupt
-        return whole(self, *arguments)  # type: ignore[arg-type]
+        return whole(self, windows)
 
-    monkeypatch.setattr("bertwright.inference.predictor.Predictor._answers", stopping)
+    monkeypatch.setattr(OfTask, "say", stopping)
     assert run(home, out) != 0
     assert not out.exists()
     (folder,) = tmp_path.glob(".out.*")
@@ -181,7 +181,7 @@ def test_stopped_before_the_first_rows(home: Path, tmp_path: Path, monkeypatch: 
 
     out = tmp_path / "out.npy"
     with monkeypatch.context() as patch:
-        patch.setattr("bertwright.inference.predictor.Predictor._answers", stop)
+        patch.setattr(OfTask, "say", stop)
         assert embed(home, out) != 0
     assert embed(home, out) == 0
     assert out.stat().st_size == 128 + 50 * 8 * 4
@@ -189,13 +189,13 @@ def test_stopped_before_the_first_rows(home: Path, tmp_path: Path, monkeypatch: 
 
 def test_a_file_that_came_to_be_meanwhile_stays(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out.npy"
-    whole = bertwright.inference.predictor.Predictor._answers
+    whole = OfTask.say
 
-    def meanwhile(self: object, *arguments: object) -> object:
+    def meanwhile(self: OfTask, windows: Any) -> Any:
         out.write_text("precious")
-        return whole(self, *arguments)  # type: ignore[arg-type]
+        return whole(self, windows)
 
-    monkeypatch.setattr("bertwright.inference.predictor.Predictor._answers", meanwhile)
+    monkeypatch.setattr(OfTask, "say", meanwhile)
     assert embed(home, out) == 2
     assert out.read_text() == "precious"
 
@@ -205,17 +205,17 @@ def test_standard_input_is_gone_on_with_where_the_same_comes_again(
 ) -> None:
     """Interrupted in the second part; then other texts come, fewer, and those that came first."""
     out = tmp_path / "x.npy"
-    whole = bertwright.inference.predictor.Predictor._answers
+    whole = OfTask.say
     calls = 0
 
-    def stopping(self: object, *arguments: object) -> object:
+    def stopping(self: OfTask, windows: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise KeyboardInterrupt
-        return whole(self, *arguments)  # type: ignore[arg-type]
+        return whole(self, windows)
 
-    monkeypatch.setattr("bertwright.inference.predictor.Predictor._answers", stopping)
+    monkeypatch.setattr(OfTask, "say", stopping)
     first, others = b"i like dog\n" * 12, b"playing\n" * 12
     for texts, code, told in (
         (first, 130, ""),

@@ -54,6 +54,14 @@ class SelfAttention(nn.Module):
         projected: Tensor = self.output(found.transpose(1, 2).reshape(batch, -1, size))
         return projected
 
+    def shares(self, hidden: Tensor) -> Tensor:
+        """What share of its look each token gives to each other, for whoever wants to see it.
+
+        hidden: (batch, length, hidden), without padding. Returns (batch, heads, length, length); rows sum to 1.
+        """
+        query, key, _ = map(self._split, self.query_key_value(hidden).chunk(3, dim=-1))
+        return torch.softmax(query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]), dim=-1)
+
     def _split(self, part: Tensor) -> Tensor:
         """(batch, length, hidden) -> (batch, heads, length, head size)."""
         return part.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -82,6 +82,17 @@ class Encoder(nn.Module):
             outputs.append(hidden)
         return EncoderOutput(hidden, tuple(outputs) if all_layers else ())
 
+    def attention_shares(self, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
+        """What each token looks at, for whoever wants to see it: (layers, batch, heads, length, length).
+
+        input_ids, token_type_ids: (batch, length), without padding.
+        """
+        found = []
+        for layer, hidden in zip(self.layers, self(input_ids, token_type_ids, all_layers=True).layers, strict=False):
+            assert isinstance(layer.attention, SelfAttention)
+            found.append(layer.attention.shares(hidden))
+        return torch.stack(found)
+
     def _attends_apart(self, hidden: Tensor) -> bool:
         attention = self.layers[0].attention
         assert isinstance(attention, SelfAttention)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -28,3 +31,15 @@ class Chosen:
 
     choice: int
     probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """pieces: the tokens, [CLS] and [SEP] among them. second: the place where the second text begins.
+
+    shares: (layers, heads, tokens, tokens) fp32, how much of its look a token gives to each; rows sum to 1.
+    """
+
+    pieces: tuple[str, ...]
+    second: int
+    shares: NDArray[np.float32]

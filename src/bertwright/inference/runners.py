@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,14 +30,20 @@ class Runner(Protocol):
     def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
         """What `Task.outputs` gives, (windows, ...) or (windows, length, ...)."""
 
-    def words(self, inputs: InputBatch, places: list[int]) -> Said:
-        """Scores of all words at some places of one input: (places, vocabulary).
+    def words(self, inputs: InputBatch, places: Sequence[list[int]]) -> Said:
+        """Scores of all words at some places of each input: (places of all, vocabulary).
 
         Raises ModelError where the model has no masked-word head.
         """
 
     def choices(self, inputs: InputBatch) -> Said:
         """One score an input: (inputs,)."""
+
+    def attention(self, inputs: InputBatch) -> Said:
+        """What share of its look each token of one input gives to each other: (layers, heads, length, length).
+
+        Raises ModelError where that cannot be seen, as in a graph.
+        """
 
 
 class TorchRunner:
@@ -56,15 +63,18 @@ class TorchRunner:
         with torch.inference_mode():
             return task.outputs(self.model, inputs.to(self.device)).float().cpu().numpy()
 
-    def words(self, inputs: InputBatch, places: list[int]) -> Said:
+    def words(self, inputs: InputBatch, places: Sequence[list[int]]) -> Said:
         """The last layer and the vocabulary at these places alone."""
         if self.model.masked_words is None:
             raise _wordless(self.described)
         here = inputs.to(self.device)
+        most = max(map(len, places))
         with torch.inference_mode():
-            wanted = torch.tensor([places], device=self.device)
+            # Rows with fewer places ask for their [CLS] too, and nobody looks at it.
+            wanted = torch.tensor([each + [0] * (most - len(each)) for each in places], device=self.device)
             hidden = self.model.encoder(here.input_ids, here.token_type_ids, here.attention_mask, wanted=wanted).hidden
-            return self.model.word_scores(hidden[0]).float().cpu().numpy()
+            asked = torch.cat([row[: len(each)] for row, each in zip(hidden, places, strict=True)])
+            return self.model.word_scores(asked).float().cpu().numpy()
 
     def choices(self, inputs: InputBatch) -> Said:
         """Those of the classifier's only label."""
@@ -72,6 +82,13 @@ class TorchRunner:
         with torch.inference_mode():
             scores = self.model.class_scores(here.input_ids, here.token_type_ids, here.attention_mask)
         return scores[:, 0].float().cpu().numpy()
+
+    def attention(self, inputs: InputBatch) -> Said:
+        """Of every layer, from what goes into it."""
+        here = inputs.to(self.device)
+        with torch.inference_mode():
+            shares = self.model.encoder.attention_shares(here.input_ids, here.token_type_ids)
+            return shares[:, 0].float().cpu().numpy()
 
 
 class GraphRunner:
@@ -101,13 +118,13 @@ class GraphRunner:
             raise ModelError(what, where=self.described.path, cure="export the model again")
         return said
 
-    def words(self, inputs: InputBatch, places: list[int]) -> Said:
+    def words(self, inputs: InputBatch, places: Sequence[list[int]]) -> Said:
         """Of all that the graph says of the words."""
         found = self.engine.run(inputs)
         scores = found.get("prediction_logits", found.get("logits"))
         if self.described.task or scores is None or scores.ndim != 3:
             raise _wordless(self.described)
-        return scores[0, places]
+        return np.concatenate([row[each] for row, each in zip(scores, places, strict=True)])
 
     def choices(self, inputs: InputBatch) -> Said:
         """Those of the classifier's only label."""
@@ -115,6 +132,13 @@ class GraphRunner:
         if "logits" not in found or found["logits"].shape[1:] != (1,):
             raise ModelError("gives no score of a choice", where=self.described.path, cure="export the model again")
         return np.ascontiguousarray(found["logits"][:, 0])
+
+    def attention(self, inputs: InputBatch) -> Said:
+        """A graph keeps it to itself."""
+        del inputs
+        raise ModelError(
+            "is a graph, which does not show its attention", where=self.described.path, cure="take the model"
+        )
 
 
 def _wordless(described: Described) -> ModelError:

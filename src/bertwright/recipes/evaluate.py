@@ -13,7 +13,7 @@ from bertwright.checkpoints.record import RECORD
 from bertwright.errors import ModelError, RowError, SettingsError, ShardError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
-from bertwright.inference.answering import answers
+from bertwright.inference.asked import answered, rows_asked
 from bertwright.inference.known_task import task_of
 from bertwright.inference.opening import open_runner
 from bertwright.inference.runners import GraphRunner
@@ -79,8 +79,9 @@ def evaluate(
     if lost:
         progress.say(f"{lost:,} of {len(rows):,} rows lost tokens that no window holds")
     dtype = choose_dtype(precision, device)
-    with progress.task("scoring", len(rows), "rows") as bar, computing_in(dtype, device):
-        predictions = answers(runner, task, rows, items, bar.update)
+    asked = rows_asked(runner, task, rows, items)
+    with progress.task("scoring", len(asked.windows), "windows") as bar, computing_in(dtype, device):
+        predictions = answered(asked, bar.update)
     for sentence in task.advice(rows, predictions):
         progress.say(f"{data}: {sentence}")
     return task.scores(rows, predictions)

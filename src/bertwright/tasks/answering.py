@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 
 from bertwright.batches.sequences import InputBatch, by_length, pad
+from bertwright.batches.windows import Window
 from bertwright.heads.model import Bert
 from bertwright.tasks.task import Item, PredictionT, RowT, Said, Task
 
 # Tokens in a batch, padding included: enough to keep two cores or a GPU busy, little enough to stay in the cache.
 TOKEN_BUDGET = 4096
 _NOTHING: Said = np.zeros(0, dtype=np.float32)
+
+
+def in_batches(windows: Sequence[Window]) -> Iterator[list[int]]:
+    """The places of windows that are read together, of like length."""
+    return by_length([len(window) for window in windows], TOKEN_BUDGET)
 
 
 def outputs_of(
@@ -48,7 +54,7 @@ def said_of(
     said: list[list[Said]] = [[_NOTHING] * len(item.windows) for item in items]
     waiting = [len(item.windows) for item in items]
     done = 0
-    for batch in by_length([len(items[number].windows[place]) for number, place in windows], TOKEN_BUDGET):
+    for batch in in_batches([items[number].windows[place] for number, place in windows]):
         chosen = [windows[position] for position in batch]
         found = say(pad([items[number].windows[place] for number, place in chosen], pad_id))
         for (number, place), output in zip(chosen, found, strict=True):

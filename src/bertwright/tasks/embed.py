@@ -6,7 +6,7 @@ of the other pairs in the batch (Reimers and Gurevych 2019; Henderson et al. 201
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,11 @@ class Embed(Task[Row, Embedded]):
         right = (more[_nearest(a.detach(), b.detach())] == more).sum()
         loss = contrastive_loss(a, b, totals["rows"], scale=self.scale, same=more)
         return loss, {"nearest": right / totals["rows"]}
+
+    @property
+    def asks(self) -> Hashable:
+        """The pooling."""
+        return self.pooling
 
     def outputs(self, model: Bert, inputs: InputBatch) -> Tensor:
         """(windows, hidden)."""

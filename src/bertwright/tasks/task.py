@@ -6,7 +6,7 @@ Fine-tuning, evaluation and prediction know a task by this alone, and so all cut
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -73,6 +73,11 @@ class Task(ABC, Generic[RowT, PredictionT]):
     @abstractmethod
     def items(self, rows: Sequence[RowT], tokenizer: Tokenizer) -> list[Item]:
         """One item a row. Raises RowError where a label is none that the model has."""
+
+    @property
+    def asks(self) -> Hashable:
+        """What `outputs` follows from beside the model and its inputs; here nothing."""
+        return None
 
     def remarks(self, items: Sequence[Item]) -> list[str]:
         """What whoever trains on the items should be told of them, a line each; here nothing."""

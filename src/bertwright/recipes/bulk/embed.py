@@ -11,6 +11,7 @@ import numpy as np
 
 from bertwright.errors import RowError, UserFault
 from bertwright.heads.embed import Pooling
+from bertwright.inference.asked import answered
 from bertwright.inference.predictor import Predictor, load
 from bertwright.lines import STANDARD_INPUT, lines_of, told
 from bertwright.progress import Progress
@@ -47,8 +48,8 @@ def embed_file(
     identity = {"bertwright": VERSION, "model": predictor.identity(), "pooling": pooling, "normalize": normalize}
 
     def answer(rows: Sequence[tuple[str, Any]]) -> Part:
-        vectors, cut = predictor.embed_counting([text for _, text in rows], pooling, normalize=normalize)
-        return Part(vectors.tobytes(), cut)
+        found = answered(predictor.asking.embed([text for _, text in rows], pooling, normalize=normalize))
+        return Part(found.vectors.tobytes(), found.cut)
 
     reading = Reading(file, "texts")
     with growing_file(out, identity, overwrite=overwrite, say=progress.say) as growing:

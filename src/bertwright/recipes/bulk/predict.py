@@ -9,6 +9,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
+from bertwright.inference.asked import answered
 from bertwright.inference.predictor import Predictor, load
 from bertwright.progress import Progress
 from bertwright.recipes.bulk.flow import ROWS_AT_ONCE, Part, answer_into
@@ -34,11 +35,11 @@ class RowsAnswered:
         self.predictor = predictor
         self.wishes: dict[str, Any] = {"text_columns": text_columns, "null_threshold": null_threshold}
         # What is wrong with the wish is told before any row is read.
-        predictor.predict([], **self.wishes)
+        predictor.asking.task(text_columns, null_threshold=null_threshold)
 
     def __call__(self, rows: Sequence[Record]) -> Part:
         """One line for each row."""
-        found = list(self.predictor.predict_records(rows, **self.wishes))
+        found = answered(self.predictor.asking.records(rows, **self.wishes))
         cut = sum(bool(row["prediction"]["cut"]) for row in found)
         return Part("".join(line_of(row) + "\n" for row in found).encode(), cut)
 

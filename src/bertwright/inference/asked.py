@@ -1,0 +1,66 @@
+"""A wish made ready: the windows that a model is to read for it, and what becomes of what the model says of them.
+
+Whoever has the windows read, the caller at once or a queue beside those of others, the rest is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Generic, TypeVar
+
+from bertwright.batches.windows import Window
+from bertwright.inference.kinds import Kind, OfTask
+from bertwright.inference.runners import Runner
+from bertwright.tasks.answering import decoded, in_batches
+from bertwright.tasks.task import Item, PredictionT, RowT, Said, Task
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Asked(Generic[T]):
+    """finish: makes the answer of what the model says of each window, in their order. cut: tokens that none holds."""
+
+    kind: Kind
+    windows: tuple[Window, ...]
+    finish: Callable[[Sequence[Said]], T]
+    cut: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Those of all windows."""
+        return sum(map(len, self.windows))
+
+    def then(self, more: Callable[[T], U]) -> Asked[U]:
+        """The same, and something made of the answer."""
+        return Asked(self.kind, self.windows, lambda said: more(self.finish(said)), self.cut)
+
+
+def rows_asked(
+    runner: Runner, task: Task[RowT, PredictionT], rows: Sequence[RowT], items: Sequence[Item]
+) -> Asked[list[PredictionT]]:
+    """What a task makes of each row."""
+    ends = list(accumulate((len(item.windows) for item in items), initial=0))
+
+    def finish(said: Sequence[Said]) -> list[PredictionT]:
+        return decoded(task, rows, items, [said[start:end] for start, end in pairwise(ends)])
+
+    windows = tuple(window for item in items for window in item.windows)
+    return Asked(OfTask(runner, task), windows, finish, sum(item.lost for item in items))
+
+
+def answered(asked: Asked[T], on_progress: Callable[[int], None] | None = None) -> T:
+    """The answer, at once; windows of like length are read together, and how many are done is told."""
+    said: list[Said | None] = [None] * len(asked.windows)
+    done = 0
+    for places in in_batches(asked.windows):
+        found = asked.kind.say([asked.windows[place] for place in places])
+        for place, each in zip(places, found, strict=True):
+            said[place] = each
+        done += len(places)
+        if on_progress is not None:
+            on_progress(done)
+    return asked.finish([each for each in said if each is not None])
