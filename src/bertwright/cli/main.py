@@ -25,6 +25,7 @@ from bertwright.cli import (
     pretrain,
     quickstart,
     report,
+    serve,
     tokenize,
     vocab,
     vocab_extend,
@@ -76,6 +77,7 @@ app.command("evaluate")(evaluate.run)
 app.command("predict")(predict.run)
 app.command("fill")(fill.run)
 app.command("embed")(embed.run)
+app.command("serve")(serve.run)
 app.command("convert")(convert.run)
 app.command("parity")(parity.run)
 app.command("inspect")(inspect_.run)

@@ -43,13 +43,15 @@ def rows_asked(
     runner: Runner, task: Task[RowT, PredictionT], rows: Sequence[RowT], items: Sequence[Item]
 ) -> Asked[list[PredictionT]]:
     """What a task makes of each row."""
+    return windows_asked(runner, task, items).then(lambda said: decoded(task, rows, items, said))
+
+
+def windows_asked(runner: Runner, task: Task[RowT, PredictionT], items: Sequence[Item]) -> Asked[list[Sequence[Said]]]:
+    """What the model says of the windows of each item."""
     ends = list(accumulate((len(item.windows) for item in items), initial=0))
-
-    def finish(said: Sequence[Said]) -> list[PredictionT]:
-        return decoded(task, rows, items, [said[start:end] for start, end in pairwise(ends)])
-
     windows = tuple(window for item in items for window in item.windows)
-    return Asked(OfTask(runner, task), windows, finish, sum(item.lost for item in items))
+    lost = sum(item.lost for item in items)
+    return Asked(OfTask(runner, task), windows, lambda said: [said[start:end] for start, end in pairwise(ends)], lost)
 
 
 def answered(asked: Asked[T], on_progress: Callable[[int], None] | None = None) -> T:

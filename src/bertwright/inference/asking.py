@@ -14,7 +14,7 @@ from bertwright.batches.windows import Lengths, cut_windows
 from bertwright.checkpoints.configuration import CHOICE
 from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.heads.embed import Pooling
-from bertwright.inference.asked import Asked, rows_asked
+from bertwright.inference.asked import Asked, rows_asked, windows_asked
 from bertwright.inference.kinds import OfAttention, OfChoices, OfMasks
 from bertwright.inference.known_task import lengths_of, normalizes, pooling_of, task_of
 from bertwright.inference.results import Attention, Candidate, Chosen, Filled
@@ -23,7 +23,9 @@ from bertwright.records import Record
 from bertwright.tasks.answer import Answered
 from bertwright.tasks.classify import Classified, Classify, softmax
 from bertwright.tasks.embed import Embed, Embedded
+from bertwright.tasks.pooled import PooledTask
 from bertwright.tasks.questions import questions_of
+from bertwright.tasks.regress import Regress
 from bertwright.tasks.rows import SINGLE, Row
 from bertwright.tasks.tag import Tag, Tagged
 from bertwright.tasks.tagged_rows import row_of
@@ -111,6 +113,42 @@ class Asking:
         if not isinstance(task, Classify):
             cure = "fine-tune one with: bertwright finetune MODEL --task classify"
             raise ModelError("has no classifier", where=self.described.path, cure=cure)
+        return self._rows(task, self._texts(task, texts))
+
+    def shown(self, texts: Iterable[str | Sequence[str]]) -> Asked[list[dict[str, Any]]]:
+        """What a model of one answer a text or pair says of each, whatever its task, as JSON has it.
+
+        Raises ModelError where it has no such task, SettingsError where something is not what it reads.
+        """
+        task = self._pooled()
+        return self._rows(task, self._texts(task, texts)).then(lambda found: [task.shown(each) for each in found])
+
+    def scores(self, texts: Iterable[str | Sequence[str]], *, raw: bool = False) -> Asked[list[dict[str, float]]]:
+        """The probability of each label of such a model, or with `raw` what its head says, for each text or pair.
+
+        A rating is the label "score", and its probability the sigmoid of what the head says. Raises as `shown` does.
+        """
+        task = self._pooled()
+        rows = self._texts(task, texts)
+        if not raw and not isinstance(task, Regress):
+            return self._rows(task, rows).then(lambda found: [dict(each.probabilities) for each in found])
+        names = task.labels or ("score",)
+
+        def named(said: Sequence[Said]) -> dict[str, float]:
+            means: NDArray[np.float64] = np.stack(said).mean(axis=0, dtype=np.float64)
+            means = means if raw else 1 / (1 + np.exp(-means))
+            return dict(zip(names, means.tolist(), strict=True))
+
+        asked = windows_asked(self._runner, task, task.items(rows, self.tokenizer))
+        return asked.then(lambda found: [named(said) for said in found])
+
+    def _pooled(self) -> PooledTask[Any]:
+        task = self.task()
+        if not isinstance(task, PooledTask):
+            raise ModelError("gives no one answer to a text", where=self.described.path)
+        return task
+
+    def _texts(self, task: PooledTask[Any], texts: Iterable[str | Sequence[str]]) -> list[Row]:
         _refuse_one(texts)
         rows = [Row((text,) if isinstance(text, str) else tuple(text), None, "") for text in texts]
         # A foreign model does not say which of the two it reads.
@@ -119,7 +157,7 @@ class Asking:
             if len(row.texts) not in counts or not all(isinstance(text, str) for text in row.texts):
                 what = f"row {number} is {row.texts!r}, and the model reads {' or '.join(map(str, counts))} text(s)"
                 raise SettingsError(what, cure="give strings, or pairs of strings where the model reads pairs")
-        return self._rows(task, rows)
+        return rows
 
     def tag(self, texts: Iterable[str | Sequence[str]]) -> Asked[list[Tagged]]:
         """The words, tags and spans of each text or list of words. Raises ModelError where there is no tagger."""

@@ -14,7 +14,7 @@ from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.checkpoints.weights import weights_hash
 from bertwright.errors import ModelError
 from bertwright.files import sha256
-from bertwright.inference.engines.engine import Engine
+from bertwright.inference.engines.engine import Graph
 from bertwright.inference.known_task import Described
 from bertwright.tasks.task import Said, Task
 
@@ -23,6 +23,22 @@ class Runner(Protocol):
     """One model for all that it can do, told what is wanted by a task or by name."""
 
     described: Described
+
+    @property
+    def engine_told(self) -> str:
+        """What runs it, and in which precision, for people."""
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it gives the vectors of tokens."""
+
+    @property
+    def fills(self) -> bool:
+        """Whether it has a masked-word head, and `words` answers."""
+
+    @property
+    def shows_attention(self) -> bool:
+        """Whether `attention` answers."""
 
     def weights_hash(self) -> str:
         """A hash of all weights that are used."""
@@ -53,6 +69,9 @@ class TorchRunner:
         self.described: Described = loaded
         self.model = loaded.model.to(device).eval()
         self.device = device
+        self.engine_told = f"torch fp32 on {device.type}"
+        self.embeds = self.shows_attention = True
+        self.fills = self.model.masked_words is not None
 
     def weights_hash(self) -> str:
         """Of the weights in memory."""
@@ -94,9 +113,13 @@ class TorchRunner:
 class GraphRunner:
     """A graph, whose outputs have the names that `inference.outputs` gives them."""
 
-    def __init__(self, engine: Engine, described: Described) -> None:
+    def __init__(self, engine: Graph, described: Described) -> None:
         self.described = described
         self.engine = engine
+        self.engine_told = f"{engine.form} {described.record.get('precision', 'fp32')} on cpu"
+        self.embeds = "last_hidden_state" in engine.names
+        self.fills = not described.task and not {"prediction_logits", "logits"}.isdisjoint(engine.names)
+        self.shows_attention = False
 
     def weights_hash(self) -> str:
         """Of the graph's files."""

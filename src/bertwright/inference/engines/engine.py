@@ -31,3 +31,9 @@ class Engine(Protocol):
 
     def run(self, batch: InputBatch) -> Arrays:
         """What the model says of a batch, under the names of `inference.outputs`."""
+
+
+class Graph(Engine, Protocol):
+    """An engine that tells the names of the arrays that it gives."""
+
+    names: tuple[str, ...]

@@ -1,0 +1,118 @@
+"""The server's parts put together: models, routes, page, door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from bertwright.serving import compatible, openai, page, routes, wire
+from bertwright.serving.asker import Asker
+from bertwright.serving.door import Door
+from bertwright.serving.faults import json_response, tell_defect, tell_invalid, tell_refused
+from bertwright.serving.log import Log
+from bertwright.serving.measures import Measures
+from bertwright.serving.models import Models
+from bertwright.serving.settings import ServeSettings
+from bertwright.version import VERSION
+
+_ABOUT = """Every head of BERT over HTTP. Texts of any length are read in windows; offsets are characters of the text
+that was sent. A request that cannot be answered gets `{"error": ..., "error_type": ...}`; where too much is asked at
+the moment, 429 with `Retry-After`."""
+_FAULTS: dict[int | str, dict[str, object]] = {
+    status: {"model": wire.Fault, "description": what}
+    for status, what in (
+        (400, "No JSON, or no model can do it"),
+        (404, "No such model"),
+        (413, "Too long, or too many texts or tokens"),
+        (422, "Not what the route reads"),
+        (429, "Too much is asked at the moment"),
+        (503, "Being stopped"),
+        (504, "It took too long"),
+    )
+}
+
+
+class Server:
+    """A server that is ready to run: `app` is what an ASGI server takes, `models` may be told to reload."""
+
+    def __init__(
+        self,
+        paths: Mapping[str, Path],
+        settings: ServeSettings | None = None,
+        *,
+        keys: Sequence[str] = (),
+        log: Log | None = None,
+    ) -> None:
+        """Reads the models. Raises ModelError."""
+        settings = settings or ServeSettings()
+        self.log, measures = log or Log(), Measures()
+        self.models = Models(paths, settings, say=self.log.say, on_read=measures.read)
+        self.asker = Asker(self.models, settings)
+        self.stopping = False
+        inner = self._routes(measures)
+        self.app: ASGIApp = Door(
+            inner, keys=keys, max_body_bytes=settings.max_body_bytes, measures=measures, log=self.log
+        )
+        self.inner = inner
+        if settings.cors_origins:
+            inner.add_middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.cors_origins),
+                allow_methods=["GET", "POST"],
+                allow_headers=["authorization", "content-type"],
+            )
+
+    def _routes(self, measures: Measures) -> FastAPI:
+        app = FastAPI(
+            title="bertwright",
+            version=VERSION,
+            description=_ABOUT,
+            lifespan=self._life,
+            # Both load their scripts from elsewhere.
+            docs_url=None,
+            redoc_url=None,
+            responses=_FAULTS,
+            exception_handlers={
+                HTTPException: tell_refused,
+                RequestValidationError: tell_invalid,
+                Exception: tell_defect,
+            },
+        )
+        app.include_router(routes.routes(self.asker))
+        app.include_router(compatible.routes(self.asker))
+        app.include_router(openai.routes(self.asker))
+        app.include_router(page.routes())
+
+        @app.get("/health", tags=["server"], responses={})
+        async def health() -> Response:
+            """Whether the server lives."""
+            return json_response({"status": "alive"})
+
+        @app.get("/ready", tags=["server"])
+        async def ready() -> Response:
+            """Whether it takes requests: 503 while it is being stopped."""
+            return json_response({"status": "stopping" if self.stopping else "ready"}, 503 if self.stopping else 200)
+
+        @app.get("/metrics", tags=["server"])
+        async def metrics() -> Response:
+            """What Prometheus reads."""
+            waiting = [(served.name, partial(getattr, served.queue, "waiting")) for served in self.models.all()]
+            return Response(measures.text(waiting), media_type="text/plain; version=0.0.4")
+
+        return app
+
+    @asynccontextmanager
+    async def _life(self, _: FastAPI) -> AsyncIterator[None]:
+        yield
+        self.stopping = True
+        # The requests are answered by now; what is left are batches that nobody waits for.
+        self.asker.close()

@@ -1,0 +1,136 @@
+"""From a request to a model's answer: made ready, put into the queue, waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from bertwright.errors import UserFault
+from bertwright.inference.asked import Asked
+from bertwright.inference.asking import Asking, Vectors
+from bertwright.serving.faults import Refused
+from bertwright.serving.models import Models, Served, Unfit
+from bertwright.serving.queue import Closed, Full, seconds_told
+from bertwright.serving.settings import ServeSettings
+from bertwright.tasks.task import Said
+
+T = TypeVar("T")
+
+# Characters of a request that are cut into tokens between two others, some milliseconds of work; longer ones are cut
+# in another thread.
+_AT_ONCE = 20_000
+
+
+class Asker:
+    """What the routes share. `ask` is for the thread of the event loop."""
+
+    def __init__(self, models: Models, settings: ServeSettings) -> None:
+        self.models, self.settings = models, settings
+        self._aside = ThreadPoolExecutor(1, "bertwright-aside")
+
+    def close(self) -> None:
+        """Finish what was taken."""
+        self.models.close()
+        self._aside.shutdown()
+
+    def find(self, name: str | None, ability: str) -> Served:
+        """The model for a request. Raises Refused."""
+        try:
+            return self.models.find(name, ability)
+        except KeyError:
+            known = ", ".join(served.name for served in self.models.all())
+            raise Refused(404, f"no model is called {name!r}; there are {known}") from None
+        except Unfit as error:
+            raise Refused(400, str(error)) from None
+
+    async def ask(
+        self,
+        request: Request,
+        name: str | None,
+        ability: str,
+        texts: Sequence[str],
+        make: Callable[[Asking], Sequence[Asked[T]]],
+    ) -> tuple[Served, list[T]]:
+        """The answers to what `make` makes of a request with these texts.
+
+        Raises Refused where it is too large, too much waits, it takes too long or who asked has gone.
+        """
+        self.check(texts)
+        # A model may be replaced between its finding and the asking: then the new one is asked.
+        for _ in range(3):
+            served = self.find(name, ability)
+            asked = await self._made(served, texts, make)
+            tokens = sum(each.tokens for each in asked)
+            request.scope["state"]["about"].update(model=served.name, texts=len(texts), tokens=tokens)
+            if tokens > self.settings.max_tokens:
+                raise Refused(413, f"{tokens:,} tokens in one request; {self.settings.max_tokens:,} are taken")
+            try:
+                waiting = [asyncio.wrap_future(served.queue.submit(each)) for each in asked]
+            except Full as full:
+                what = "too much is asked at the moment"
+                raise Refused(429, what, {"Retry-After": str(seconds_told(full))}) from None
+            except Closed:
+                continue
+            said = await self._waited(request, waiting)
+            return served, [each.finish(found) for each, found in zip(asked, said, strict=True)]
+        raise Refused(503, "the server is being stopped")
+
+    def check(self, texts: Sequence[str]) -> None:
+        """Raise Refused where there are too many texts, or one that is none."""
+        if len(texts) > self.settings.max_texts:
+            raise Refused(413, f"{len(texts):,} texts in one request; {self.settings.max_texts:,} are taken")
+        for number, text in enumerate(texts, start=1):
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                what = f"text {number} holds a lone surrogate (U+{ord(text[error.start]):04X} at {error.start})"
+                raise Refused(422, what) from None
+
+    async def vectors(
+        self, request: Request, name: str | None, texts: Sequence[str], *, normalize: bool
+    ) -> tuple[Served, Vectors]:
+        """The vectors of texts. Raises Refused."""
+        served, (found,) = await self.ask(
+            request, name, "embed", texts, lambda asking: [asking.embed(texts, normalize=normalize)]
+        )
+        return served, found
+
+    async def _made(
+        self, served: Served, texts: Sequence[str], make: Callable[[Asking], Sequence[Asked[T]]]
+    ) -> Sequence[Asked[T]]:
+        try:
+            if sum(map(len, texts)) <= _AT_ONCE:
+                return make(served.asking)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._aside, make, served.aside)
+        except UserFault as fault:
+            # Without its place, which may be a path.
+            raise Refused(422, fault.what if fault.cure is None else f"{fault.what}; {fault.cure}") from None
+
+    async def _waited(self, request: Request, waiting: Sequence[asyncio.Future[list[Said]]]) -> list[list[Said]]:
+        gone: asyncio.Future[Any] = asyncio.ensure_future(_gone(request))
+        left: set[asyncio.Future[Any]] = set(waiting)
+        try:
+            async with asyncio.timeout(self.settings.timeout_seconds):
+                while left:
+                    done, _ = await asyncio.wait({*left, gone}, return_when="FIRST_COMPLETED")
+                    left -= done
+                    if gone in done and left:
+                        raise Refused(499, "the client has gone")
+            return [each.result() for each in waiting]
+        except TimeoutError:
+            raise Refused(504, f"no answer in {self.settings.timeout_seconds:g} seconds") from None
+        finally:
+            # What is left of them gives up its place.
+            for each in (gone, *waiting):
+                each.cancel()
+
+
+async def _gone(request: Request) -> None:
+    """Return when who asked has gone; the body is read already."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,153 @@
+"""The routes and JSON of text-embeddings-inference, so that its clients work as they are.
+
+`truncate` is not looked at, since nothing is truncated: long texts are read in windows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bertwright.inference.asked import Asked
+from bertwright.inference.asking import Asking
+from bertwright.inference.known_task import pooling_of
+from bertwright.serving import wire
+from bertwright.serving.asker import Asker
+from bertwright.serving.faults import Refused, json_response
+from bertwright.serving.models import Served
+from bertwright.tokens.vocabulary import SPECIALS
+from bertwright.version import VERSION
+
+
+def routes(asker: Asker) -> APIRouter:
+    """All of them."""
+    router = APIRouter(tags=["text-embeddings-inference"])
+
+    @router.post("/embed", response_model=list[list[float]])
+    async def embed(request: Request, body: wire.EmbedRequest) -> Response:
+        """One vector a text; with `normalize` of length 1."""
+        _, found = await asker.vectors(request, body.model, _listed(body.inputs), normalize=body.normalize)
+        return json_response(found.vectors)
+
+    @router.post("/similarity")
+    async def similarity(request: Request, body: wire.SimilarityRequest) -> Response:
+        """Cosines: of `source_sentence` with each of `sentences`, or of each of `texts` with each, as a matrix."""
+        if (body.inputs is None) == (body.texts is None):
+            raise Refused(422, "either `inputs` or `texts` is expected")
+        given = body.inputs
+        texts = body.texts or ([] if given is None else [given.source_sentence, *given.sentences])
+        _, found = await asker.vectors(request, body.model, texts, normalize=True)
+        cosines = np.clip(found.vectors @ found.vectors.T, -1, 1)
+        return json_response(cosines if given is None else cosines[0, 1:].copy())
+
+    @router.post("/tokenize")
+    async def tokenize(body: wire.TokenizeRequest) -> Response:
+        """The pieces of each text, with their places in it."""
+        texts = _listed(body.inputs)
+        asker.check(texts)
+        served = asker.find(body.model, "tokenize")
+        return json_response([_tokens(served.asking, text, special=body.add_special_tokens) for text in texts])
+
+    @router.post("/predict")
+    async def predict(request: Request, body: wire.PredictRequest) -> Response:
+        """The labels of a text, a pair or a batch of them, likeliest first."""
+        single, sequences = _sequences(body.inputs)
+        count = {len(sequence) for sequence in sequences}
+        texts = [text for sequence in sequences for text in sequence]
+
+        def make(asking: Asking) -> Any:
+            return [asking.scores(sequences, raw=body.raw_scores)]
+
+        if len(count) > 1:
+            raise Refused(422, "texts and pairs stand in one batch; send each by itself")
+        _, (found,) = await asker.ask(request, body.model, "predict", texts, make)
+        shown = [
+            sorted(({"score": score, "label": label} for label, score in each.items()), key=lambda row: -row["score"])
+            for each in found
+        ]
+        return json_response(shown[0] if single else shown)
+
+    @router.post("/rerank")
+    async def rerank(request: Request, body: wire.RerankRequest) -> Response:
+        """The texts in the order of how well they answer the query; for models that rate pairs."""
+        pairs = [(body.query, text) for text in body.texts]
+
+        def make(asking: Asking) -> list[Asked[list[dict[str, float]]]]:
+            return [asking.scores(pairs, raw=body.raw_scores)]
+
+        _, (found,) = await asker.ask(request, body.model, "rerank", [body.query, *body.texts], make)
+        ranks: list[dict[str, Any]] = [
+            {"index": number, "score": next(iter(each.values()))} for number, each in enumerate(found)
+        ]
+        if body.return_text:
+            ranks = [rank | {"text": body.texts[rank["index"]]} for rank in ranks]
+        return json_response(sorted(ranks, key=lambda rank: -rank["score"]))
+
+    @router.get("/info")
+    async def info() -> Response:
+        """The first model and the limits."""
+        served, settings = asker.models.all()[0], asker.settings
+        return json_response(
+            {
+                "model_id": served.name,
+                "model_sha": None,
+                "model_dtype": served.predictor.runner.engine_told,
+                "model_type": _model_type(served),
+                "max_concurrent_requests": settings.max_waiting_tokens,
+                "max_input_length": served.predictor.max_length,
+                "max_batch_tokens": settings.batch_tokens,
+                "max_client_batch_size": settings.max_texts,
+                "tokenization_workers": 1,
+                "version": VERSION,
+            }
+        )
+
+    return router
+
+
+def _listed(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _sequences(inputs: str | list[str] | list[list[str]]) -> tuple[bool, list[tuple[str, ...]]]:
+    """Whether it is one, and all of them."""
+    if isinstance(inputs, str):
+        return True, [(inputs,)]
+    if all(isinstance(each, str) for each in inputs):
+        return True, [tuple(str(each) for each in inputs)]
+    return False, [tuple(each) for each in inputs if not isinstance(each, str)]
+
+
+def _tokens(asking: Asking, text: str, *, special: bool) -> list[dict[str, Any]]:
+    encoding = asking.tokenizer.encode(text)
+    pieces = [
+        {"id": number, "text": text[start:end], "special": piece in SPECIALS, "start": start, "stop": end}
+        for number, piece, (start, end) in zip(encoding.ids, encoding.pieces, encoding.spans, strict=True)
+    ]
+    if not special:
+        return pieces
+    vocabulary = asking.tokenizer.vocabulary
+
+    def added(number: int) -> dict[str, Any]:
+        return {"id": number, "text": vocabulary.pieces[number], "special": True, "start": None, "stop": None}
+
+    return [added(vocabulary.cls_id), *pieces, added(vocabulary.sep_id)]
+
+
+def _model_type(served: Served) -> dict[str, Any]:
+    described = served.asking.described
+    if "rerank" in served.abilities:
+        return {"reranker": {"id2label": {"0": "score"}, "label2id": {"score": 0}}}
+    if "predict" in served.abilities:
+        names = dict(enumerate(described.labels))
+        return {
+            "classifier": {
+                "id2label": {str(number): label for number, label in names.items()},
+                "label2id": {label: number for number, label in names.items()},
+            }
+        }
+    return {"embedding": {"pooling": pooling_of(described)}}

@@ -1,0 +1,31 @@
+"""What a server may be told."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from bertwright.settings import Settings
+
+
+class ServeSettings(Settings):
+    """Limits of requests and of what waits, and how batches are read."""
+
+    # Of one request: bytes of its body, texts in it, tokens of all its windows.
+    max_body_bytes: int = Field(default=4 << 20, ge=1024)
+    max_texts: int = Field(default=256, ge=1)
+    max_tokens: int = Field(default=1 << 16, ge=512)
+    # Seconds after which a request that waits is given up.
+    timeout_seconds: float = Field(default=60.0, gt=0)
+
+    # Tokens that may wait for a model; a request past them is answered 429.
+    max_waiting_tokens: int = Field(default=1 << 18, ge=512)
+    # Tokens that are read together, with their padding.
+    batch_tokens: int = Field(default=4096, ge=512)
+    # How long a batch that is not full waits for more: 0 pays off where a batch costs what its tokens do, as on a CPU.
+    gather_ms: float = Field(default=0.0, ge=0, le=1000)
+    # Batches that are read at a time, and threads for each; None: as the machine has cores.
+    streams: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+
+    # Sites whose pages may ask, as in https://example.org; "*" for all.
+    cors_origins: tuple[str, ...] = ()

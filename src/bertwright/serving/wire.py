@@ -1,0 +1,193 @@
+"""What goes over the wire: the bodies of requests and of answers, each with an example."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Model = Annotated[str | None, Field(description="Name of a model; not given, the first that can do it.")]
+Texts = Annotated[list[str], Field(min_length=1)]
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+class _Body(BaseModel):
+    """Ours: what is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Foreign(BaseModel):
+    """Of other servers, whose clients may send what is not looked at here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"example": values})
+
+
+def _foreign(**values: Any) -> ConfigDict:
+    return ConfigDict(extra="ignore", json_schema_extra={"example": values})
+
+
+class FillRequest(_Body):
+    """Texts with one `[MASK]` or more each."""
+
+    model_config = _example(texts=["The capital of France is [MASK]."], top=5)
+
+    texts: Texts
+    top: int = Field(default=5, ge=1, le=100)
+    model: _Model = None
+
+
+class TextsRequest(_Body):
+    """Texts, each to be answered by itself."""
+
+    model_config = _example(texts=["A fine film.", "Two hours that I want back."])
+
+    texts: Texts
+    model: _Model = None
+
+
+class PairsRequest(_Body):
+    """Pairs of texts."""
+
+    model_config = _example(pairs=[["It rained all night.", "The streets are wet."]])
+
+    pairs: Annotated[list[Pair], Field(min_length=1)]
+    model: _Model = None
+
+
+class TagRequest(_Body):
+    """Texts, or lists of words."""
+
+    model_config = _example(texts=["Ada Lovelace was born in London.", ["U.N.", "official", "Ekeus"]])
+
+    texts: Annotated[list[str | list[str]], Field(min_length=1)]
+    model: _Model = None
+
+
+class Question(_Body):
+    """A question, and the text that its answer is looked for in."""
+
+    question: Annotated[str, Field(min_length=1)]
+    context: str
+
+
+class AnswerRequest(_Body):
+    """Questions on texts. null_threshold: the odds above which there is no answer, else those of the training."""
+
+    model_config = _example(questions=[{"question": "Who was born?", "context": "Ada was born in London."}])
+
+    questions: Annotated[list[Question], Field(min_length=1)]
+    null_threshold: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    model: _Model = None
+
+
+class ChooseRequest(_Body):
+    """A text, and what may go on with it."""
+
+    model_config = _example(text="It rained.", choices=["The streets are wet.", "He sings."])
+
+    text: str
+    choices: Texts
+    model: _Model = None
+
+
+class AttentionRequest(_Body):
+    """A text or a pair, of a few dozen tokens."""
+
+    model_config = _example(text="The bank of the river.", second=None)
+
+    text: str
+    second: str | None = None
+    model: _Model = None
+
+
+class Source(_Foreign):
+    """A text, and those to compare it with."""
+
+    source_sentence: str
+    sentences: Texts
+
+
+class SimilarityRequest(_Foreign):
+    """One text with others, as text-embeddings-inference has it, or `texts`, each with each."""
+
+    model_config = _foreign(texts=["A dog barks.", "A hound makes a noise.", "The rent is due."])
+
+    inputs: Source | None = None
+    texts: Texts | None = None
+    model: _Model = None
+
+
+class EmbedRequest(_Foreign):
+    """Texts to vectors, as text-embeddings-inference has it; long texts are read in windows, none is truncated."""
+
+    model_config = _foreign(inputs=["A dog barks."], normalize=True)
+
+    inputs: str | Texts
+    normalize: bool = True
+    model: _Model = None
+
+
+class TokenizeRequest(_Foreign):
+    """Texts to pieces, as text-embeddings-inference has it."""
+
+    model_config = _foreign(inputs=["A dog barks."], add_special_tokens=True)
+
+    inputs: str | Texts
+    add_special_tokens: bool = True
+    model: _Model = None
+
+
+# "a text", ["a text", "its pair"], or a batch of [["a text"], ["a text", "its pair"]].
+Sequence = Annotated[list[str], Field(min_length=1, max_length=2)]
+
+
+class PredictRequest(_Foreign):
+    """A text, a pair of texts, or a batch of both, as text-embeddings-inference has it."""
+
+    model_config = _foreign(inputs=[["A fine film."], ["Two hours that I want back."]])
+
+    inputs: str | Sequence | Annotated[list[Sequence], Field(min_length=1)]
+    raw_scores: bool = False
+    model: _Model = None
+
+
+class RerankRequest(_Foreign):
+    """Texts to be put in the order of how well they answer a query, as text-embeddings-inference has it."""
+
+    model_config = _foreign(query="What is a dog?", texts=["An animal that barks.", "A month of spring."])
+
+    query: str
+    texts: Texts
+    raw_scores: bool = False
+    return_text: bool = False
+    model: _Model = None
+
+
+class OpenAiRequest(_Foreign):
+    """Texts to vectors, as OpenAI's clients ask."""
+
+    model_config = _foreign(input=["A dog barks."], model="my-model", encoding_format="float")
+
+    input: str | Texts
+    model: _Model = None
+    encoding_format: Annotated[str, Field(pattern="^(float|base64)$")] = "float"
+    dimensions: int | None = None
+
+
+class Results(BaseModel):
+    """One result for each text, in their order, and the model that gave them."""
+
+    model: str
+    results: list[Any]
+
+
+class Fault(BaseModel):
+    """What is wrong, for a person; and of what kind, for a program."""
+
+    error: str
+    error_type: str
