@@ -32,7 +32,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read one safetensors file. Raises ModelError."""
     try:
-        return load_file(path)
+        # Copied out of the mapped file: one that is written over in its place would change a model that is in use, and
+        # one that is cut short would end the process.
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
     except FileNotFoundError:
         raise ModelError("no such file", where=path) from None
     except (SafetensorError, OSError, ValueError) as error:

@@ -73,6 +73,8 @@ class OpenVinoEngine(_Graph):
             "INFERENCE_PRECISION_HINT": "bf16" if self.record.get("precision") == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
+            # Read and not mapped: a file that is written over would change a model that is in use.
+            "ENABLE_MMAP": False,
         }
         with _faults(path / OPENVINO):
             self._model = runtime.Core().compile_model(path / OPENVINO, "CPU", wishes)

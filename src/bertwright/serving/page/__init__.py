@@ -7,7 +7,8 @@ from importlib import resources
 from fastapi import APIRouter
 from starlette.responses import Response
 
-_FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_SCRIPTS = ("page.js", "ask.js", "parts.js", "views.js", "attention.js")
+_FILES = {"page.css": "text/css", "icon.svg": "image/svg+xml"} | dict.fromkeys(_SCRIPTS, "text/javascript")
 # Nothing from outside, no script or style within the page itself.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -1,1 +1,149 @@
+// The frame: tabs for what the models can do, the model chosen, one question under way at a time.
 
+import { ask, Refused, useKey } from "./ask.js";
+import { make } from "./parts.js";
+import { VIEWS } from "./views.js";
+
+const PAUSE = 350; // milliseconds after the last key before a question goes out
+const at = (id) => document.getElementById(id);
+const [tabs, view, status, chooser] = ["tabs", "view", "status", "model"].map(at);
+
+let models = [];
+let ability = "";
+let under = null; // the question under way
+let timer = 0;
+const kept = {}; // what was typed in each view
+
+// state: "asking", "answered", "idle" where nothing was asked, "bad" where it could not be answered.
+function say(line, state) {
+  status.textContent = line;
+  status.dataset.state = state;
+}
+
+const able = () => models.filter((model) => model.can.includes(ability));
+const chosen = () => able().find((model) => model.name === chooser.value) ?? able()[0];
+
+function showTabs() {
+  const there = Object.keys(VIEWS).filter((name) => models.some((model) => model.can.includes(name)));
+  tabs.replaceChildren(
+    ...there.map((name) =>
+      make("button", { role: "tab", type: "button", id: `tab-${name}`, "aria-controls": "view", onclick: () => open(name) }, VIEWS[name].title),
+    ),
+  );
+  const wished = location.hash.slice(1);
+  open(there.includes(wished) ? wished : there[0]);
+}
+
+function open(name) {
+  ability = name;
+  history.replaceState(null, "", `#${name}`);
+  for (const tab of tabs.children) {
+    const here = tab.id === `tab-${name}`;
+    tab.setAttribute("aria-selected", here);
+    tab.tabIndex = here ? 0 : -1;
+  }
+  view.setAttribute("aria-labelledby", `tab-${name}`);
+  chooser.replaceChildren(...able().map((model) => make("option", { value: model.name }, model.name)));
+  chooser.parentElement.hidden = models.length < 2;
+  showForm();
+}
+
+function showForm() {
+  const { form: fields } = VIEWS[ability];
+  const answer = make("section", { id: "answer", "aria-label": "Answer" });
+  const form = make("form", { id: "form", novalidate: true }, ...fields());
+  for (const element of form.elements) {
+    const name = `${ability}.${element.name}`;
+    if (element.name && name in kept) element.value = kept[name];
+  }
+  form.addEventListener("input", (event) => {
+    kept[`${ability}.${event.target.name}`] = event.target.value;
+    clearTimeout(timer);
+    status.dataset.state = "asking";
+    timer = setTimeout(run, PAUSE);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    run();
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run();
+  });
+  form.addEventListener("click", ({ target }) => {
+    if (!target.dataset.insert) return;
+    const text = form.text;
+    text.setRangeText(target.dataset.insert, text.selectionStart, text.selectionEnd, "end");
+    text.focus();
+    text.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  view.replaceChildren(form, answer);
+  run();
+}
+
+async function run() {
+  clearTimeout(timer);
+  status.dataset.state = "asking";
+  under?.abort();
+  const mine = (under = new AbortController());
+  const [form, answer, model, name] = [at("form"), at("answer"), chosen(), ability];
+  const body = VIEWS[name].body(form);
+  at("about").textContent = `${model.name}: ${model.engine}, ${model.max_length} tokens a window`;
+  if (!body) {
+    answer.replaceChildren();
+    say(VIEWS[name].wanted ?? "", "idle");
+    return;
+  }
+  const begun = performance.now();
+  try {
+    const found = await ask(`/${name}`, { ...body, model: model.name }, mine.signal);
+    if (mine !== under) return;
+    answer.replaceChildren(...VIEWS[name].draw(found, form, () => form.dispatchEvent(new Event("submit", { cancelable: true })), model).filter(Boolean));
+    say(`answered in ${Math.round(performance.now() - begun)} ms`, "answered");
+  } catch (error) {
+    if (mine !== under || error.name === "AbortError") return;
+    tell(error);
+  }
+}
+
+function tell(error) {
+  if (error instanceof Refused && error.status === 401) {
+    at("key").hidden = false;
+    at("key").elements.key.focus();
+  }
+  say(error instanceof Refused ? error.message : "The server does not answer.", "bad");
+}
+
+async function begin() {
+  try {
+    models = await ask("/models");
+    at("key").hidden = true;
+    showTabs();
+  } catch (error) {
+    tell(error);
+  }
+}
+
+tabs.addEventListener("keydown", (event) => {
+  const all = [...tabs.children];
+  const here = all.findIndex((tab) => tab.tabIndex === 0);
+  const to = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: all.length - 1 }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  const tab = all.at(to % all.length);
+  tab.click();
+  tab.focus();
+});
+chooser.addEventListener("change", run);
+at("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useKey(event.target.elements.key.value);
+  begin();
+});
+at("theme").addEventListener("click", () => {
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
+  localStorage.theme = document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
+});
+addEventListener("hashchange", () => location.hash.slice(1) in VIEWS && open(location.hash.slice(1)));
+if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme;
+begin();
