@@ -50,7 +50,7 @@ class Process:
 
     def __init__(self, models: list[str], settings: list[str]) -> None:
         options = [part for setting in settings for part in ("--set", setting)]
-        command = [sys.executable, "-m", "bertwright", "serve", *models, "--port", "0", *options]
+        command = [sys.executable, "-m", "bertwright", "serve", *models, "--port", "0", "--engine", "torch", *options]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.lines: list[dict[str, object]] = []
         self._ready = threading.Event()

@@ -64,7 +64,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def address(homes: dict[str, Path]) -> Iterator[str]:
-    yield from listening(Server(homes, log=Log(io.StringIO())))
+    yield from listening(Server(homes, engine="torch", log=Log(io.StringIO())))
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +240,7 @@ def test_a_fault_is_told(browser: Any, address: str) -> None:
 
 
 def test_the_page_asks_for_the_key(browser: Any, homes: dict[str, Path]) -> None:
-    for address in listening(Server({"m": homes["pretrained"]}, keys=[KEY], log=Log(io.StringIO()))):
+    for address in listening(Server({"m": homes["pretrained"]}, keys=[KEY], engine="torch", log=Log(io.StringIO()))):
         page = Page(browser, address)
         page.tab.wait_for_selector("#key:not([hidden])")
         page.tab.fill("[name=key]", KEY)

@@ -31,7 +31,9 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def client(homes: dict[str, Path]) -> Iterator[TestClient]:
-    server = Server(homes, ServeSettings(max_texts=8, max_tokens=550, max_body_bytes=5000), log=Log(LOG))
+    server = Server(
+        homes, ServeSettings(max_texts=8, max_tokens=550, max_body_bytes=5000), engine="torch", log=Log(LOG)
+    )
     with TestClient(server.app, raise_server_exceptions=False) as client:
         yield client
 
@@ -257,7 +259,7 @@ def test_the_log_and_the_measures_hold_no_texts(client: TestClient) -> None:
 
 
 def test_keys(homes: dict[str, Path]) -> None:
-    server = Server({"m": homes["pretrained"]}, keys=["first", "second"], log=Log(io.StringIO()))
+    server = Server({"m": homes["pretrained"]}, keys=["first", "second"], engine="torch", log=Log(io.StringIO()))
     with TestClient(server.app) as client:
         for given, status in ((None, 401), ("Bearer wrong", 401), ("Basic first", 401), ("Bearer second", 200)):
             headers = {} if given is None else {"authorization": given}
@@ -272,7 +274,9 @@ def test_other_sites_may_ask_only_where_they_are_named(client: TestClient, homes
     origin = {"origin": "https://example.org"}
     assert "access-control-allow-origin" not in client.get("/health", headers=origin).headers
     settings = ServeSettings(cors_origins=("https://example.org",))
-    with TestClient(Server({"m": homes["pretrained"]}, settings, keys=["k"], log=Log(io.StringIO())).app) as open_:
+    with TestClient(
+        Server({"m": homes["pretrained"]}, settings, keys=["k"], engine="torch", log=Log(io.StringIO())).app
+    ) as open_:
         assert open_.get("/health", headers=origin).headers["access-control-allow-origin"] == "https://example.org"
         asked = origin | {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
         assert open_.options("/embed", headers=asked).status_code == 200
@@ -284,7 +288,7 @@ def test_a_defect_tells_nothing_of_itself(homes: dict[str, Path], monkeypatch: p
         raise ZeroDivisionError("/home/secret")
 
     log = io.StringIO()
-    server = Server({"m": homes["pretrained"]}, log=Log(log))
+    server = Server({"m": homes["pretrained"]}, engine="torch", log=Log(log))
     monkeypatch.setattr("bertwright.serving.compatible._tokens", broken)
     with TestClient(server.app, raise_server_exceptions=False) as client:
         answer = client.post("/tokenize", json={"inputs": "dog"})
@@ -300,7 +304,7 @@ def test_a_model_is_replaced_while_it_answers(homes: dict[str, Path], tmp_path: 
 
     place = tmp_path / "m"
     shutil.copytree(homes["pretrained"], place)
-    server = Server({"m": place}, log=Log(io.StringIO()))
+    server = Server({"m": place}, engine="torch", log=Log(io.StringIO()))
     with TestClient(server.app) as client:
         before = client.post("/embed", json={"inputs": "dog"}).json()
         shutil.rmtree(place)

@@ -19,7 +19,7 @@ from tests.life.served import write_models
 
 _HOME = tempfile.TemporaryDirectory()
 _LOG = io.StringIO()
-_SERVER = Server(write_models(Path(_HOME.name)), ServeSettings(max_body_bytes=20_000), log=Log(_LOG))
+_SERVER = Server(write_models(Path(_HOME.name)), ServeSettings(max_body_bytes=20_000), engine="torch", log=Log(_LOG))
 
 
 async def _lasting(scope: Scope, receive: Receive, send: Send) -> None:

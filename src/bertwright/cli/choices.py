@@ -38,6 +38,29 @@ class SegmenterChoice(StrEnum):
     jieba = "jieba"
 
 
+class InferenceChoice(StrEnum):
+    """What runs a model."""
+
+    auto = "auto"
+    torch = "torch"
+    torch_bf16 = "torch-bf16"
+    torch_compiled = "torch-compiled"
+    openvino = "openvino"
+    openvino_bf16 = "openvino-bf16"
+
+
+class BulkChoice(StrEnum):
+    """What runs a model over a file, and where."""
+
+    auto = "auto"
+    torch = "torch"
+    torch_bf16 = "torch-bf16"
+    torch_compiled = "torch-compiled"
+    openvino = "openvino"
+    openvino_bf16 = "openvino-bf16"
+    ray = "ray"
+
+
 class EngineChoice(StrEnum):
     """Where the work is done."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bertwright.cli.choices import BulkChoice
 from bertwright.cli.talk import Talk
 
 
@@ -25,6 +26,10 @@ def run(
         str, typer.Argument(help='Texts: one a line in .txt or "-", column text in .jsonl, .csv, .tsv.')
     ] = "-",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    engine: Annotated[
+        BulkChoice, typer.Option(help="What runs the model; ray: workers of a cluster (RAY_ADDRESS), with --out.")
+    ] = BulkChoice.auto,
+    workers: Annotated[int | None, typer.Option(min=1, help="ray: how many; one a core by default.")] = None,
     pooling: Annotated[
         PoolingChoice | None, typer.Option(help="Mean of the tokens, or [CLS]. Default: the model's own, else mean.")
     ] = None,
@@ -36,8 +41,11 @@ def run(
 
     Example: bertwright embed model sentences.txt --out vectors.npy
     """
+    from bertwright.errors import SettingsError
     from bertwright.recipes.bulk.embed import embed_file
 
+    if workers is not None and engine is not BulkChoice.ray:
+        raise SettingsError("--workers is for --engine ray", cure="leave it out")
     talk = Talk()
     predictor, written = embed_file(
         model,
@@ -45,6 +53,8 @@ def run(
         out,
         pooling=None if pooling is None else pooling.value,
         normalize=normalize,
+        where=engine.value,
+        workers=workers,
         overwrite=overwrite,
         progress=talk,
     )

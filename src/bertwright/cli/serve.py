@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from bertwright.cli.choices import InferenceChoice
+
 # Loopback: who wants to be reached from elsewhere says so.
 _HOST = "127.0.0.1"
 
@@ -23,6 +25,7 @@ def run(
         list[str] | None,
         typer.Option("--set", help="Setting as key=value, such as max_texts=1000; see docs/serving.md."),
     ] = None,
+    engine: Annotated[InferenceChoice, typer.Option(help="What runs the models.")] = InferenceChoice.auto,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line in the log for each request.")] = False,
 ) -> None:
     """Answer over HTTP, with a page to try the models at; the log goes to stderr, SIGHUP reads the models again.
@@ -44,7 +47,7 @@ def run(
     settings = ServeSettings.from_toml("", where="--set", overrides=set_ or [])
     keys = read_keys(api_keys, os.environ.get("BERTWRIGHT_API_KEYS"))
     log = Log(requests=not quiet)
-    server = Server(named_paths(models), settings, keys=keys, log=log)
+    server = Server(named_paths(models), settings, engine=engine.value, keys=keys, log=log)
     if host not in (_HOST, "localhost", "::1") and not keys:
         log.say(f"anyone who reaches {host} may ask: no --api-keys are given")
     serve(server, host=host, port=port)

@@ -6,6 +6,8 @@ Whoever has the windows read, the caller at once or a queue beside those of othe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Generic, TypeVar
@@ -22,12 +24,16 @@ U = TypeVar("U")
 
 @dataclass(frozen=True)
 class Asked(Generic[T]):
-    """finish: makes the answer of what the model says of each window, in their order. cut: tokens that none holds."""
+    """finish: makes the answer of what the model says of each window, in their order. cut: tokens that none holds.
+
+    streams: batches of windows that may be read at a time.
+    """
 
     kind: Kind
     windows: tuple[Window, ...]
     finish: Callable[[Sequence[Said]], T]
     cut: int = 0
+    streams: int = 1
 
     @property
     def tokens(self) -> int:
@@ -36,7 +42,7 @@ class Asked(Generic[T]):
 
     def then(self, more: Callable[[T], U]) -> Asked[U]:
         """The same, and something made of the answer."""
-        return Asked(self.kind, self.windows, lambda said: more(self.finish(said)), self.cut)
+        return Asked(self.kind, self.windows, lambda said: more(self.finish(said)), self.cut, self.streams)
 
 
 def rows_asked(
@@ -51,18 +57,30 @@ def windows_asked(runner: Runner, task: Task[RowT, PredictionT], items: Sequence
     ends = list(accumulate((len(item.windows) for item in items), initial=0))
     windows = tuple(window for item in items for window in item.windows)
     lost = sum(item.lost for item in items)
-    return Asked(OfTask(runner, task), windows, lambda said: [said[start:end] for start, end in pairwise(ends)], lost)
+
+    def parted(said: Sequence[Said]) -> list[Sequence[Said]]:
+        return [said[start:end] for start, end in pairwise(ends)]
+
+    return Asked(OfTask(runner, task), windows, parted, lost, runner.streams)
 
 
 def answered(asked: Asked[T], on_progress: Callable[[int], None] | None = None) -> T:
     """The answer, at once; windows of like length are read together, and how many are done is told."""
     said: list[Said | None] = [None] * len(asked.windows)
     done = 0
-    for places in in_batches(asked.windows):
-        found = asked.kind.say([asked.windows[place] for place in places])
-        for place, each in zip(places, found, strict=True):
-            said[place] = each
-        done += len(places)
-        if on_progress is not None:
-            on_progress(done)
+    batches = list(in_batches(asked.windows))
+
+    def say(places: list[int]) -> list[Said]:
+        return asked.kind.say([asked.windows[place] for place in places])
+
+    with ExitStack() as stack:
+        streams = asked.streams
+        several = streams > 1 and len(batches) > 1
+        each_of = stack.enter_context(ThreadPoolExecutor(streams)).map if several else map
+        for places, found in zip(batches, each_of(say, batches), strict=True):
+            for place, each in zip(places, found, strict=True):
+                said[place] = each
+            done += len(places)
+            if on_progress is not None:
+                on_progress(done)
     return asked.finish([each for each in said if each is not None])

@@ -3,38 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from bertwright.checkpoints.graphs import graph_in
 from bertwright.checkpoints.model_directory import read_model
 from bertwright.errors import ModelError, SettingsError
-from bertwright.inference.engines.graphs import ENGINES, UNTRUSTED
+from bertwright.inference.engines.graphs import UNTRUSTED, OnnxEngine, OpenVinoEngine
+from bertwright.inference.openvino_runner import OpenVinoRunner
 from bertwright.inference.runners import GraphRunner, Runner, TorchRunner
+from bertwright.parallel import processors
+
+EngineName = Literal["auto", "torch", "torch-bf16", "torch-compiled", "openvino", "openvino-bf16"]
 
 
-def open_runner(path: Path, device: torch.device | None = None, say: Callable[[str], None] | None = None) -> Runner:
+def open_runner(
+    path: Path,
+    device: torch.device | None = None,
+    say: Callable[[str], None] | None = None,
+    *,
+    engine: EngineName = "auto",
+    lasting: bool = False,
+) -> Runner:
     """What answers for the model at `path`, which may be the name of one on the hub; weights on `device`.
 
-    What of the directory is not used is told to `say`.
+    engine: what runs the weights of a model directory. "auto" never computes in fewer bits: it is torch, and on a CPU
+    OpenVINO where that is installed and the work is `lasting` enough to be worth the seconds that it takes to begin. A
+    graph is run by its own runtime. What of the directory is not used is told to `say`.
 
-    Raises ModelError or VocabularyError where there is none, SettingsError where a graph's runtime is not installed.
+    Raises ModelError or VocabularyError where there is no model, SettingsError where what should run it is not
+    installed, or is none for it.
     """
-    runner = _opened(path, device)
+    runner = _opened(path, device, engine, lasting=lasting)
     if say is not None and runner.described.unused:
         say(f"{path}: not used, {', '.join(runner.described.unused)}")
     return runner
 
 
-def _opened(path: Path, device: torch.device | None) -> Runner:
+def _opened(path: Path, device: torch.device | None, engine: EngineName, *, lasting: bool) -> Runner:
     form = graph_in(path)
-    if form is None:
-        return TorchRunner(read_model(path), device or torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    if device is not None and device.type != "cpu":
-        raise SettingsError(f"{path}: a graph is run on the CPU", cure="leave the device out, or load the model itself")
-    if form not in ENGINES:
-        cure = "run the model that it was exported from, or its ONNX or OpenVINO form"
-        raise ModelError(UNTRUSTED, where=path, cure=cure)
-    engine = ENGINES[form](path)
-    return GraphRunner(engine, engine.described)
+    if form is not None:
+        if device is not None and device.type != "cpu":
+            cure = "leave the device out, or load the model itself"
+            raise SettingsError(f"{path}: a graph is run on the CPU", cure=cure)
+        if engine not in ("auto", form):
+            raise SettingsError(f"{path}: is a graph for {form}, not for {engine}", cure="leave --engine out")
+        return _graph(path, form)
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if engine == "auto":
+        quick = lasting and device.type == "cpu" and find_spec("openvino") is not None
+        engine = "openvino" if quick else "torch"
+    if engine in ("openvino", "openvino-bf16"):
+        if device.type != "cpu":
+            raise SettingsError("OpenVINO runs on the CPU here", cure="leave the device out, or take --engine torch")
+        return OpenVinoRunner(
+            read_model(path), precision="fp32" if engine == "openvino" else "bf16", streams=_streams()
+        )
+    dtype = torch.bfloat16 if engine == "torch-bf16" else torch.float32
+    return TorchRunner(read_model(path), device, dtype=dtype, compiled=engine == "torch-compiled")
+
+
+def _graph(path: Path, form: str) -> GraphRunner:
+    if form == "openvino":
+        streams = _streams()
+        opened = OpenVinoEngine(path, streams)
+        return GraphRunner(opened, opened.described, streams=streams)
+    if form == "onnx":
+        onnx = OnnxEngine(path)
+        return GraphRunner(onnx, onnx.described)
+    raise ModelError(
+        UNTRUSTED, where=path, cure="run the model that it was exported from, or its ONNX or OpenVINO form"
+    )
+
+
+def _streams() -> int:
+    """One for each core, on machines with many for every four: a batch on one core waits for no other."""
+    cores = min(processors(), torch.get_num_threads())
+    return cores if cores <= 4 else cores // 4

@@ -15,7 +15,7 @@ from bertwright.errors import RowError, SettingsError
 from bertwright.heads.embed import Pooling
 from bertwright.inference.asked import answered
 from bertwright.inference.asking import Asking
-from bertwright.inference.opening import open_runner
+from bertwright.inference.opening import EngineName, open_runner
 from bertwright.inference.results import Attention, Chosen, Filled
 from bertwright.inference.runners import Runner
 from bertwright.records import Record, read_records
@@ -174,6 +174,7 @@ class Predictor:
         described = self.runner.described
         return {
             "weights": self.runner.weights_hash(),
+            "engine": self.runner.engine_told,
             "config": described.config.model_dump(mode="json"),
             "vocabulary_sha256": self.tokenizer.vocabulary.sha256,
             "tokenizer": self.tokenizer.identity(),
@@ -184,11 +185,19 @@ class Predictor:
 
 
 def load(
-    path: str | Path, device: str | torch.device | None = None, *, say: Callable[[str], None] | None = None
+    path: str | Path,
+    device: str | torch.device | None = None,
+    *,
+    engine: EngineName = "auto",
+    lasting: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> Predictor:
     """Load a model directory, ours or one of transformers', or one with a graph (ONNX, OpenVINO).
 
-    A graph is run on the CPU by its own runtime, and takes no `device`. What of the directory is not used is told to
-    `say`, and stands in `unused`. Raises ModelError, or SettingsError where its runtime is not installed.
+    A graph is run on the CPU by its own runtime, and takes no `device`. engine: what runs weights, "torch" (also
+    "torch-bf16" and "torch-compiled") or "openvino" ("openvino-bf16"); "auto" is torch, or OpenVINO where the work is
+    `lasting` and that is installed. What of the directory is not used is told to `say`, and stands in `unused`.
+    Raises ModelError, or SettingsError where what should run it is not installed.
     """
-    return Predictor(open_runner(Path(path), None if device is None else torch.device(device), say))
+    where = None if device is None else torch.device(device)
+    return Predictor(open_runner(Path(path), where, say, engine=engine, lasting=lasting))

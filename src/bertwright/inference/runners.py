@@ -17,12 +17,15 @@ from bertwright.files import sha256
 from bertwright.inference.engines.engine import Graph
 from bertwright.inference.known_task import Described
 from bertwright.tasks.task import Said, Task
+from bertwright.training.precision import computing_in
 
 
 class Runner(Protocol):
     """One model for all that it can do, told what is wanted by a task or by name."""
 
     described: Described
+    # Batches that it reads at a time, each in a thread of its caller's.
+    streams: int
 
     @property
     def engine_told(self) -> str:
@@ -65,11 +68,19 @@ class Runner(Protocol):
 class TorchRunner:
     """The weights of a model directory."""
 
-    def __init__(self, loaded: LoadedModel, device: torch.device) -> None:
+    streams = 1
+
+    def __init__(
+        self, loaded: LoadedModel, device: torch.device, *, dtype: torch.dtype = torch.float32, compiled: bool = False
+    ) -> None:
+        """dtype: what products are computed in. compiled: by torch's compiler, which takes its time first."""
         self.described: Described = loaded
         self.model = loaded.model.to(device).eval()
-        self.device = device
-        self.engine_told = f"torch fp32 on {device.type}"
+        self.device, self.dtype = device, dtype
+        if compiled:
+            self.model.encoder.compile(dynamic=True)
+        how = "bf16" if dtype == torch.bfloat16 else "fp32"
+        self.engine_told = f"torch {how}{', compiled,' if compiled else ''} on {device.type}"
         self.embeds = self.shows_attention = True
         self.fills = self.model.masked_words is not None
 
@@ -79,7 +90,7 @@ class TorchRunner:
 
     def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
         """Computed on the device."""
-        with torch.inference_mode():
+        with torch.inference_mode(), computing_in(self.dtype, self.device):
             return task.outputs(self.model, inputs.to(self.device)).float().cpu().numpy()
 
     def words(self, inputs: InputBatch, places: Sequence[list[int]]) -> Said:
@@ -88,7 +99,7 @@ class TorchRunner:
             raise _wordless(self.described)
         here = inputs.to(self.device)
         most = max(map(len, places))
-        with torch.inference_mode():
+        with torch.inference_mode(), computing_in(self.dtype, self.device):
             # Rows with fewer places ask for their [CLS] too, and nobody looks at it.
             wanted = torch.tensor([each + [0] * (most - len(each)) for each in places], device=self.device)
             hidden = self.model.encoder(here.input_ids, here.token_type_ids, here.attention_mask, wanted=wanted).hidden
@@ -98,7 +109,7 @@ class TorchRunner:
     def choices(self, inputs: InputBatch) -> Said:
         """Those of the classifier's only label."""
         here = inputs.to(self.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), computing_in(self.dtype, self.device):
             scores = self.model.class_scores(here.input_ids, here.token_type_ids, here.attention_mask)
         return scores[:, 0].float().cpu().numpy()
 
@@ -113,9 +124,10 @@ class TorchRunner:
 class GraphRunner:
     """A graph, whose outputs have the names that `inference.outputs` gives them."""
 
-    def __init__(self, engine: Graph, described: Described) -> None:
+    def __init__(self, engine: Graph, described: Described, *, streams: int = 1) -> None:
         self.described = described
         self.engine = engine
+        self.streams = streams
         self.engine_told = f"{engine.form} {described.record.get('precision', 'fp32')} on cpu"
         self.embeds = "last_hidden_state" in engine.names
         self.fills = not described.task and not {"prediction_logits", "logits"}.isdisjoint(engine.names)

@@ -10,7 +10,7 @@ import torch
 from bertwright.checkpoints.graphs import EXPORTED
 from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.files import write_atomic
-from bertwright.interchange.graph import quiet, traced
+from bertwright.inference.tracing import quiet, traced
 
 
 def write_exported(path: Path, loaded: LoadedModel) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.errors import SettingsError
 from bertwright.files import write_atomic
 from bertwright.inference.outputs import INPUTS
-from bertwright.interchange.graph import quiet, traced
+from bertwright.inference.tracing import quiet, traced
 
 # A file of protocol buffers can hold no more; then the weights lie beside it.
 _LARGEST = 1_900_000_000

@@ -17,7 +17,7 @@ from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.errors import SettingsError
 from bertwright.files import storage_faults
 from bertwright.inference.outputs import INPUTS, inputs_of
-from bertwright.interchange.graph import quiet, traced
+from bertwright.inference.tracing import quiet, traced
 
 IrPrecision = Literal["fp32", "bf16", "int8"]
 

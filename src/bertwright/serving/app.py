@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from bertwright.inference.opening import EngineName
 from bertwright.serving import compatible, openai, page, routes, wire
 from bertwright.serving.asker import Asker
 from bertwright.serving.door import Door
@@ -49,13 +50,14 @@ class Server:
         paths: Mapping[str, Path],
         settings: ServeSettings | None = None,
         *,
+        engine: EngineName = "auto",
         keys: Sequence[str] = (),
         log: Log | None = None,
     ) -> None:
         """Reads the models. Raises ModelError."""
         settings = settings or ServeSettings()
         self.log, measures = log or Log(), Measures()
-        self.models = Models(paths, settings, say=self.log.say, on_read=measures.read)
+        self.models = Models(paths, settings, engine=engine, say=self.log.say, on_read=measures.read)
         self.asker = Asker(self.models, settings)
         self.stopping = False
         inner = self._routes(measures)

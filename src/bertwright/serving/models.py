@@ -11,6 +11,7 @@ import torch
 from bertwright.errors import SettingsError
 from bertwright.inference.asked import answered
 from bertwright.inference.asking import Asking
+from bertwright.inference.opening import EngineName
 from bertwright.inference.predictor import Predictor, load
 from bertwright.inference.runners import Runner
 from bertwright.parallel import processors
@@ -37,7 +38,7 @@ class Served:
         # Its caches are filled by one thread alone.
         self.aside = Asking(predictor.runner, _again(predictor.tokenizer))
         self.abilities = abilities(predictor.runner)
-        streams, threads = _streams(settings)
+        streams, threads = _streams(settings, predictor.runner)
         self.queue = Queue(
             streams=streams,
             threads=threads,
@@ -56,11 +57,13 @@ class Models:
         paths: Mapping[str, Path],
         settings: ServeSettings,
         *,
+        engine: EngineName = "auto",
         say: Callable[[str], None],
         on_read: Callable[[str, Read], None] = lambda _name, _read: None,
     ) -> None:
         """Raises ModelError where one cannot be read."""
         self._paths, self._settings, self._say, self._on_read = dict(paths), settings, say, on_read
+        self._engine = engine
         self._served = {name: self._open(name) for name in self._paths}
         self._leaving: list[threading.Thread] = []
 
@@ -97,7 +100,8 @@ class Models:
             served.queue.close()
 
     def _open(self, name: str) -> Served:
-        predictor = load(self._paths[name], say=self._say)
+        predictor = load(self._paths[name], engine=self._engine, lasting=True, say=self._say)
+        self._say(f"{name}: {predictor.runner.engine_told}")
         # The first batch of a shape takes longer; nobody should wait for it.
         answered(predictor.asking.embed(["a b c"])) if "embed" in abilities(predictor.runner) else None
         return Served(name, predictor, self._settings, self._on_read)
@@ -154,8 +158,11 @@ def _again(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer.over(tokenizer.vocabulary)
 
 
-def _streams(settings: ServeSettings) -> tuple[int, int]:
+def _streams(settings: ServeSettings, runner: Runner) -> tuple[int, int]:
     """Batches at a time and threads for each: one thread a batch scales best while there are few cores."""
+    if runner.streams > 1:
+        # It has threads of its own.
+        return settings.streams or runner.streams, settings.threads or 1
     if torch.cuda.is_available():
         return settings.streams or 1, settings.threads or 1
     cores = processors()

@@ -17,6 +17,7 @@ from bertwright.checkpoints.graph_directory import read_graph_directory
 from bertwright.checkpoints.graphs import EXPORTED, ONNX, OPENVINO
 from bertwright.errors import ModelError, SettingsError
 from bertwright.inference.engines.engine import Arrays
+from bertwright.inference.engines.openvino import Compiled, Precision
 from bertwright.inference.outputs import inputs_of
 
 
@@ -44,11 +45,11 @@ class OnnxEngine(_Graph):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        runtime = _runtime("onnxruntime", "onnx")
-        options = runtime.SessionOptions()
+        onnxruntime = runtime("onnxruntime", "onnx")
+        options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         with _faults(path / ONNX):
-            self._session = runtime.InferenceSession(path / ONNX, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(path / ONNX, options, providers=["CPUExecutionProvider"])
         self.names = tuple(output.name for output in self._session.get_outputs())
         # Graphs that others made may do without segments.
         self._taken = frozenset(given.name for given in self._session.get_inputs())
@@ -65,28 +66,19 @@ class OpenVinoEngine(_Graph):
 
     form = "openvino"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, streams: int = 1) -> None:
         super().__init__(path)
-        runtime = _runtime("openvino", "openvino")
-        wishes = {
-            # Of itself it would take bf16 wherever the processor has it. What an int8 graph has in fp32 stays so.
-            "INFERENCE_PRECISION_HINT": "bf16" if self.record.get("precision") == "bf16" else "f32",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
-            # Read and not mapped: a file that is written over would change a model that is in use.
-            "ENABLE_MMAP": False,
-        }
+        openvino = runtime("openvino", "openvino")
+        precision: Precision = "bf16" if self.record.get("precision") == "bf16" else "fp32"
+        threads = max(streams, torch.get_num_threads())
         with _faults(path / OPENVINO):
-            self._model = runtime.Core().compile_model(path / OPENVINO, "CPU", wishes)
-        self.names = tuple(port.get_any_name() for port in self._model.outputs)
-        self._taken = frozenset(name for port in self._model.inputs for name in port.get_names())
+            self._graph = Compiled(openvino, path / OPENVINO, precision=precision, streams=streams, threads=threads)
+        self.names = self._graph.names
 
     def run(self, batch: InputBatch) -> Arrays:
         """On the CPU."""
         with _faults(self.path / OPENVINO):
-            found = self._model(_arrays(batch, self._taken))
-        # Copied: the arrays are the runtime's own, and the next batch would write over them.
-        return {name: np.array(found[name], dtype=np.float32) for name in self.names}
+            return self._graph.run(_arrays(batch, self._graph.taken))
 
 
 class ExportedEngine(_Graph):
@@ -116,7 +108,8 @@ def _arrays(batch: InputBatch, taken: Collection[str]) -> dict[str, NDArray[np.i
     return {name: tensor.numpy() for name, tensor in inputs_of(batch).items() if name in taken}
 
 
-def _runtime(name: str, extra: str) -> Any:
+def runtime(name: str, extra: str) -> Any:
+    """A library that runs graphs. Raises SettingsError where it is not installed."""
     try:
         return import_module(name)
     except ImportError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from bertwright.errors import RowError, UserFault
 from bertwright.heads.embed import Pooling
 from bertwright.inference.asked import answered
-from bertwright.inference.predictor import Predictor, load
+from bertwright.inference.predictor import Predictor
 from bertwright.lines import STANDARD_INPUT, lines_of, told
 from bertwright.progress import Progress
 from bertwright.recipes.bulk.flow import Part, answer_into
@@ -20,9 +21,24 @@ from bertwright.recipes.bulk.growing import growing_file, refuse_file
 from bertwright.recipes.bulk.predict import Written
 from bertwright.recipes.bulk.reading import Reading
 from bertwright.recipes.bulk.rows import Rows
+from bertwright.recipes.bulk.where import Answerer, Where, engine_for, is_lasting, workers_for
 from bertwright.records import kind_of, read_records
 from bertwright.tasks.rows import text_of
 from bertwright.version import VERSION
+
+
+@dataclass(frozen=True)
+class TextsEmbedded(Answerer):
+    """A model's vectors of some texts, as they lie in a file."""
+
+    pooling: Pooling | None
+    normalize: bool | None
+
+    def __call__(self, rows: Sequence[tuple[str, Any]]) -> Part:
+        """(texts, hidden) fp32."""
+        asked = self.predictor.asking.embed([text for _, text in rows], self.pooling, normalize=self.normalize)
+        found = answered(asked)
+        return Part(found.vectors.tobytes(), found.cut)
 
 
 def embed_file(
@@ -32,30 +48,30 @@ def embed_file(
     *,
     pooling: Pooling | None = None,
     normalize: bool | None = None,
+    where: Where = "auto",
+    workers: int | None = None,
     overwrite: bool = False,
     progress: Progress,
 ) -> tuple[Predictor, Written]:
     """Embed all texts of a file into `out`, (texts, hidden) fp32, which is whole or absent.
 
     A text is a line of a .txt file or of standard input ("-"), else the column `text`. Killed or stopped, the same call
-    goes on. pooling, normalize: as for `Predictor.embed`. Raises UserFault.
+    goes on. pooling, normalize: as for `Predictor.embed`; where, workers: as for `predict_file`. Raises UserFault.
     """
     # Told before the work, not after it.
     if out.suffix != ".npy":
         raise UserFault("vectors are written as .npy", where=out, cure="give --out a name that ends so")
     refuse_file(out, overwrite=overwrite)
-    predictor = load(model, say=progress.say)
+    answer = TextsEmbedded(model, engine_for(where), is_lasting(file), pooling, normalize)
+    answer.tell(progress.say)
+    predictor = answer.predictor
     identity = {"bertwright": VERSION, "model": predictor.identity(), "pooling": pooling, "normalize": normalize}
-
-    def answer(rows: Sequence[tuple[str, Any]]) -> Part:
-        found = answered(predictor.asking.embed([text for _, text in rows], pooling, normalize=normalize))
-        return Part(found.vectors.tobytes(), found.cut)
-
     reading = Reading(file, "texts")
     with growing_file(out, identity, overwrite=overwrite, say=progress.say) as growing:
         if not growing.state.bytes:
             growing.add(_header(0, predictor.hidden_size))
-        answer_into(growing, Rows(_texts(file, reading.opened), file), reading, answer, "embedding", progress)
+        rows = Rows(_texts(file, reading.opened), file)
+        answer_into(growing, rows, reading, answer, "embedding", progress, workers=workers_for(where, workers))
         if not growing.state.rows:
             raise RowError("holds no texts", where=told(file))
         growing.rewrite(_header(growing.state.rows, predictor.hidden_size))

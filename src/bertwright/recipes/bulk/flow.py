@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from bertwright.parallel import in_order
 from bertwright.progress import Progress
 from bertwright.recipes.bulk.growing import Growing
 from bertwright.recipes.bulk.reading import Reading
-from bertwright.recipes.bulk.rows import Placed, Rows
+from bertwright.recipes.bulk.rows import Handful, Placed, Rows
 
 # Rows that are answered and written at once, and at most done again after a kill: enough to find neighbours of nearly
 # the same length for a batch.
@@ -29,8 +31,10 @@ def answer_into(
     answer: Callable[[list[Placed]], Part],
     title: str,
     progress: Progress,
+    *,
+    workers: int = 0,
 ) -> None:
-    """Answer all rows that are not written yet.
+    """Answer all rows that are not written yet; with `workers` by so many of a Ray cluster, for which it is pickled.
 
     Raises RowError where what is written are answers to other rows.
     """
@@ -39,8 +43,16 @@ def answer_into(
         with progress.task("passing over", before.rows, "rows") as bar:
             for done in rows.pass_over(before.rows, before.source, ROWS_AT_ONCE):
                 bar.update(done)
-    with reading.shown(title, before.rows, progress):
+    # Read, and not yet answered.
+    ahead: deque[Handful] = deque()
+
+    def given() -> Iterator[list[Placed]]:
         for some in rows.handfuls(ROWS_AT_ONCE):
-            part = answer(some.rows)
+            ahead.append(some)
+            yield some.rows
+
+    with reading.shown(title, before.rows, progress):
+        for part in in_order(answer, given(), workers=workers or 1, engine="ray" if workers else "local"):
+            some = ahead.popleft()
             growing.add(part.content, rows=len(some.rows), cut=part.cut, source=some.hash)
             reading.tell(growing.state.rows)

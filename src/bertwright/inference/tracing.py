@@ -7,14 +7,19 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from bertwright.batches.sequences import InputBatch
 from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.errors import ModelError
+from bertwright.heads.model import Bert
+from bertwright.inference.fused import FusedEncoder
 from bertwright.inference.outputs import INPUTS, Outputs, example, outputs_of
-from bertwright.interchange.fused import FusedEncoder
+from bertwright.tasks.task import Task
 
 
 def traced(loaded: LoadedModel, *, fused: bool = False) -> tuple[ExportedProgram, tuple[str, ...]]:
@@ -28,13 +33,29 @@ def traced(loaded: LoadedModel, *, fused: bool = False) -> tuple[ExportedProgram
     outputs = outputs_of(loaded)
     if fused:
         outputs = _with_fused_encoder(outputs)
+    return traced_module(outputs, loaded), outputs.names
+
+
+def traced_module(module: nn.Module, loaded: LoadedModel) -> ExportedProgram:
+    """The graph of a function of `INPUTS`, of any batch and any length that the model takes."""
     # At least two of each while tracing: a dimension of one would be taken for a constant.
     batch, length = Dim("batch", min=1), Dim("length", min=2, max=max(loaded.longest, 2))
     with quiet():
-        program = torch.export.export(
-            outputs, example(loaded), dynamic_shapes=({0: batch, 1: length},) * len(INPUTS), strict=False
+        return torch.export.export(
+            module, example(loaded), dynamic_shapes=({0: batch, 1: length},) * len(INPUTS), strict=False
         )
-    return program, outputs.names
+
+
+class TaskOutputs(nn.Module):
+    """What a task asks of a model, as a function of `INPUTS`."""
+
+    def __init__(self, model: Bert, task: Task[Any, Any]) -> None:
+        super().__init__()
+        self.model, self.task = model, task
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+        """As `Task.outputs`."""
+        return self.task.outputs(self.model, InputBatch(input_ids, token_type_ids, attention_mask.bool()))
 
 
 @contextmanager
