@@ -1,4 +1,4 @@
-"""Embeddings over HTTP, one text a request: `bertwright serve` and infinity_emb, in turn, on the same machine and model.
+"""Embeddings over HTTP, a text a request: `bertwright serve` and infinity_emb, in turn, on one machine and model.
 
     python benchmarks/serving.py --data DIR --peer-python PYTHON           1, 8 and 64 clients
     python benchmarks/serving.py --data DIR --peer-python PYTHON --engine openvino-bf16 --peer-engine torch optimum
@@ -38,7 +38,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -116,7 +116,7 @@ class Client:
     def __init__(self, port: int, route: str, model: str) -> None:
         self._port, self._route, self._model = port, route, model
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         return self
 

@@ -99,6 +99,8 @@ def test_embed_as_text_embeddings_inference_and_openai_do(client: TestClient, ho
     name = {"model": "sentences"}
     np.testing.assert_allclose(post(client, "/embed", inputs=texts, truncate=True, **name), wanted, atol=1e-5)
     np.testing.assert_allclose(post(client, "/embed", inputs=texts[0], **name), wanted[:1], atol=1e-5)
+    # Without a name the one that was made for vectors answers, though it is the last.
+    np.testing.assert_allclose(post(client, "/embed", inputs=texts), wanted, atol=1e-5)
     raw = post(client, "/embed", inputs=texts, normalize=False, **name)
     assert not np.allclose(np.linalg.norm(raw, axis=1), 1)
 

@@ -72,15 +72,19 @@ class Models:
         return [self._served[name] for name in self._paths]
 
     def find(self, name: str | None, ability: str) -> Served:
-        """The model of a name, or the first that can do it. Raises Unfit, or KeyError for a name that is none."""
+        """The model of a name, or the first that can do it, for vectors the first that was made for them.
+
+        Raises Unfit, or KeyError for a name that is none.
+        """
         if name is not None:
             served = self._served[name]
             if ability not in served.abilities:
                 raise Unfit(f"the model {name!r} has no head for this; it can {_told(served)}")
             return served
-        for served in self.all():
-            if ability in served.abilities:
-                return served
+        able = [served for served in self.all() if ability in served.abilities]
+        if able:
+            made = [served for served in able if ability == "embed" and served.asking.described.task == "embed"]
+            return (made or able)[0]
         raise Unfit("; ".join(f"the model {served.name!r} can {_told(served)}" for served in self.all()))
 
     def reload(self, name: str) -> None:

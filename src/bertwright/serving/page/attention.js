@@ -32,12 +32,19 @@ export function drawAttention(found, chosen, onchoose) {
 
   const seen = strongest(size, (from, to) => share(layer, head, from, to));
   return [
-    make("h2", {}, "All heads, a layer a row"),
-    make("div", { class: "scroll" }, grid),
-    make("h2", {}, `Layer ${layer + 1}, head ${head + 1}`),
-    make("p", { class: "soft" }, "Each token on the left looks at those on the right; the stronger the line, the more of its look. Point at a token to see its looks alone."),
-    make("div", { class: "scroll" }, lines(found.pieces, (from, to) => share(layer, head, from, to))),
-    make("p", { class: "soft" }, seen),
+    make("p", { class: "soft" }, "Each token on the left looks at those on the right; the stronger the line, the more of its look. Point at a token to see its looks alone, choose a head by its map."),
+    make(
+      "div",
+      { class: "attention" },
+      make("section", {}, make("h2", {}, "All heads, a layer a row"), make("div", { class: "scroll" }, grid)),
+      make(
+        "section",
+        {},
+        make("h2", {}, `Layer ${layer + 1}, head ${head + 1}`),
+        make("div", { class: "scroll" }, lines(found.pieces, (from, to) => share(layer, head, from, to))),
+        make("p", { class: "soft" }, seen),
+      ),
+    ),
   ];
 }
 
@@ -82,7 +89,7 @@ function lines(pieces, share) {
   });
   const right = make("ol", { "aria-hidden": "true" }, ...pieces.map((piece) => make("li", {}, piece)));
   draw(null);
-  return make("div", { class: "looks" }, left, make("div", {}, drawing), right);
+  return make("div", { class: "looks" }, left, make("div", { class: "lines" }, drawing), right);
 }
 
 // A sentence of what a head does, where it does one thing most of the time.

@@ -20,7 +20,9 @@ function say(line, state) {
   status.dataset.state = state;
 }
 
-const able = () => models.filter((model) => model.can.includes(ability));
+// Those that were made for vectors first, where vectors are asked for.
+const made = (model) => ability === "similarity" && model.task === "embed";
+const able = () => models.filter((model) => model.can.includes(ability)).sort((a, b) => made(b) - made(a));
 const chosen = () => able().find((model) => model.name === chooser.value) ?? able()[0];
 
 function showTabs() {
