@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+def serve(command: str, home: Path, environment: dict[str, str]) -> None:
+    """Start a server, ask it, and tell it to stop."""
+    # Another test may have the port.
+    command = re.sub(r"--port \d+", "--port 0", command)
+    with subprocess.Popen(command.split(), cwd=home, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        messages = (json.loads(line)["message"] for line in process.stderr)
+        address = next(message for message in messages if message.startswith("serving ")).rpartition(" ")[2]
+        with urllib.request.urlopen(f"{address}/models") as answer:
+            assert [model["name"] for model in json.loads(answer.read())] == ["model", "classifier"]
+        process.terminate()
+        process.stderr.read()
+        assert process.wait(60) == 0
+
+
 def test_the_commands_and_then_the_python(home: Path) -> None:
     assert len(commands()) > 10
     # `bertwright` is this interpreter's, wherever its script lies.
@@ -46,6 +62,9 @@ def test_the_commands_and_then_the_python(home: Path) -> None:
     (path / "bertwright").chmod(0o755)
     environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}"}
     for command in commands():
+        if command.startswith("bertwright serve "):
+            serve(command, home, environment)
+            continue
         done = subprocess.run(
             command, shell=True, cwd=home, env=environment, capture_output=True, text=True, check=False
         )
