@@ -166,6 +166,18 @@ def test_tokenize(client: TestClient) -> None:
     assert "[SEP]" not in [each["text"] for each in bare]
 
 
+def test_a_long_text_is_cut_in_another_thread_and_a_longer_one_refused(homes: dict[str, Path]) -> None:
+    settings = ServeSettings(max_tokens=20_000)
+    with TestClient(Server({"m": homes["pretrained"]}, settings, engine="torch", log=Log(io.StringIO())).app) as client:
+        (found,) = post(client, "/tokenize", inputs="i like dog " * 3000)
+        assert len(found) == 9002
+        refused = client.post("/tokenize", json={"inputs": "i like dog " * 8000})
+        assert (refused.status_code, refused.json()["error"]) == (413, "24,002 tokens in one request; 20,000 are taken")
+        long = "i like dog " * 3000
+        # Its windows and no more of them than a text may have: the rest is told.
+        assert len(post(client, "/embed", inputs=[long])) == 1
+
+
 def test_attention(client: TestClient, homes: dict[str, Path]) -> None:
     found = post(client, "/attention", text="i like", second="dog", model="pretrained")
     wanted = bertwright.load(homes["pretrained"]).attention("i like", "dog")

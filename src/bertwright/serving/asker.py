@@ -63,11 +63,10 @@ class Asker:
         # A model may be replaced between its finding and the asking: then the new one is asked.
         for _ in range(3):
             served = self.find(name, ability)
-            asked = await self._made(served, texts, make)
+            asked = await self.work(served, texts, make)
             tokens = sum(each.tokens for each in asked)
             request.scope["state"]["about"].update(model=served.name, texts=len(texts), tokens=tokens)
-            if tokens > self.settings.max_tokens:
-                raise Refused(413, f"{tokens:,} tokens in one request; {self.settings.max_tokens:,} are taken")
+            self.check_tokens(tokens)
             try:
                 waiting = [asyncio.wrap_future(served.queue.submit(each)) for each in asked]
             except Full as full:
@@ -99,14 +98,18 @@ class Asker:
         )
         return served, found
 
-    async def _made(
-        self, served: Served, texts: Sequence[str], make: Callable[[Asking], Sequence[Asked[T]]]
-    ) -> Sequence[Asked[T]]:
+    def check_tokens(self, tokens: int) -> None:
+        """Raise Refused where there are too many in one request."""
+        if tokens > self.settings.max_tokens:
+            raise Refused(413, f"{tokens:,} tokens in one request; {self.settings.max_tokens:,} are taken")
+
+    async def work(self, served: Served, texts: Sequence[str], work: Callable[[Asking], T]) -> T:
+        """What `work` makes of texts: at once where they are short, else in a thread of its own. Raises Refused."""
         try:
             if sum(map(len, texts)) <= _AT_ONCE:
-                return make(served.asking)
+                return work(served.asking)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._aside, make, served.aside)
+            return await loop.run_in_executor(self._aside, work, served.aside)
         except UserFault as fault:
             # Without its place, which may be a path.
             raise Refused(422, fault.what if fault.cure is None else f"{fault.what}; {fault.cure}") from None

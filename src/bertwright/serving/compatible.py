@@ -50,7 +50,11 @@ def routes(asker: Asker) -> APIRouter:
         texts = _listed(body.inputs)
         asker.check(texts)
         served = asker.find(body.model, "tokenize")
-        return json_response([_tokens(served.asking, text, special=body.add_special_tokens) for text in texts])
+        found = await asker.work(
+            served, texts, lambda asking: [_tokens(asking, text, special=body.add_special_tokens) for text in texts]
+        )
+        asker.check_tokens(sum(map(len, found)))
+        return json_response(found)
 
     @router.post("/predict")
     async def predict(request: Request, body: wire.PredictRequest) -> Response:
