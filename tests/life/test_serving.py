@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import bertwright
+from bertwright.inference.kinds import OfMasks
 from bertwright.serving.app import Server
 from bertwright.serving.log import Log
 from bertwright.serving.settings import ServeSettings
@@ -247,6 +249,27 @@ def test_bytes_that_are_no_request(client: TestClient, content: bytes, status: i
     answer = client.post("/classify", content=content, headers={"content-type": "application/json"})
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]
+
+
+def test_half_of_a_refused_request_is_not_read(homes: dict[str, Path]) -> None:
+    """Each text of `fill` waits by itself: where the last finds no room, the first give up theirs."""
+    settings = ServeSettings(max_waiting_tokens=512, streams=1)
+    server = Server({"m": homes["pretrained"]}, settings, engine="torch", log=Log(io.StringIO()))
+    queue, shut = server.models.find("m", "fill").queue, threading.Event()
+    whole = OfMasks.say
+    with TestClient(server.app) as client, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OfMasks, "say", lambda self, windows: (shut.wait(30), whole(self, windows))[1])
+        answer = client.post("/fill", json={"texts": ["i like [MASK] dog"] * 200})
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+        assert queue.waiting == 0
+        shut.set()
+
+
+def test_a_list_of_faults_costs_no_more_than_one(client: TestClient) -> None:
+    answer = client.post("/classify", json={"texts": [1] * 1000})
+    assert (answer.status_code, answer.json()["error"]) == (422, "texts.0: Input should be a valid string")
+    long = client.post("/rerank", json={"query": "x" * 4000, "texts": ["a"] * 8})
+    assert long.json()["error"] == "32,008 characters to be read in one request; 17,600 are taken"
 
 
 def test_odd_texts_are_texts(client: TestClient) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bertwright.batches.windows import Lengths, cut_windows
@@ -67,21 +66,18 @@ class Asking:
         cut = cut_windows([encoding.ids], Lengths(max_length=longest), vocabulary)
 
         def finish(said: Sequence[Said]) -> list[Filled]:
-            # A model may have more rows than its vocabulary has pieces, for alignment: those are no words.
-            scores = torch.from_numpy(said[0])[:, : len(vocabulary)]
-            best = scores.softmax(dim=-1).topk(min(top, len(vocabulary)))
             return [
                 Filled(
                     *encoding.spans[position],
                     tuple(
-                        Candidate(vocabulary.pieces[number], probability)
+                        Candidate(vocabulary.pieces[int(number)], probability)
                         for number, probability in zip(numbers, values, strict=True)
                     ),
                 )
-                for position, numbers, values in zip(masks, best.indices.tolist(), best.values.tolist(), strict=True)
+                for position, (numbers, values) in zip(masks, said[0].tolist(), strict=True)
             ]
 
-        return Asked(OfMasks(self._runner), cut.windows, finish)
+        return Asked(OfMasks(self._runner, min(top, len(vocabulary))), cut.windows, finish)
 
     def embed(
         self, texts: Iterable[str], pooling: Pooling | None = None, *, normalize: bool | None = None

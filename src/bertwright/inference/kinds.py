@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from bertwright.batches.sequences import InputBatch, pad
 from bertwright.batches.windows import Window
@@ -48,21 +49,26 @@ class OfTask:
 
 @dataclass(frozen=True)
 class OfMasks:
-    """The scores of all words at each [MASK]."""
+    """The likeliest words at each [MASK]; of all others nothing is kept, for they are many."""
 
     runner: Runner
+    top: int
 
     @property
     def key(self) -> Hashable:
-        return "masks"
+        return ("masks", self.top)
 
     def say(self, windows: Sequence[Window]) -> list[Said]:
-        """(masks, vocabulary) for each window."""
-        mask_id = self.runner.described.tokenizer.vocabulary.mask_id
-        places = [np.flatnonzero(window.ids == mask_id).tolist() for window in windows]
-        scores = self.runner.words(_batch(self.runner, windows), places)
-        ends = np.cumsum([len(each) for each in places])[:-1]
-        return [each.copy() for each in np.split(scores, ends)]
+        """(masks, 2, top) for each window: ids, and probabilities, likeliest first."""
+        vocabulary = self.runner.described.tokenizer.vocabulary
+        found = []
+        for window in windows:
+            places = np.flatnonzero(window.ids == vocabulary.mask_id).tolist()
+            scores = torch.from_numpy(self.runner.words(_batch(self.runner, [window]), [places]))
+            # A model may have more rows than its vocabulary has pieces, for alignment: those are no words.
+            best = scores[:, : len(vocabulary)].softmax(dim=-1).topk(self.top)
+            found.append(torch.stack([best.indices.float(), best.values], dim=1).numpy())
+        return found
 
 
 @dataclass(frozen=True)

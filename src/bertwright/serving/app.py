@@ -94,12 +94,12 @@ class Server:
         app.include_router(openai.routes(self.asker))
         app.include_router(page.routes())
 
-        @app.get("/health", tags=["server"], responses={})
+        @app.api_route("/health", methods=["GET", "HEAD"], tags=["server"], responses={})
         async def health() -> Response:
             """Whether the server lives."""
             return json_response({"status": "alive"})
 
-        @app.get("/ready", tags=["server"])
+        @app.api_route("/ready", methods=["GET", "HEAD"], tags=["server"])
         async def ready() -> Response:
             """Whether it takes requests: 503 while it is being stopped."""
             return json_response({"status": "stopping" if self.stopping else "ready"}, 503 if self.stopping else 200)

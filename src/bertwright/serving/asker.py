@@ -23,6 +23,10 @@ T = TypeVar("T")
 # Characters of a request that are cut into tokens between two others, some milliseconds of work; longer ones are cut
 # in another thread.
 _AT_ONCE = 20_000
+# Tokens of a request whose answer is made between two others.
+_FINISHED_AT_ONCE = 2048
+# Characters of a request for each token that it may have; texts that are read with several others count as often.
+_CHARACTERS = 32
 
 
 class Asker:
@@ -54,32 +58,45 @@ class Asker:
         ability: str,
         texts: Sequence[str],
         make: Callable[[Asking], Sequence[Asked[T]]],
+        *,
+        repeated: int = 0,
     ) -> tuple[Served, list[T]]:
         """The answers to what `make` makes of a request with these texts.
 
+        repeated: characters of texts that are read more than once, such as a query beside each of several texts.
         Raises Refused where it is too large, too much waits, it takes too long or who asked has gone.
         """
-        self.check(texts)
+        self.check(texts, repeated)
         # A model may be replaced between its finding and the asking: then the new one is asked.
         for _ in range(3):
             served = self.find(name, ability)
-            asked = await self.work(served, texts, make)
+            asked = await self.work(served, texts, make, repeated)
             tokens = sum(each.tokens for each in asked)
             request.scope["state"]["about"].update(model=served.name, texts=len(texts), tokens=tokens)
             self.check_tokens(tokens)
+            waiting: list[asyncio.Future[list[Said]]] = []
             try:
-                waiting = [asyncio.wrap_future(served.queue.submit(each)) for each in asked]
-            except Full as full:
+                for each in asked:
+                    waiting.append(asyncio.wrap_future(served.queue.submit(each)))  # noqa: PERF401  # half of them count
+            except (Full, Closed) as full:
+                for taken in waiting:
+                    taken.cancel()
+                if isinstance(full, Closed):
+                    continue
                 what = "too much is asked at the moment"
                 raise Refused(429, what, {"Retry-After": str(seconds_told(full))}) from None
-            except Closed:
-                continue
             said = await self._waited(request, waiting)
-            return served, [each.finish(found) for each, found in zip(asked, said, strict=True)]
+
+            if tokens <= _FINISHED_AT_ONCE:
+                return served, _finished(asked, said)
+            return served, await asyncio.get_running_loop().run_in_executor(self._aside, _finished, asked, said)
         raise Refused(503, "the server is being stopped")
 
-    def check(self, texts: Sequence[str]) -> None:
+    def check(self, texts: Sequence[str], repeated: int = 0) -> None:
         """Raise Refused where there are too many texts, or one that is none."""
+        characters, most = sum(map(len, texts)) + repeated, _CHARACTERS * self.settings.max_tokens
+        if characters > most:
+            raise Refused(413, f"{characters:,} characters to be read in one request; {most:,} are taken")
         if len(texts) > self.settings.max_texts:
             raise Refused(413, f"{len(texts):,} texts in one request; {self.settings.max_texts:,} are taken")
         for number, text in enumerate(texts, start=1):
@@ -103,10 +120,10 @@ class Asker:
         if tokens > self.settings.max_tokens:
             raise Refused(413, f"{tokens:,} tokens in one request; {self.settings.max_tokens:,} are taken")
 
-    async def work(self, served: Served, texts: Sequence[str], work: Callable[[Asking], T]) -> T:
+    async def work(self, served: Served, texts: Sequence[str], work: Callable[[Asking], T], repeated: int = 0) -> T:
         """What `work` makes of texts: at once where they are short, else in a thread of its own. Raises Refused."""
         try:
-            if sum(map(len, texts)) <= _AT_ONCE:
+            if sum(map(len, texts)) + repeated <= _AT_ONCE:
                 return work(served.asking)
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._aside, work, served.aside)
@@ -131,6 +148,10 @@ class Asker:
             # What is left of them gives up its place.
             for each in (gone, *waiting):
                 each.cancel()
+
+
+def _finished(asked: Sequence[Asked[T]], said: Sequence[list[Said]]) -> list[T]:
+    return [each.finish(found) for each, found in zip(asked, said, strict=True)]
 
 
 async def _gone(request: Request) -> None:

@@ -83,7 +83,9 @@ def routes(asker: Asker) -> APIRouter:
         def make(asking: Asking) -> list[Asked[list[dict[str, float]]]]:
             return [asking.scores(pairs, raw=body.raw_scores)]
 
-        _, (found,) = await asker.ask(request, body.model, "rerank", [body.query, *body.texts], make)
+        again = len(body.query) * (len(body.texts) - 1)
+        texts = [body.query, *body.texts]
+        _, (found,) = await asker.ask(request, body.model, "rerank", texts, make, repeated=again)
         ranks: list[dict[str, Any]] = [
             {"index": number, "score": next(iter(each.values()))} for number, each in enumerate(found)
         ]
@@ -101,7 +103,7 @@ def routes(asker: Asker) -> APIRouter:
                 "model_sha": None,
                 "model_dtype": served.predictor.runner.engine_told,
                 "model_type": _model_type(served),
-                "max_concurrent_requests": settings.max_waiting_tokens,
+                "max_concurrent_requests": settings.max_waiting_tokens // served.predictor.max_length,
                 "max_input_length": served.predictor.max_length,
                 "max_batch_tokens": settings.batch_tokens,
                 "max_client_batch_size": settings.max_texts,

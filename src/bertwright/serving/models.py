@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -65,7 +64,6 @@ class Models:
         self._paths, self._settings, self._say, self._on_read = dict(paths), settings, say, on_read
         self._engine = engine
         self._served = {name: self._open(name) for name in self._paths}
-        self._leaving: list[threading.Thread] = []
 
     def all(self) -> list[Served]:
         """Every model, in the order they were given in."""

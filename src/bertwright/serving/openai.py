@@ -22,10 +22,11 @@ def routes(asker: Asker) -> APIRouter:
     async def embeddings(request: Request, body: wire.OpenAiRequest) -> Response:
         """One vector of length 1 a text, as numbers or as base64 of little-endian fp32."""
         texts = [body.input] if isinstance(body.input, str) else body.input
-        served, found = await asker.vectors(request, _known(asker, body.model), texts, normalize=True)
-        hidden = found.vectors.shape[1]
+        name = _known(asker, body.model)
+        hidden = asker.find(name, "embed").predictor.hidden_size
         if body.dimensions not in (None, hidden):
             raise Refused(422, f"`dimensions` is {body.dimensions}, and the model's vectors have {hidden}")
+        served, found = await asker.vectors(request, name, texts, normalize=True)
         encoded = body.encoding_format == "base64"
         rows: list[Any] = [
             base64.b64encode(row.astype("<f4").tobytes()).decode() if encoded else row for row in found.vectors

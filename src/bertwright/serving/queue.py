@@ -135,8 +135,15 @@ class Queue:
     def _stream(self, threads: int) -> None:
         # Each thread that calls torch has a number of its own.
         torch.set_num_threads(threads)
-        while batch := self._take():
+        while self._read_next():
+            pass
+
+    def _read_next(self) -> bool:
+        """Whether there was a batch. Nothing of it is held while the next one is waited for."""
+        batch = self._take()
+        if batch:
             self._read(batch)
+        return bool(batch)
 
     def _take(self) -> list[_Waiting]:
         """The next batch; empty where the queue is closed and nothing waits."""
@@ -212,6 +219,8 @@ class Queue:
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait are told
             wishes = list({id(entry.wish): entry.wish for entry in batch}.values())
             if len(wishes) == 1:
+                # The rest of it would be read for nobody.
+                self._give_up(wishes[0])
                 _fail(wishes[0], error)
                 return
             # It may be the fault of one of them.
@@ -245,6 +254,11 @@ class _Wish:
     def __post_init__(self) -> None:
         self.left = len(self.said)
 
+    def released(self) -> Future[list[Said]]:
+        """The future, which the wish forgets: it knows the wish, and a circle would keep answers and model alive."""
+        future, self.future = self.future, Future()
+        return future
+
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
@@ -262,15 +276,17 @@ class _Waiting:
 
 def _answer(wish: _Wish) -> None:
     try:
-        wish.future.set_result([said for said in wish.said if said is not None])
+        wish.released().set_result([said for said in wish.said if said is not None])
     except InvalidStateError:
         # Cancelled, or answered by the stream that read another part of it.
         return
+    finally:
+        wish.said = []
 
 
 def _fail(wish: _Wish, error: Exception) -> None:
     try:
-        wish.future.set_exception(error)
+        wish.released().set_exception(error)
     except InvalidStateError:
         return
 

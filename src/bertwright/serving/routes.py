@@ -94,6 +94,7 @@ def routes(asker: Asker) -> APIRouter:
             "choose",
             [body.text, *body.choices],
             lambda asking: [asking.choose(body.text, body.choices)],
+            repeated=len(body.text) * (len(body.choices) - 1),
         )
         return _results(served.name, [asdict(found)])
 

@@ -11,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from bertwright.errors import OperationalFault, SettingsError, UserFault
+from bertwright.errors import BertwrightError, OperationalFault, SettingsError
 from bertwright.serving.app import Server
 
 # Seconds that requests have to end in once the server is told to stop.
@@ -71,8 +71,11 @@ class _Running(uvicorn.Server):
         for served in self._server.models.all():
             try:
                 await asyncio.to_thread(self._server.models.reload, served.name)
-            except UserFault as fault:
+            except BertwrightError as fault:
                 self._server.log.say(f"{served.name}: still the one that was there; {fault}")
+            except Exception as error:  # noqa: BLE001  # the others are read all the same
+                self._server.log.say(f"{served.name}: still the one that was there")
+                self._server.log.defect(error)
 
 
 def read_keys(file: Path | None, environment: str | None) -> Sequence[str]:

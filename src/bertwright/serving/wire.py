@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 _Model = Annotated[str | None, Field(description="Name of a model; not given, the first that can do it.")]
-Texts = Annotated[list[str], Field(min_length=1)]
-Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+# The first fault of a list is told: thousands of them would cost more than the list.
+Texts = Annotated[list[str], Field(min_length=1, fail_fast=True)]
+Pair = Annotated[list[str], Field(min_length=2, max_length=2, fail_fast=True)]
 
 
 class _Body(BaseModel):
@@ -55,7 +56,7 @@ class PairsRequest(_Body):
 
     model_config = _example(pairs=[["It rained all night.", "The streets are wet."]])
 
-    pairs: Annotated[list[Pair], Field(min_length=1)]
+    pairs: Annotated[list[Pair], Field(min_length=1, fail_fast=True)]
     model: _Model = None
 
 
@@ -64,7 +65,7 @@ class TagRequest(_Body):
 
     model_config = _example(texts=["Ada Lovelace was born in London.", ["U.N.", "official", "Ekeus"]])
 
-    texts: Annotated[list[str | list[str]], Field(min_length=1)]
+    texts: Annotated[list[str | Annotated[list[str], Field(fail_fast=True)]], Field(min_length=1, fail_fast=True)]
     model: _Model = None
 
 
@@ -80,7 +81,7 @@ class AnswerRequest(_Body):
 
     model_config = _example(questions=[{"question": "Who was born?", "context": "Ada was born in London."}])
 
-    questions: Annotated[list[Question], Field(min_length=1)]
+    questions: Annotated[list[Question], Field(min_length=1, fail_fast=True)]
     null_threshold: Annotated[float | None, Field(allow_inf_nan=False)] = None
     model: _Model = None
 
@@ -142,16 +143,16 @@ class TokenizeRequest(_Foreign):
     model: _Model = None
 
 
-# "a text", ["a text", "its pair"], or a batch of [["a text"], ["a text", "its pair"]].
-Sequence = Annotated[list[str], Field(min_length=1, max_length=2)]
+# "a text", ["a text", "its pair"], or a batch of either: [["a text"], ["another"]], [["a text", "its pair"]].
+Sequence = Annotated[list[str], Field(min_length=1, max_length=2, fail_fast=True)]
 
 
 class PredictRequest(_Foreign):
-    """A text, a pair of texts, or a batch of both, as text-embeddings-inference has it."""
+    """A text, a pair of texts, or a batch of texts or of pairs, as text-embeddings-inference has it."""
 
     model_config = _foreign(inputs=[["A fine film."], ["Two hours that I want back."]])
 
-    inputs: str | Sequence | Annotated[list[Sequence], Field(min_length=1)]
+    inputs: str | Sequence | Annotated[list[Sequence], Field(min_length=1, fail_fast=True)]
     raw_scores: bool = False
     model: _Model = None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 
@@ -150,6 +152,36 @@ def test_a_fault_is_told_to_whom_it_belongs() -> None:
         bad.result(30)
     assert len(queue.submit(wish(kind, 5)).result(30)) == 1, "the stream goes on"
     queue.close()
+
+
+def test_what_failed_is_read_no_further() -> None:
+    kind = Echo()
+    queue = Queue(token_budget=10)
+    held(queue, kind)
+    bad = queue.submit(wish(kind, *[10] * 8, first=666))
+    kind.gate.set()
+    with pytest.raises(ValueError, match="a bad one"):
+        bad.result(30)
+    queue.close()
+    assert (len(kind.batches), queue.waiting) == (2, 0)
+
+
+def test_what_is_answered_is_kept_by_nobody() -> None:
+    """Without a collector of circles: of each answer the last reference is the caller's."""
+    gc.collect()
+    gc.disable()
+    try:
+        queue = Queue()
+        futures = [queue.submit(wish(Echo(), 5)) for _ in range(20)]
+        for future in futures:
+            future.result(30)
+        seen = [weakref.ref(future) for future in futures]
+        queue.submit(wish(Echo(), 5)).result(30)
+        del futures, future
+        assert [each() for each in seen] == [None] * 20
+        queue.close()
+    finally:
+        gc.enable()
 
 
 def test_closed_it_finishes_and_takes_no_more() -> None:

@@ -146,6 +146,6 @@ at("theme").addEventListener("click", () => {
   const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
   localStorage.theme = document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
 });
-addEventListener("hashchange", () => location.hash.slice(1) in VIEWS && open(location.hash.slice(1)));
+addEventListener("hashchange", () => at(`tab-${location.hash.slice(1)}`) && open(location.hash.slice(1)));
 if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme;
 begin();

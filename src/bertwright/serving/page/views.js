@@ -9,7 +9,8 @@ const MASK = "[MASK]";
 const judged = (result) =>
   result.probabilities
     ? [
-        bars(Object.entries(result.probabilities).slice(0, 12)),
+        // Sorted again: a browser puts labels that are numbers first.
+        bars(Object.entries(result.probabilities).sort((a, b) => b[1] - a[1]).slice(0, 12)),
         result.label === null ? make("p", { class: "soft" }, "Not sure enough to give a label.") : null,
         result.labels && !result.labels.length ? make("p", { class: "soft" }, "No label reaches its threshold.") : null,
       ]
@@ -35,6 +36,7 @@ export const VIEWS = {
           // A piece that goes on with a word stands against it.
           const joined = word.startsWith("##") ? [before.trimEnd(), word.slice(2)] : [before, word];
           form.text.value = joined.join("") + rest;
+          form.text.dispatchEvent(new Event("input", { bubbles: true }));
           again();
         };
         const rows = mask.candidates.map(({ word, probability }) => [word, probability]);
