@@ -317,6 +317,9 @@ def test_other_sites_may_ask_only_where_they_are_named(client: TestClient, homes
         assert open_.get("/health", headers=origin).headers["access-control-allow-origin"] == "https://example.org"
         asked = origin | {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
         assert open_.options("/embed", headers=asked).status_code == 200
+        refused = open_.post("/embed", headers=origin, json={"inputs": "dog"})
+        assert refused.status_code == 401
+        assert refused.headers["access-control-allow-origin"] == "https://example.org"
         assert "access-control-allow-origin" not in open_.get("/health", headers={"origin": "https://a.b"}).headers
 
 

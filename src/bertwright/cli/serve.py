@@ -37,7 +37,7 @@ def run(
 
     try:
         from bertwright.serving.app import Server
-        from bertwright.serving.run import read_keys, serve
+        from bertwright.serving.run import pass_over_hangups, read_keys, serve
     except ImportError as missing:
         what = f"{missing.name} is not installed"
         raise SettingsError(what, cure="pip install 'bertwright[serve]'") from None
@@ -47,6 +47,7 @@ def run(
     settings = ServeSettings.from_toml("", where="--set", overrides=set_ or [])
     keys = read_keys(api_keys, os.environ.get("BERTWRIGHT_API_KEYS"))
     log = Log(requests=not quiet)
+    pass_over_hangups()
     server = Server(named_paths(models), settings, engine=engine.value, keys=keys, log=log)
     if host not in (_HOST, "localhost", "::1") and not keys:
         log.say(f"anyone who reaches {host} may ask: no --api-keys are given")

@@ -49,6 +49,8 @@ class OpenVinoRunner(TorchRunner):
             port.get_tensor().set_names({name})
         threads = max(streams, torch.get_num_threads())
         self._graph = Compiled(openvino, graph, precision=precision, streams=streams, threads=threads)
+        if self._graph.computes != precision:
+            self.engine_told = f"openvino fp32 on cpu, which computes no {precision}"
 
     def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
         """By the graph, where the task is the model's own."""

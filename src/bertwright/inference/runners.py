@@ -17,7 +17,7 @@ from bertwright.files import sha256
 from bertwright.inference.engines.engine import Graph
 from bertwright.inference.known_task import Described
 from bertwright.tasks.task import Said, Task
-from bertwright.training.precision import computing_in
+from bertwright.training.precision import computes_bf16, computing_in
 
 
 class Runner(Protocol):
@@ -81,6 +81,8 @@ class TorchRunner:
             self.model.encoder.compile(dynamic=True)
         how = "bf16" if dtype == torch.bfloat16 else "fp32"
         self.engine_told = f"torch {how}{', compiled,' if compiled else ''} on {device.type}"
+        if dtype == torch.bfloat16 and not computes_bf16(device):
+            self.engine_told += ", which computes no bf16: fp32 is faster"
         self.embeds = self.shows_attention = True
         self.fills = self.model.masked_words is not None
 

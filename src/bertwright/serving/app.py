@@ -61,17 +61,18 @@ class Server:
         self.asker = Asker(self.models, settings)
         self.stopping = False
         inner = self._routes(measures)
-        self.app: ASGIApp = Door(
-            inner, keys=keys, max_body_bytes=settings.max_body_bytes, measures=measures, log=self.log
-        )
-        self.inner = inner
-        if settings.cors_origins:
-            inner.add_middleware(
-                CORSMiddleware,
+        door = Door(inner, keys=keys, max_body_bytes=settings.max_body_bytes, measures=measures, log=self.log)
+        # Around the door, so that a page of another site can read why it was refused.
+        self.app: ASGIApp = (
+            CORSMiddleware(
+                door,
                 allow_origins=list(settings.cors_origins),
                 allow_methods=["GET", "POST"],
                 allow_headers=["authorization", "content-type"],
             )
+            if settings.cors_origins
+            else door
+        )
 
     def _routes(self, measures: Measures) -> FastAPI:
         app = FastAPI(
@@ -94,12 +95,15 @@ class Server:
         app.include_router(openai.routes(self.asker))
         app.include_router(page.routes())
 
-        @app.api_route("/health", methods=["GET", "HEAD"], tags=["server"], responses={})
+        # HEAD for balancers; described once.
+        @app.head("/health", include_in_schema=False)
+        @app.get("/health", tags=["server"])
         async def health() -> Response:
             """Whether the server lives."""
             return json_response({"status": "alive"})
 
-        @app.api_route("/ready", methods=["GET", "HEAD"], tags=["server"])
+        @app.head("/ready", include_in_schema=False)
+        @app.get("/ready", tags=["server"])
         async def ready() -> Response:
             """Whether it takes requests: 503 while it is being stopped."""
             return json_response({"status": "stopping" if self.stopping else "ready"}, 503 if self.stopping else 200)

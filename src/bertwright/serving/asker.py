@@ -35,6 +35,8 @@ class Asker:
     def __init__(self, models: Models, settings: ServeSettings) -> None:
         self.models, self.settings = models, settings
         self._aside = ThreadPoolExecutor(1, "bertwright-aside")
+        # Characters that wait to be cut into tokens in that thread.
+        self._characters = 0
 
     def close(self) -> None:
         """Finish what was taken."""
@@ -70,7 +72,7 @@ class Asker:
         # A model may be replaced between its finding and the asking: then the new one is asked.
         for _ in range(3):
             served = self.find(name, ability)
-            asked = await self.work(served, texts, make, repeated)
+            asked = await self.work(request, served, texts, make, repeated)
             tokens = sum(each.tokens for each in asked)
             request.scope["state"]["about"].update(model=served.name, texts=len(texts), tokens=tokens)
             self.check_tokens(tokens)
@@ -83,10 +85,8 @@ class Asker:
                     taken.cancel()
                 if isinstance(full, Closed):
                     continue
-                what = "too much is asked at the moment"
-                raise Refused(429, what, {"Retry-After": str(seconds_told(full))}) from None
+                raise _overloaded(seconds_told(full)) from None
             said = await self._waited(request, waiting)
-
             if tokens <= _FINISHED_AT_ONCE:
                 return served, _finished(asked, said)
             return served, await asyncio.get_running_loop().run_in_executor(self._aside, _finished, asked, said)
@@ -120,18 +120,33 @@ class Asker:
         if tokens > self.settings.max_tokens:
             raise Refused(413, f"{tokens:,} tokens in one request; {self.settings.max_tokens:,} are taken")
 
-    async def work(self, served: Served, texts: Sequence[str], work: Callable[[Asking], T], repeated: int = 0) -> T:
+    async def work(
+        self,
+        request: Request,
+        served: Served,
+        texts: Sequence[str],
+        work: Callable[[Asking], T],
+        repeated: int = 0,
+    ) -> T:
         """What `work` makes of texts: at once where they are short, else in a thread of its own. Raises Refused."""
+        characters = sum(map(len, texts)) + repeated
         try:
-            if sum(map(len, texts)) + repeated <= _AT_ONCE:
+            if characters <= _AT_ONCE:
                 return work(served.asking)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._aside, work, served.aside)
+            if self._characters and self._characters + characters > _CHARACTERS * self.settings.max_waiting_tokens:
+                raise _overloaded(1)
+            self._characters += characters
+            try:
+                later = asyncio.get_running_loop().run_in_executor(self._aside, work, served.aside)
+                (made,) = await self._waited(request, [later])
+                return made
+            finally:
+                self._characters -= characters
         except UserFault as fault:
             # Without its place, which may be a path.
             raise Refused(422, fault.what if fault.cure is None else f"{fault.what}; {fault.cure}") from None
 
-    async def _waited(self, request: Request, waiting: Sequence[asyncio.Future[list[Said]]]) -> list[list[Said]]:
+    async def _waited(self, request: Request, waiting: Sequence[asyncio.Future[T]]) -> list[T]:
         gone: asyncio.Future[Any] = asyncio.ensure_future(_gone(request))
         left: set[asyncio.Future[Any]] = set(waiting)
         try:
@@ -148,6 +163,10 @@ class Asker:
             # What is left of them gives up its place.
             for each in (gone, *waiting):
                 each.cancel()
+
+
+def _overloaded(seconds: int) -> Refused:
+    return Refused(429, "too much is asked at the moment", {"Retry-After": str(seconds)})
 
 
 def _finished(asked: Sequence[Asked[T]], said: Sequence[list[Said]]) -> list[T]:

@@ -45,13 +45,16 @@ def routes(asker: Asker) -> APIRouter:
         return json_response(cosines if given is None else cosines[0, 1:].copy())
 
     @router.post("/tokenize")
-    async def tokenize(body: wire.TokenizeRequest) -> Response:
+    async def tokenize(request: Request, body: wire.TokenizeRequest) -> Response:
         """The pieces of each text, with their places in it."""
         texts = _listed(body.inputs)
         asker.check(texts)
         served = asker.find(body.model, "tokenize")
         found = await asker.work(
-            served, texts, lambda asking: [_tokens(asking, text, special=body.add_special_tokens) for text in texts]
+            request,
+            served,
+            texts,
+            lambda asking: [_tokens(asking, text, special=body.add_special_tokens) for text in texts],
         )
         asker.check_tokens(sum(map(len, found)))
         return json_response(found)

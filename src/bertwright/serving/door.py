@@ -18,8 +18,8 @@ from bertwright.serving.faults import Refused, told
 from bertwright.serving.log import Log
 from bertwright.serving.measures import Measures
 
-# What needs no key: whether the server lives, and the page, which asks for the key itself.
-_OPEN = ("/health", "/ready", "/", "/page/", "/favicon.ico")
+# What needs no key: whether the server lives, what it can be asked, and the page, which asks for the key itself.
+_OPEN = ("/health", "/ready", "/openapi.json", "/", "/page/", "/favicon.ico")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -70,7 +70,7 @@ class Door:
 
     def _refused(self, scope: Scope) -> Refused | None:
         headers = {name: value for name, value in scope["headers"] if name in (b"authorization", b"content-length")}
-        if self._keys and not _is_open(scope["path"]) and scope["method"] != "OPTIONS":
+        if self._keys and not _is_open(scope["path"]):
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             # All are compared, so that the time tells nothing of which it was.
             right = [hmac.compare_digest(given.strip(), key) for key in self._keys]

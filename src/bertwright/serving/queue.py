@@ -216,6 +216,7 @@ class Queue:
         begun = time.perf_counter()
         try:
             found = batch[0].wish.kind.say([entry.window for entry in batch])
+            answers = list(zip(batch, found, strict=True))
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait are told
             wishes = list({id(entry.wish): entry.wish for entry in batch}.values())
             if len(wishes) == 1:
@@ -232,7 +233,7 @@ class Queue:
         with self._changed:
             rate = tokens / max(seconds, 1e-6) * len(self._streams)
             self._rate = rate if not self._rate else self._rate + _NEWEST * (rate - self._rate)
-            for entry, said in zip(batch, found, strict=True):
+            for entry, said in answers:
                 entry.wish.said[entry.place] = said
                 entry.wish.left -= 1
         for wish in {id(entry.wish): entry.wish for entry in batch}.values():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -48,6 +49,17 @@ class _Running(uvicorn.Server):
         super().__init__(config)
         self._server = server
         self._reloading: asyncio.Task[None] | None = None
+        self._again = False
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stopped as it was told is an end like any; uvicorn's own would send itself the signal once more."""
+        before = {sign: signal.signal(sign, self.handle_exit) for sign in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for sign, handler in before.items():
+                signal.signal(sign, handler)
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
@@ -64,10 +76,17 @@ class _Running(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def _reload(self) -> None:
+        # Told while it reads, it reads once more: what is there now may have come after.
+        self._again = True
         if self._reloading is None or self._reloading.done():
             self._reloading = asyncio.get_running_loop().create_task(self._reload_all())
 
     async def _reload_all(self) -> None:
+        while self._again:
+            self._again = False
+            await self._reload_each()
+
+    async def _reload_each(self) -> None:
         for served in self._server.models.all():
             try:
                 await asyncio.to_thread(self._server.models.reload, served.name)
@@ -76,6 +95,12 @@ class _Running(uvicorn.Server):
             except Exception as error:  # noqa: BLE001  # the others are read all the same
                 self._server.log.say(f"{served.name}: still the one that was there")
                 self._server.log.defect(error)
+
+
+def pass_over_hangups() -> None:
+    """Let SIGHUP end the process no more; until the models are read there is nothing to read again."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def read_keys(file: Path | None, environment: str | None) -> Sequence[str]:

@@ -27,6 +27,9 @@ class Compiled:
             "ENABLE_MMAP": False,
         }
         self._model = openvino.Core().compile_model(graph, "CPU", wishes)
+        # Without instructions for bf16 it computes in fp32 all the same.
+        hint = str(self._model.get_property("INFERENCE_PRECISION_HINT"))
+        self.computes: Precision = "bf16" if "bf16" in hint or "bfloat16" in hint else "fp32"
         self.names: tuple[str, ...] = tuple(port.get_any_name() for port in self._model.outputs)
         self.taken: frozenset[str] = frozenset(name for port in self._model.inputs for name in port.get_names())
         # A request holds the tensors of one run: each thread has its own.

@@ -89,6 +89,14 @@ async function run() {
   const mine = (under = new AbortController());
   const [form, answer, model, name] = [at("form"), at("answer"), chosen(), ability];
   const body = VIEWS[name].body(form);
+  // The answer is to what was asked, whatever is typed meanwhile.
+  const asked = Object.fromEntries(new FormData(form));
+  const put = (field, value) => {
+    if (form.elements[field].value !== asked[field]) return;
+    form.elements[field].value = value;
+    form.elements[field].dispatchEvent(new Event("input", { bubbles: true }));
+    run();
+  };
   at("about").textContent = `${model.name}: ${model.engine}, ${model.max_length} tokens a window`;
   if (!body) {
     answer.replaceChildren();
@@ -96,15 +104,16 @@ async function run() {
     return;
   }
   const begun = performance.now();
+  let found;
   try {
-    const found = await ask(`/${name}`, { ...body, model: model.name }, mine.signal);
-    if (mine !== under) return;
-    answer.replaceChildren(...VIEWS[name].draw(found, form, () => form.dispatchEvent(new Event("submit", { cancelable: true })), model).filter(Boolean));
-    say(`answered in ${Math.round(performance.now() - begun)} ms`, "answered");
+    found = await ask(`/${name}`, { ...body, model: model.name }, mine.signal);
   } catch (error) {
-    if (mine !== under || error.name === "AbortError") return;
-    tell(error);
+    if (mine === under && error.name !== "AbortError") tell(error);
+    return;
   }
+  if (mine !== under) return;
+  answer.replaceChildren(...VIEWS[name].draw(found, asked, put, model).filter(Boolean));
+  say(`answered in ${Math.round(performance.now() - begun)} ms`, "answered");
 }
 
 function tell(error) {

@@ -27,17 +27,15 @@ export const VIEWS = {
     ],
     body: (form) => (form.text.value.includes(MASK) ? { texts: [form.text.value], top: 8 } : null),
     wanted: `Put a ${MASK} where a word is missing.`,
-    draw({ results: [{ masks }] }, form, again) {
+    draw({ results: [{ masks }] }, asked, put) {
       const cards = masks.map((mask, number) => {
         const insert = (word) => {
-          const letters = characters(form.text.value);
+          const letters = characters(asked.text);
           const before = letters.slice(0, mask.start).join("");
           const rest = letters.slice(mask.end).join("");
           // A piece that goes on with a word stands against it.
           const joined = word.startsWith("##") ? [before.trimEnd(), word.slice(2)] : [before, word];
-          form.text.value = joined.join("") + rest;
-          form.text.dispatchEvent(new Event("input", { bubbles: true }));
-          again();
+          put("text", joined.join("") + rest);
         };
         const rows = mask.candidates.map(({ word, probability }) => [word, probability]);
         return make("section", { class: "card" }, make("h2", {}, `${MASK} ${masks.length > 1 ? number + 1 : ""}`), bars(rows, insert));
@@ -67,7 +65,7 @@ export const VIEWS = {
     title: "Tag",
     form: () => [field("A text", area("text", "Ada Lovelace met Charles Babbage in London on 5 June 1833."))],
     body: (form) => (form.text.value.trim() ? { texts: [form.text.value] } : null),
-    draw({ results: [{ spans }] }, form, again, model) {
+    draw({ results: [{ spans }] }, asked, put, model) {
       const kinds = [...new Set(model.labels.filter((label) => label !== "O").map((label) => label.replace(/^[BIESLU]-/, "")))];
       const shown = spans.map((span) => ({
         ...span,
@@ -75,7 +73,7 @@ export const VIEWS = {
         title: span.probability == null ? span.label : `${span.label} ${percent(span.probability)}`,
       }));
       const none = spans.length ? null : make("p", { class: "soft" }, "No span is found.");
-      return [make("div", { class: "card" }, marked(form.text.value, shown), none)];
+      return [make("div", { class: "card" }, marked(asked.text, shown), none)];
     },
   },
 
@@ -86,12 +84,12 @@ export const VIEWS = {
       field("Context", area("context", "The Wright brothers built their first powered aeroplane in Dayton, Ohio. On 17 December 1903 it flew for twelve seconds near Kitty Hawk, North Carolina, with Orville at the controls.", 6)),
     ],
     body: (form) => (form.question.value.trim() ? { questions: [{ question: form.question.value, context: form.context.value }] } : null),
-    draw({ results: [result] }, form) {
+    draw({ results: [result] }, asked) {
       const place = make("div", { class: "card" });
       const show = (span) =>
         place.replaceChildren(
           span.text ? make("p", {}, make("strong", {}, span.text)) : make("p", { class: "soft" }, "The context holds no answer."),
-          marked(form.context.value, span.text ? [{ start: span.start, end: span.end }] : []),
+          marked(asked.context, span.text ? [{ start: span.start, end: span.end }] : []),
         );
       show(result);
       const best = result.best.map((span) => [span.text, span.probability]);
@@ -110,8 +108,8 @@ export const VIEWS = {
       const choices = form.choices.value.split("\n").filter((choice) => choice.trim());
       return choices.length ? { text: form.text.value, choices } : null;
     },
-    draw({ results: [result] }, form) {
-      const choices = form.choices.value.split("\n").filter((choice) => choice.trim());
+    draw({ results: [result] }, asked) {
+      const choices = asked.choices.split("\n").filter((choice) => choice.trim());
       const rows = choices.map((choice, number) => [choice, result.probabilities[number]]).sort((a, b) => b[1] - a[1]);
       return [make("div", { class: "card" }, bars(rows))];
     },
@@ -125,8 +123,8 @@ export const VIEWS = {
       return texts.length > 1 ? { texts } : null;
     },
     wanted: "Two lines or more are needed.",
-    draw(cosines, form) {
-      const texts = form.texts.value.split("\n").filter((text) => text.trim());
+    draw(cosines, asked) {
+      const texts = asked.texts.split("\n").filter((text) => text.trim());
       const head = make("tr", {}, make("td"), ...texts.map((_, number) => make("th", { scope: "col" }, `${number + 1}`)));
       const rows = cosines.map((row, number) => {
         const cells = row.map((cosine) => {
@@ -149,7 +147,7 @@ export const VIEWS = {
       field("A second text, or nothing", line("second", "")),
     ],
     body: (form) => (form.text.value.trim() ? { text: form.text.value, second: form.second.value || null } : null),
-    draw(found, form) {
+    draw(found) {
       const place = make("div", { class: "card" });
       const show = (layer, head, focus) => {
         Object.assign(remembered, { layer, head });
