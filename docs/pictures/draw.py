@@ -1,6 +1,6 @@
 """Draws the pictures of docs/concepts from real text.
 
-    python docs/pictures/draw.py masks packing windows embeddings --data DIR --model MODEL
+    python docs/pictures/draw.py tokens masks packing windows embeddings --data DIR --model MODEL
 
 DIR is a folder of real text, as BERTWRIGHT_DATA names it for the tests: `raw/en` with articles and novels,
 `domain/biomed` with textbooks, `vocab` with the official vocabularies. MODEL is any BERT directory with lower case; the
@@ -38,6 +38,7 @@ from bertwright.recipes.prepare import prepare_corpus
 from bertwright.records import read_records
 from bertwright.shards.read import open_shards
 from bertwright.tokens.layout import read_tokenizer
+from bertwright.tokens.segmented import segmented_pieces
 
 CONCEPTS = Path(__file__).parents[1] / "concepts"
 # Told apart in grey too, and by people who do not see red.
@@ -58,6 +59,44 @@ def main() -> None:
         path = given.out / f"{name}.png"
         figure.savefig(path, dpi=110, bbox_inches="tight", facecolor="white")
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def tokens(given: argparse.Namespace) -> Figure:
+    """How many pieces the running words of four kinds of text take, in a vocabulary learned from general text."""
+    tokenizer = read_tokenizer(given.data / "vocab/bert-base-uncased-vocab.txt")
+    sources = {
+        "novels": "raw/en/novels.jsonl.zst",
+        "encyclopedia": "raw/en/wikipedia_articles.jsonl.zst",
+        "textbooks of biology": "domain/biomed/openstax_biology_anatomy.jsonl.zst",
+        "papers of trials": "domain/biomed/pmc_rct_articles.jsonl.zst",
+    }
+    figure = _figure(11, 3.2)
+    axes = figure.add_axes((0.16, 0.2, 0.83, 0.62))
+    for place, (name, path) in enumerate(sources.items()):
+        texts = [row["text"] for row in itertools.islice(_records(given.data / path), 60)]
+        found = segmented_pieces(tokenizer, texts, "none")
+        starts = np.append(np.flatnonzero(found.word_starts), len(found.ids))
+        first = tokenizer.pieces(found.ids[starts[:-1]].tolist())
+        counts = np.diff(starts)[[piece[0].isalpha() for piece in first]]
+        left = 0.0
+        for pieces, colour in ((1, "#d5dfee"), (2, "#8fb0db"), (3, BLUE), (4, DARK)):
+            share = float((counts == pieces).mean() if pieces < 4 else (counts >= 4).mean())
+            axes.barh(-place, share, left=left, color=colour, height=0.7)
+            if share > 0.02:
+                ink = "white" if pieces > 2 else DARK
+                axes.text(left + share / 2, -place, f"{share:.0%}", ha="center", va="center", fontsize=9, color=ink)
+            left += share
+        axes.text(-0.01, -place, f"{name}\n{counts.mean():.2f} pieces a word", ha="right", va="center", fontsize=9)
+    axes.set_xlim(0, 1)
+    axes.axis("off")
+    labels = [("#d5dfee", "one piece"), ("#8fb0db", "two"), (BLUE, "three"), (DARK, "four or more")]
+    figure.legend(
+        handles=[Patch(color=colour, label=label) for colour, label in labels],
+        loc="upper center",
+        ncols=4,
+        frameon=False,
+    )
+    return figure
 
 
 def masks(given: argparse.Namespace) -> Figure:
@@ -253,7 +292,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-PICTURES = {"masks": masks, "packing": packing, "windows": windows, "embeddings": embeddings}
+PICTURES = {"tokens": tokens, "masks": masks, "packing": packing, "windows": windows, "embeddings": embeddings}
 
 
 if __name__ == "__main__":
