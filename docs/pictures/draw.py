@@ -248,7 +248,16 @@ def embeddings(given: argparse.Namespace) -> Figure:
         for name, marker, colour in zip(sources, "o^s", (GREEN, BLUE, ORANGE), strict=True):
             mine = np.array([one == name for one in kind])
             label = f"{name} ({mine.sum()})"
-            axes.scatter(*points[mine].T, s=22, marker=marker, color=colour, alpha=0.75, label=label, linewidths=0)
+            axes.scatter(
+                points[mine, 0],
+                points[mine, 1],
+                s=22,
+                marker=marker,
+                color=colour,
+                alpha=0.75,
+                label=label,
+                linewidths=0,
+            )
         axes.set_title(f'"{word}" {title}\n{share:.0%} of the variance', fontsize=10, loc="left")
         axes.set_xticks([])
         axes.set_yticks([])

@@ -44,7 +44,7 @@ _RESULTS = (
     "bertwright.tasks.tag.Tagged",
     "bertwright.tasks.tag.TaggedSpan",
     "bertwright.tasks.answer.Answered",
-    "bertwright.tasks.answer_spans.AnswerSpan",
+    "bertwright.tasks.answer.AnswerSpan",
     "bertwright.inference.results.Chosen",
     "bertwright.inference.results.Attention",
     "bertwright.recipes.inspection.Inspection",
