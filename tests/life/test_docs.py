@@ -325,6 +325,13 @@ def test_links_of_the_readmes_lead_somewhere() -> None:
             assert link.startswith("https://") or (ROOT / link).exists(), f"{name}: {link}"
 
 
+@pytest.mark.parametrize("page", pages())
+def test_a_line_that_begins_with_a_hash_is_a_heading(page: str) -> None:
+    prose = re.sub(r"^```.*?^```", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
+    # A piece such as ##ia at the beginning of a line would become one.
+    assert re.findall(r"^#+[^# \n].*", prose, flags=re.MULTILINE) == []
+
+
 def test_every_picture_is_small_and_shown() -> None:
     shown = "".join(text_of(page) for page in pages())
     for picture in (DOCS / "concepts").glob("*.png"):
