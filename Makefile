@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help quickstart test test-tensorflow check fmt clean
+.PHONY: help quickstart test test-tensorflow check docs docs-serve fmt clean
 
 VENV := .venv
 TENSORFLOW := .venv-tensorflow
@@ -34,13 +34,20 @@ check: $(VENV)/.installed-dev ## lint, format, types and the import contract; ch
 	done; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
+docs: $(VENV)/.installed-docs ## the book, into site/index.html; a warning fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html" >&2
+
+docs-serve: $(VENV)/.installed-docs ## the book at http://127.0.0.1:8001, built anew whenever a page is saved
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001
+
 fmt: $(VENV)/.installed-dev ## format, and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
 clean: ## remove the environment and every cache; runs and models stay
-	rm -rf $(VENV) $(TENSORFLOW) build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	rm -rf $(VENV) $(TENSORFLOW) build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A stamp is touched only after the last step of an install, so an interrupted one is simply done again.
 
@@ -69,11 +76,16 @@ $(VENV)/.installed-core: pyproject.toml constraints.txt | $(VENV)/.made
 	$(PIP) install -e '.[report]' -c constraints.txt
 	@touch $@
 
-# The tests need all that the tool needs: this install stands for both.
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "installing bertwright and what builds the book; torch is large, so the first time takes some minutes" >&2
+	$(PIP) install -e '.[docs,report]' -c constraints.txt
+	@touch $(VENV)/.installed-core $@
+
+# The tests need all that the tool and the book need: this install stands for all three.
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing bertwright with its tests and checks; torch is large, so the first time takes some minutes" >&2
 	$(PIP) install -e '.[dev,report]' -c constraints.txt
-	@touch $(VENV)/.installed-core $@
+	@touch $(VENV)/.installed-core $(VENV)/.installed-docs $@
 
 $(TENSORFLOW)/.installed: tests/parity/tensorflow.txt | $(VENV)/.made
 	$(BIN)/python -m venv --clear $(TENSORFLOW)
