@@ -30,8 +30,7 @@ from torch.nn import functional
 from bertwright.batches.sequences import InputBatch
 from bertwright.checkpoints.model_directory import read_model
 from bertwright.heads.model import Bert
-from bertwright.metrics.intervals import paired
-from lab.bench import Bench, Json, go, parser, share, show
+from lab.bench import Bench, Json, gain, go, parser, share, show
 from lab.classifier import Labelled, accuracy, classifier_on, first_token, labels_in, learn, read_labelled, told
 from lab.corpus import shards
 from lab.finetuning import rows_of
@@ -145,15 +144,13 @@ def experiment(bench: Bench, given: Path | None) -> None:
     }
 
     def values(name: str, way: str) -> list[float]:
-        return [100 * runs[name, seed][way] for seed in range(bench.seeds)]
+        return [runs[name, seed][way] for seed in range(bench.seeds)]
 
     table = []
     for name in sets:
         for way in WAYS:
-            gain = paired(values(name, way), values(name, "last"))
-            row: Json = {"set": name, "way": way, "accuracy": share(value / 100 for value in values(name, way))}
-            bounds = {"mean": gain.mean, "low": gain.low, "high": gain.high}
-            row["gain over last"] = {k: round(v, 1) for k, v in bounds.items()} | {"seeds": gain.count}
+            row: Json = {"set": name, "way": way, "accuracy": share(values(name, way))}
+            row["gain over last"] = gain(values(name, way), values(name, "last"))
             table.append(row)
     bench.finish(table)
     show(table)

@@ -10,12 +10,13 @@ corruption for all, and by itself for words that are really [MASK].
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bertwright.shards.read import open_shards
-from lab.bench import Bench, Json, go, level, parser, show
+from lab.bench import Bench, Json, go, level, parser
 from lab.corpus import shards
-from lab.picture import draw_points
 from lab.pretraining import held_out_of, measured, recipe_of
-from lab.variants import Column, Variant, compare, model_of, panels_of
+from lab.variants import Column, Variant, compare, over_pretrainings
 
 
 def corrupted(mask: int, random: int) -> Variant:
@@ -38,24 +39,18 @@ COLUMNS = [
 
 def masks_alone(bench: Bench, variant: Variant) -> Json:
     """The loss where every chosen word is [MASK]."""
+    changed = {"mask_token_fraction": 1.0, "random_token_fraction": 0.0}
+    settings = recipe_of(bench).examples.model_copy(update=changed)
 
-    def make() -> Json:
-        changed = {"mask_token_fraction": 1.0, "random_token_fraction": 0.0}
-        settings = recipe_of(bench).examples.model_copy(update=changed)
-        return dict(measured(model_of(bench, variant), held_out_of(bench, open_shards(shards(bench)), settings)))
+    def find(model: Path) -> Json:
+        return dict(measured(model, held_out_of(bench, open_shards(shards(bench)), settings)))
 
-    found = bench.once(f"masks/{variant.name}", {"steps": bench.steps, "changed": variant.changed}, make)
-    return {"loss at [MASK]": level([found["mlm_loss"]])}
+    return {"loss at [MASK]": level(each["mlm_loss"] for each in over_pretrainings(bench, "masks", variant, find))}
 
 
 def experiment(bench: Bench, names: list[str]) -> None:
     variants = [variant for variant in VARIANTS if variant.name in names]
-    table = compare(bench, variants, COLUMNS, lambda variant: masks_alone(bench, variant))
-    bench.finish(table)
-    show(table)
-    panels = panels_of(table, ["MLM loss", *(column.name for column in COLUMNS if column.name in table[0])])
-    story = f"one pretraining each; means and 95% intervals over {bench.seeds} seeds of fine-tuning"
-    draw_points(bench.picture, panels, story=story)
+    compare(bench, variants, COLUMNS, lambda variant: masks_alone(bench, variant))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -58,7 +60,7 @@ class Guessed:
     right_cost: Tensor
 
 
-def two_pieces(tokens: np.ndarray, continues: np.ndarray) -> np.ndarray:
+def two_pieces(tokens: NDArray[np.int64], continues: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Where words of exactly two pieces begin. tokens: ids in order; continues: by id, whether a piece goes on."""
     within = continues[tokens]
     after = np.append(within[1:], [False])
@@ -66,7 +68,7 @@ def two_pieces(tokens: np.ndarray, continues: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~within & after & ~later)
 
 
-def texts_with(shard: Shard, continues: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+def texts_with(shard: Shard, continues: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Stretches of LENGTH - 2 tokens of one document, and the place of a word of two pieces in each."""
     bounds = shard.sentences[shard.documents]
     room = LENGTH - 2
@@ -91,7 +93,7 @@ def drawn(shard_list: list[Shard], vocabulary: Vocabulary, count: int, seed: int
     return Hidden(torch.from_numpy(ids), torch.from_numpy(places), torch.from_numpy(pieces))
 
 
-def continuing(vocabulary: Vocabulary) -> np.ndarray:
+def continuing(vocabulary: Vocabulary) -> NDArray[np.bool_]:
     """By id, whether a piece goes on with a word."""
     return np.array([token.startswith(CONTINUATION) for token in vocabulary.pieces])
 
@@ -217,10 +219,10 @@ def draw(bench: Bench, table: list[Json], count: int) -> None:
         figure.supxlabel(f"means and 95% intervals over {bench.seeds} draws of {count} words", fontsize=9)
 
 
-def bars(axis: object, places: list[float], values: list[Json], label: str | None) -> None:
+def bars(axis: Any, places: list[float], values: list[Json], label: str | None) -> None:
     means = [value["mean"] for value in values]
     reach = [[value["mean"] - value["low"] for value in values], [value["high"] - value["mean"] for value in values]]
-    axis.bar(places, means, 0.34, yerr=reach, capsize=3, label=label)  # type: ignore[attr-defined]
+    axis.bar(places, means, 0.34, yerr=reach, capsize=3, label=label)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from bertwright.checkpoints.model_directory import read_model, write_model
 from bertwright.heads.model import WORDS_ALONE, Bert
@@ -63,39 +61,37 @@ def pretrain_along(bench: Bench, objective: str, data: Path, folder: Path) -> Js
     course = Course(recipe, opened.shards("train"), vocabulary, world)
     points = points_of(bench)
     settings = recipe.training.model_copy(update={"log_every": max(1, bench.steps // 20), "evaluate_every": 1})
-    losses: list[float] = []
-    started = time.perf_counter()
-    aside = 0.0
+    losses = [float("nan")]
+    seconds = [0.0, time.perf_counter()]
 
     def keep(step: int) -> None:
-        nonlocal aside
         if step not in points:
             return
-        begun = time.perf_counter()
+        seconds[0] += time.perf_counter() - seconds[1]
         (folder / str(step)).mkdir(parents=True)
         write_model(folder / str(step), model, opened.tokenizer, record={"task": "pretrain"})
-        bench.progress.say(f"{objective}, step {step:,}: loss {losses[-1] if losses else float('nan'):.3f}")
-        aside += time.perf_counter() - begun
+        bench.progress.say(f"{objective}, step {step:,}: loss {losses[-1]:.3f}, {seconds[0]:.0f} s")
+        seconds[1] = time.perf_counter()
 
     shutil.rmtree(folder, ignore_errors=True)
     keep(0)
-    portions: Iterator[Portion[NextWords]] | Iterator[Portion] = course.portions(0)  # type: ignore[type-arg]
+    hooks = Hooks(report=lambda report: losses.append(report.figures["loss"]), evaluate=keep, save=lambda _: None)
+    about: dict[str, Any] = {
+        "dtype": choose_dtype(recipe.training.precision, world.device),
+        "hooks": hooks,
+        "wish": StopWish(),
+        "world": world,
+    }
+    trainee = Trainee(model, build_optimizers(model, recipe.training))
     if causal:
         portions = (
             Portion([NextWords.of(batch, vocabulary.sep_id) for batch in each.batches], each.first_rows)
             for each in course.portions(0)
         )
-    train(
-        Trainee(model, build_optimizers(model, recipe.training)),
-        settings,
-        portions=portions,
-        objective=next_word_objective if causal else masked_words,  # type: ignore[arg-type]
-        dtype=choose_dtype(recipe.training.precision, world.device),
-        hooks=Hooks(report=lambda report: losses.append(report.figures["loss"]), evaluate=keep, save=lambda _: None),
-        wish=StopWish(),
-        world=world,
-    )
-    return {"seconds": round(time.perf_counter() - started - aside, 1), "loss": losses[-1]}
+        train(trainee, settings, portions=portions, objective=next_word_objective, **about)
+    else:
+        train(trainee, settings, portions=course.portions(0), objective=masked_words, **about)
+    return {"seconds": round(seconds[0], 1), "loss": losses[-1]}
 
 
 def score(bench: Bench, model: Path, name: str, seed: int, *, causal: bool) -> float:
@@ -161,5 +157,4 @@ def experiment(bench: Bench) -> None:
 
 
 if __name__ == "__main__":
-    torch.manual_seed(0)
     go("left_to_right", parser(__doc__).parse_args(), experiment)

@@ -9,30 +9,28 @@ they differ from dynamic ones only where the same text comes again: that run goe
 
 from __future__ import annotations
 
-from lab.bench import Bench, go, parser, show
-from lab.picture import draw_points
-from lab.variants import Column, Variant, compare, panels_of
+from lab.bench import Bench, go, parser
+from lab.variants import Column, Variant, compare
 
-UNITS = [
-    Variant("tokens, 15%"),
-    Variant("whole words, 15%", {"examples.masked_unit": "whole_word"}),
-    Variant("spans, 15%", {"examples.masked_unit": "span"}),
-    Variant("tokens, 30%", {"examples.masked_fraction": 0.3}),
-    Variant("tokens, 40%", {"examples.masked_fraction": 0.4}),
-    Variant("dynamic, little text", little=True),
-    Variant("static, little text", {"examples.distinct_epochs": 1}, little=True),
+VARIANTS = [
+    Variant("tokens 15%"),
+    Variant("whole words 15%", {"examples.masked_unit": "whole_word"}),
+    Variant("spans 15%", {"examples.masked_unit": "span"}),
+    Variant("tokens 30%", {"examples.masked_fraction": 0.3}),
+    Variant("tokens 40%", {"examples.masked_fraction": 0.4}),
+    Variant("little text, dynamic", little=True),
+    Variant("little text, static", {"examples.distinct_epochs": 1}, little=True),
 ]
 COLUMNS = [Column("SST-2", "sst2"), Column("STS-B", "stsb"), Column("NCBI-disease", "ncbi")]
 
 
-def experiment(bench: Bench) -> None:
-    table = compare(bench, UNITS, COLUMNS)
-    bench.finish(table)
-    show(table)
-    panels = panels_of(table, ["MLM loss", *(column.name for column in COLUMNS if column.name in table[0])])
-    story = f"one pretraining each; means and 95% intervals over {bench.seeds} seeds of fine-tuning"
-    draw_points(bench.picture, panels, story=story)
+def experiment(bench: Bench, names: list[str]) -> None:
+    compare(bench, [variant for variant in VARIANTS if variant.name in names], COLUMNS)
 
 
 if __name__ == "__main__":
-    go("masking", parser(__doc__).parse_args(), experiment)
+    parsed = parser(__doc__)
+    known = [variant.name for variant in VARIANTS]
+    parsed.add_argument("--variants", nargs="+", choices=known, default=known)
+    arguments = parsed.parse_args()
+    go("masking", arguments, lambda bench: experiment(bench, arguments.variants))

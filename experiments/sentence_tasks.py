@@ -11,13 +11,14 @@ that was pretrained on words alone.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bertwright.checkpoints.model_directory import read_model
 from bertwright.shards.read import open_shards
-from lab.bench import Bench, Json, go, parser, share, show
+from lab.bench import Bench, Json, go, parser, share
 from lab.corpus import shards
-from lab.picture import draw_points
 from lab.pretraining import held_out_of, measured, recipe_of
-from lab.variants import Column, Variant, compare, model_of, panels_of
+from lab.variants import Column, Variant, compare, over_pretrainings
 
 VARIANTS = [
     Variant("none"),
@@ -25,35 +26,31 @@ VARIANTS = [
     Variant("sentence order", {"examples.segments": "sentence_order"}),
 ]
 COLUMNS = [Column("MRPC", "mrpc"), Column("RTE", "rte"), Column("STS-B", "stsb")]
-QUESTIONS = {"another document": "next_sentence", "wrong order": "sentence_order"}
+# What a head is asked, and the examples that ask it.
+QUESTIONS = {"tells another document": "next_sentence", "tells the wrong order": "sentence_order"}
 
 
 def answers(bench: Bench, variant: Variant) -> Json:
     """How often the head tells true pairs from those of another document, and from those the wrong way round."""
     if not variant.changed:
         return dict.fromkeys(QUESTIONS, "")
+    examples = recipe_of(bench).examples
 
-    def make() -> Json:
-        model = read_model(model_of(bench, variant)).model
-        opened, examples = open_shards(shards(bench)), recipe_of(bench).examples
-        found = {}
-        for question, segments in QUESTIONS.items():
-            settings = examples.model_copy(update={"segments": segments})
-            found[question] = measured(model, held_out_of(bench, opened, settings))["nsp_accuracy"]
-        return found
+    def find(path: Path) -> Json:
+        model, opened = read_model(path).model, open_shards(shards(bench))
+        return {
+            question: measured(model, held_out_of(bench, opened, examples.model_copy(update={"segments": segments})))[
+                "nsp_accuracy"
+            ]
+            for question, segments in QUESTIONS.items()
+        }
 
-    found = bench.once(f"questions/{variant.name}", {"steps": bench.steps, "changed": variant.changed}, make)
-    return {question: share([found[question]]) for question in QUESTIONS}
+    found = over_pretrainings(bench, "questions", variant, find)
+    return {question: share(each[question] for each in found) for question in QUESTIONS}
 
 
 def experiment(bench: Bench) -> None:
-    table = compare(bench, VARIANTS, COLUMNS, lambda variant: answers(bench, variant))
-    bench.finish(table)
-    show(table)
-    asked = {question: {r["pretraining"]: r[question] for r in table if r[question]} for question in QUESTIONS}
-    told = panels_of(table, ["MLM loss", *(column.name for column in COLUMNS if column.name in table[0])])
-    story = f"one pretraining each; means and 95% intervals over {bench.seeds} seeds of fine-tuning"
-    draw_points(bench.picture, told | {f"told from {name}": values for name, values in asked.items()}, story=story)
+    compare(bench, VARIANTS, COLUMNS, lambda variant: answers(bench, variant))
 
 
 if __name__ == "__main__":

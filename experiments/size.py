@@ -8,11 +8,11 @@ while the encoder stands still: the last four layers into an LSTM, and the last 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bertwright.checkpoints.model_directory import read_model
-from lab.bench import Bench, Json, go, parser, show
-from lab.corpus import shards
-from lab.picture import draw_points
-from lab.variants import Column, Variant, compare, model_of, panels_of
+from lab.bench import Bench, Json, go, level, parser
+from lab.variants import Column, Variant, compare, over_pretrainings
 
 SIZES = {
     "L1 H64": {"model.hidden_size": 64, "model.num_hidden_layers": 1, "model.num_attention_heads": 1,
@@ -33,22 +33,18 @@ COLUMNS = [
 
 
 def parameters(bench: Bench, variant: Variant) -> Json:
-    def make() -> Json:
-        return {"parameters": sum(each.numel() for each in read_model(model_of(bench, variant)).model.parameters())}
+    """How many numbers the model is made of, in millions."""
 
-    settings = {"changed": variant.changed, "steps": bench.steps}
-    return bench.once(f"parameters/{variant.name}", settings, make)
+    def find(model: Path) -> Json:
+        return {"parameters": sum(each.numel() for each in read_model(model).model.parameters())}
+
+    found = over_pretrainings(bench, "parameters", variant, find)[0]["parameters"]
+    return {"million parameters": level([found / 1e6], 2)}
 
 
 def experiment(bench: Bench, sizes: list[str]) -> None:
-    shards(bench)
     variants = [Variant(name, SIZES[name]) for name in sizes]
-    table = compare(bench, variants, COLUMNS, lambda variant: parameters(bench, variant))
-    bench.finish(table)
-    show(table)
-    panels = panels_of(table, ["MLM loss", *(column.name for column in COLUMNS if column.name in table[0])])
-    story = f"one pretraining each; means and 95% intervals over {bench.seeds} seeds of fine-tuning"
-    draw_points(bench.picture, panels, story=story)
+    compare(bench, variants, COLUMNS, lambda variant: parameters(bench, variant))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch
 from bertwright.cli.talk import Talk
 from bertwright.errors import BertwrightError
 from bertwright.files import read_json, to_json, write_atomic
-from bertwright.metrics.intervals import Interval, interval
+from bertwright.metrics.intervals import Interval, interval, paired
 from bertwright.progress import Progress, Silent
 from bertwright.training.memory import keep_big_blocks
 
@@ -44,32 +45,39 @@ class Bench:
         self.data: Path | None = arguments.data
         self.out: Path = arguments.out.resolve()
         self.seeds: int = 2 if self.quick else arguments.seeds
+        self.pretrainings: int = arguments.pretrainings
         self.steps: int = 6 if self.quick else arguments.steps
         self.progress: Progress = Silent() if self.quick else Talk()
         self._ends = time.monotonic() + 60 * arguments.minutes
-        self._begun = False
+        self._got_somewhere = False
         self.path = self.out / f"{name}.json"
         self.picture = self.path.with_suffix(".png")
         self.out.mkdir(parents=True, exist_ok=True)
         self._runs: dict[str, Json] = read_json(self.path)["runs"] if self.path.exists() else {}
 
-    def begin(self) -> None:
-        """Called before work that takes long: raises OutOfTime after --minutes, but never before the first."""
-        if self._begun and time.monotonic() > self._ends:
+    @contextmanager
+    def unit(self) -> Iterator[None]:
+        """A piece of work that is kept when it ends well. Units may lie within one another.
+
+        Raises OutOfTime where --minutes are over, but never before a first unit has been finished, so that every
+        sitting gets somewhere.
+        """
+        if self._got_somewhere and time.monotonic() > self._ends:
             raise OutOfTime
-        self._begun = True
+        yield
+        self._got_somewhere = True
 
     def once(self, key: str, settings: Json, make: Callable[[], Json]) -> Json:
         """What `make` finds, or found in an earlier sitting with the same settings."""
         settings = json.loads(json.dumps(settings | {"quick": self.quick}))
         known = self._runs.get(key)
         if known is None or known["settings"] != settings:
-            self.begin()
-            begun = time.perf_counter()
-            found = json.loads(json.dumps(make()))
-            seconds = round(time.perf_counter() - begun, 1)
-            self._runs[key] = {"settings": settings, "found": found, "seconds": seconds}
-            self._write({})
+            with self.unit():
+                begun = time.perf_counter()
+                found = json.loads(json.dumps(make()))
+                seconds = round(time.perf_counter() - begun, 1)
+                self._runs[key] = {"settings": settings, "found": found, "seconds": seconds}
+                self._write({})
             self.progress.say(f"{self.name}: {key}, {seconds:.0f} s: {_short(found)}")
         result: Json = self._runs[key]["found"]
         return result
@@ -92,8 +100,11 @@ def parser(story: str | None) -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=story, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--data", type=Path, help="folder with the corpora and task files")
     found.add_argument("--out", type=Path, required=True, help="folder for all experiments")
-    found.add_argument("--seeds", type=int, default=3)
-    found.add_argument("--steps", type=int, default=1000, help="steps of each pretraining, 4,096 tokens each")
+    found.add_argument("--seeds", type=int, default=3, help="fine-tunings of everything")
+    found.add_argument(
+        "--pretrainings", type=int, default=1, help="pretrainings of every kind, which the seeds take in turn"
+    )
+    found.add_argument("--steps", type=int, default=2000, help="steps of each pretraining, 2,048 tokens each")
     found.add_argument("--minutes", type=float, default=float("inf"), help="begin no further run after so many")
     found.add_argument("--quick", action="store_true", help="made text and a model of one layer: does it run at all")
     return found
@@ -136,6 +147,11 @@ def share(values: Iterable[float]) -> Json:
 def level(values: Iterable[float], digits: int = 3) -> Json:
     """The same of values as they are, such as losses."""
     return _rounded(interval(list(values)), digits)
+
+
+def gain(values: Sequence[float], others: Sequence[float]) -> Json:
+    """By how much values between 0 and 1 are above others, seed by seed, in hundredths."""
+    return _rounded(paired([100 * value for value in values], [100 * other for other in others]), 1)
 
 
 def _rounded(found: Interval, digits: int) -> Json:

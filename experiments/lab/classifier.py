@@ -97,6 +97,8 @@ def learn(
 
     after_step: told the number of steps done, after each.
     """
+    world = alone()
+    model.to(world.device)
     plan = LessonPlan([len(window) for window in rows.windows], batch_size=32, epochs=epochs, seed=seed)
     every = 1 if after_step is not None else plan.steps
     settings = TrainingSettings(
@@ -135,7 +137,7 @@ def learn(
         dtype=torch.float32,
         hooks=Hooks(report=lambda _: None, evaluate=evaluate, save=lambda _: None),
         wish=StopWish(),
-        world=alone(torch.device("cpu")),
+        world=world,
     )
     return plan.steps
 
@@ -143,10 +145,12 @@ def learn(
 def told(model: Bert, rows: Labelled, pad_id: int, *, scores: Scores = first_token) -> Tensor:
     """What a model says of rows: (rows, labels)."""
     model.eval()
+    device = next(model.parameters()).device
     found: Tensor | None = None
     with torch.no_grad():
         for numbers in by_length([len(window) for window in rows.windows], _TOKENS_AT_ONCE):
-            said = scores(model, pad([rows.windows[number] for number in numbers], pad_id))
+            inputs = pad([rows.windows[number] for number in numbers], pad_id)
+            said = scores(model, inputs.to(device)).cpu()
             if found is None:
                 found = torch.zeros(len(rows.windows), said.shape[1])
             found[numbers] = said

@@ -26,10 +26,10 @@ def vocabulary(bench: Bench) -> Path:
     """The directory of the vocabulary, learnt on the whole corpus on first need."""
     out = bench.out / "corpus" / "vocab"
     if not out.exists():
-        bench.begin()
         out.parent.mkdir(parents=True, exist_ok=True)
         size = 200 if bench.quick else VOCABULARY
-        make_vocabulary(sources(bench), out, size=size, workers=_workers(bench), progress=bench.progress)
+        with bench.unit():
+            make_vocabulary(sources(bench), out, size=size, workers=_workers(bench), progress=bench.progress)
     return out
 
 
@@ -38,11 +38,12 @@ def shards(bench: Bench, *, little: bool = False) -> Path:
     out = bench.out / "corpus" / ("little" if little else "shards")
     if not out.exists():
         vocab = vocabulary(bench)
-        bench.begin()
         # Of little text more must be held out to measure on.
         settings = PrepareSettings(held_out=0.2 if little or bench.quick else 0.01)
         texts = [str(little_corpus(bench))] if little else sources(bench)
-        prepare_corpus(texts, vocab, out, settings=settings, workers=_workers(bench), progress=bench.progress)
+        many = _workers(bench)
+        with bench.unit():
+            prepare_corpus(texts, vocab, out, settings=settings, workers=many, progress=bench.progress)
     return out
 
 

@@ -56,7 +56,7 @@ def finetuned(bench: Bench, model: Path, name: str, seed: int, **changed: object
     rows, each = rows_of(bench, name), SETS[name]
     quick: dict[str, Any] = {"epochs": 1, "precision": "fp32"} if bench.quick else {}
     settings = FinetuneSettings(**{**each.settings, "seed": seed, **changed, **quick})
-    out = bench.out / "finetuned"
+    out = bench.out / f"{bench.name}-finetuned"
     shutil.rmtree(out, ignore_errors=True)
     train, dev = rows / "train.jsonl", rows / "dev.jsonl"
     finetune(model, each.task, train, dev, out, settings=settings, progress=bench.progress)

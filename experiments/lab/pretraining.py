@@ -18,6 +18,7 @@ from bertwright.recipes.pretrain import pretrain
 from bertwright.recipes.recipe import PretrainRecipe, load_recipe
 from bertwright.shards.read import ShardDirectory, open_shards
 from bertwright.tasks.pretrain import held_out_scores
+from bertwright.training.world import alone
 from lab.bench import Bench
 
 # The model and the training that every experiment starts from; each changes what it is about.
@@ -25,7 +26,7 @@ USUAL: dict[str, Any] = {
     "model.preset": "bert-tiny",
     "model.max_position_embeddings": 128,
     "examples.segments": "none",
-    "training.batch_size": 32,
+    "training.batch_size": 16,  # so short a run learns more from small batches (docs/pretraining.md)
     "training.log_every": 50,
     "training.save_every": 200,
     "evaluation_examples": 128,
@@ -50,16 +51,19 @@ def recipe_of(bench: Bench, changed: dict[str, Any] | None = None) -> PretrainRe
     return load_recipe("quickstart", [f"{name}={json.dumps(value)}" for name, value in values.items()])
 
 
-def pretrained(bench: Bench, changed: dict[str, Any], data: Path) -> Path:
-    """The directory of a model pretrained on the shards of `data`, made on first need; gone on with where it stood."""
-    recipe = recipe_of(bench, changed)
+def pretrained(bench: Bench, changed: dict[str, Any], data: Path, *, number: int = 0) -> Path:
+    """The directory of a model pretrained on the shards of `data`, made on first need; gone on with where it stood.
+
+    number: of several pretrainings that differ in their seed alone.
+    """
+    recipe = recipe_of(bench, changed | {"training.seed": number})
     manifest = open_shards(data).manifest
     digest = hashlib.sha256(to_json({"recipe": recipe.identity, "data": manifest.identity})).hexdigest()[:10]
     out = bench.out / "models" / digest
     if not (out / "config.json").exists():
-        bench.begin()
         resume = (out / "run" / "run.json").exists()
-        pretrain(recipe, data, out, resume=resume, overwrite=not resume, progress=bench.progress)
+        with bench.unit():
+            pretrain(recipe, data, out, resume=resume, overwrite=not resume, progress=bench.progress)
     return out
 
 
@@ -77,4 +81,5 @@ def held_out_of(
 
 def measured(model: Path | Bert, batches: Sequence[PretrainingBatch]) -> dict[str, float]:
     """Loss and accuracy on held-out batches, as `held_out_scores` has them."""
-    return held_out_scores(model if isinstance(model, Bert) else read_model(model).model, batches)
+    bert = model if isinstance(model, Bert) else read_model(model).model
+    return held_out_scores(bert.to(alone().device), batches)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.shards.read import open_shards
-from lab.bench import Bench, Json, level, share
+from lab.bench import Bench, Json, gain, level, share, show
 from lab.corpus import shards
 from lab.finetuning import SETS, finetuned
+from lab.picture import draw_points
 from lab.pretraining import held_out_of, measured, pretrained
 
 
@@ -32,32 +33,45 @@ class Column:
     changed: dict[str, Any] = field(default_factory=dict)
 
 
-def model_of(bench: Bench, variant: Variant) -> Path:
-    """The directory of the variant's model."""
-    return pretrained(bench, variant.changed, shards(bench, little=variant.little))
+def model_of(bench: Bench, variant: Variant, seed: int = 0) -> Path:
+    """The directory of the variant's model that a seed of fine-tuning begins with."""
+    data = shards(bench, little=variant.little)
+    return pretrained(bench, variant.changed, data, number=seed % bench.pretrainings)
 
 
-def words_of(bench: Bench, variant: Variant) -> Json:
+def over_pretrainings(
+    bench: Bench, what: str, variant: Variant, find: Callable[[Path], Json], more: Json | None = None
+) -> list[Json]:
+    """What `find` finds of each of the variant's models; `more` are settings that it follows from."""
+    return [
+        bench.once(
+            f"{what}/{variant.name}/{number}",
+            _settings(bench, variant, number) | (more or {}),
+            lambda number=number: find(model_of(bench, variant, number)),
+        )
+        for number in range(bench.pretrainings)
+    ]
+
+
+def words_of(bench: Bench, variant: Variant) -> list[Json]:
     """How well hidden words of held-out text are told: the same words and the same masks for every variant.
 
     Always running text with 15% of the tokens hidden, 80/10/10, so that one loss is a measure of another.
     """
 
-    def make() -> Json:
-        model = model_of(bench, variant)
-        batches = held_out_of(bench, open_shards(shards(bench, little=variant.little)))
-        return dict(measured(model, batches))
+    def find(model: Path) -> Json:
+        return dict(measured(model, held_out_of(bench, open_shards(shards(bench, little=variant.little)))))
 
-    return bench.once(f"words/{variant.name}", _settings(bench, variant), make)
+    return over_pretrainings(bench, "words", variant, find)
 
 
 def score_of(bench: Bench, variant: Variant, column: Column, seed: int) -> float:
     """The score on test of the variant's model, fine-tuned with one seed."""
-    settings = _settings(bench, variant) | {"set": column.of, "seed": seed, "finetune": column.changed}
+    settings = _settings(bench, variant, seed % bench.pretrainings)
     found = bench.once(
         f"{column.name}/{variant.name}/{seed}",
-        settings,
-        lambda: dict(finetuned(bench, model_of(bench, variant), column.of, seed, **column.changed)),
+        settings | {"set": column.of, "seed": seed, "finetune": column.changed},
+        lambda: dict(finetuned(bench, model_of(bench, variant, seed), column.of, seed, **column.changed)),
     )
     score: float = found[SETS[column.of].metric]
     return score
@@ -68,11 +82,11 @@ def compare(
     variants: Sequence[Variant],
     columns: Sequence[Column],
     more: Callable[[Variant], Json] | None = None,
-) -> list[Json]:
-    """A row for each variant: held-out loss, the figures of `more`, and the score on test of each column.
+) -> None:
+    """Run, keep, print and draw: held-out loss, the figures of `more`, and the score on test of each column.
 
-    Each variant is one pretraining; the intervals hold the luck of fine-tuning alone. A quick run takes the first and
-    the last variant, and the last column.
+    A second table has the gains over the first variant, seed by seed. With one pretraining of each the intervals hold
+    the luck of fine-tuning alone. A quick run takes the first and the last variant, and the last column.
     """
     if bench.quick:
         variants, columns = [variants[0], variants[-1]], columns[-1:]
@@ -84,23 +98,37 @@ def compare(
         for column in columns:
             for variant in variants:
                 scores.setdefault((column.name, variant.name), []).append(score_of(bench, variant, column, seed))
-    return [
+    table = [
         {
             "pretraining": variant.name,
-            "MLM loss": level([words[variant.name]["mlm_loss"]]),
-            "MLM accuracy": share([words[variant.name]["mlm_accuracy"]]),
+            "MLM loss": level(each["mlm_loss"] for each in words[variant.name]),
+            "MLM accuracy": share(each["mlm_accuracy"] for each in words[variant.name]),
             **extra[variant.name],
             **{column.name: share(scores[column.name, variant.name]) for column in columns},
         }
         for variant in variants
     ]
+    first = variants[0].name
+    gains = [
+        {
+            f"above {first}": variant.name,
+            **{column.name: gain(scores[column.name, variant.name], scores[column.name, first]) for column in columns},
+        }
+        for variant in variants[1:]
+    ]
+    bench.finish(table, gains=gains)
+    show(table)
+    print()
+    show(gains)
+    panels = {
+        name: {row["pretraining"]: row[name] for row in table if row[name]}
+        for name in table[0]
+        if name not in ("pretraining", "MLM accuracy")
+    }
+    each = "one pretraining each" if bench.pretrainings == 1 else f"{bench.pretrainings} pretrainings each"
+    story = f"{each}; means and 95% intervals over {bench.seeds} seeds of fine-tuning"
+    draw_points(bench.picture, panels, story=story)
 
 
-def panels_of(table: Sequence[Json], names: Sequence[str]) -> dict[str, Json]:
-    """Columns of a table as `draw_points` takes them."""
-    key = next(iter(table[0]))
-    return {name: {row[key]: row[name] for row in table if name in row} for name in names}
-
-
-def _settings(bench: Bench, variant: Variant) -> Json:
-    return {"changed": variant.changed, "steps": bench.steps, "little": variant.little}
+def _settings(bench: Bench, variant: Variant, number: int) -> Json:
+    return {"changed": variant.changed, "steps": bench.steps, "little": variant.little, "pretraining": number}
