@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bertwright.checkpoints.model_directory import read_model
+from bertwright.errors import CorpusError
 from bertwright.heads.model import Bert
 from bertwright.shards.read import Shard, open_shards
 from bertwright.tokens.vocabulary import Vocabulary
@@ -85,6 +86,10 @@ def drawn(shard_list: list[Shard], vocabulary: Vocabulary, count: int, seed: int
     """`count` words of the held-out text, others for each seed while there are enough."""
     continues = continuing(vocabulary)
     found = [each for shard in shard_list for each in texts_with(shard, continues)]
+    if len(found) < count:
+        raise CorpusError(
+            f"{len(found):,} words of two pieces are held out, and {count:,} are wanted", cure="lower --words"
+        )
     order = np.random.default_rng(0).permutation(len(found))
     chosen = [found[number] for number in np.roll(order, -seed * count)[:count]]
     ids = np.array([[vocabulary.cls_id, *text, vocabulary.sep_id] for text, _ in chosen])
