@@ -128,6 +128,7 @@ def draw(bench: Bench, runs: list[Json], trained: Json) -> None:
             if f"twice{ending}" in trained:
                 axis.plot(trained[f"twice{ending}"], "s--", color="C2", label='two "I", pretrained', markersize=4)
             axis.set_title(title, fontsize="medium")
+            axis.set_xticks(range(len(runs[0]["twice"])))
             axis.set_xlabel("layer; 0: embeddings")
             axis.set_yscale("symlog", linthresh=1e-7)
             axis.grid(alpha=0.3)

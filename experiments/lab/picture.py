@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ def draw_points(path: Path, panels: Mapping[str, Mapping[str, Any]], *, story: s
             axis.set_yticks(range(len(names)), names)
             axis.set_ylim(len(names) - 0.5, -0.5)
             axis.grid(axis="x", alpha=0.3)
-        figure.supxlabel(story, fontsize=9)
+        _tell(figure, story)
 
 
 def draw_curves(
@@ -63,4 +64,9 @@ def draw_curves(
             axis.set_xlabel(across)
             axis.grid(alpha=0.3)
             axis.legend(fontsize="small")
-        figure.supxlabel(story, fontsize=9)
+        _tell(figure, story)
+
+
+def _tell(figure: Figure, story: str) -> None:
+    """What the picture shows, below it, in as many lines as it takes."""
+    figure.supxlabel(textwrap.fill(story, int(15 * figure.get_figwidth())), fontsize=9)
