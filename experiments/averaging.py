@@ -21,6 +21,7 @@ import argparse
 import copy
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -137,7 +138,7 @@ def experiment(bench: Bench, given: Path | None) -> None:
         (name, seed): bench.once(
             f"{name}/{seed}",
             {"model": source.name, "steps": bench.steps},
-            lambda name=name, seed=seed: scores_of(bench, source, name, seed),
+            partial(scores_of, bench, source, name, seed),
         )
         for seed in range(bench.seeds)
         for name in sets

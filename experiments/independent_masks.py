@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -192,7 +193,7 @@ def experiment(bench: Bench, words: int) -> None:
         return figures(guess(loaded.model.eval(), hidden, vocabulary.mask_id), hidden.pieces, known)
 
     settings = {"steps": bench.steps, "words": count}
-    runs = [bench.once(f"words/{seed}", settings, lambda seed=seed: run(seed)) for seed in range(bench.seeds)]
+    runs = [bench.once(f"words/{seed}", settings, partial(run, seed)) for seed in range(bench.seeds)]
     table = [
         {
             "guessed": way,

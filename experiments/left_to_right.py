@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def pretrain_along(bench: Bench, objective: str, data: Path, folder: Path) -> Js
     return {"seconds": round(seconds[0], 1), "loss": losses[-1]}
 
 
-def score(bench: Bench, model: Path, name: str, seed: int, *, causal: bool) -> float:
+def score(bench: Bench, model: Path, name: str, seed: int, *, causal: bool) -> Json:
     """Accuracy on test of the model fine-tuned on a set, the last epoch's."""
     rows = rows_of(bench, name)
     loaded = read_model(model)
@@ -105,7 +106,7 @@ def score(bench: Bench, model: Path, name: str, seed: int, *, causal: bool) -> f
     if causal:
         make_causal(bert)
     learn(bert, read["train"], pad_id, seed=seed, epochs=1 if bench.quick else 3, scores=last_token)
-    return accuracy(told(bert, read["test"], pad_id, scores=last_token), read["test"])
+    return {"accuracy": accuracy(told(bert, read["test"], pad_id, scores=last_token), read["test"])}
 
 
 def experiment(bench: Bench) -> None:
@@ -119,7 +120,7 @@ def experiment(bench: Bench) -> None:
         objective: bench.once(
             f"pretraining/{objective}",
             {"steps": bench.steps},
-            lambda objective=objective: pretrain_along(bench, objective, data, homes[objective]),
+            partial(pretrain_along, bench, objective, data, homes[objective]),
         )
         for objective in OBJECTIVES
     }
@@ -128,14 +129,11 @@ def experiment(bench: Bench) -> None:
         for name in sets:
             for step in points_of(bench)[:: -1 if not bench.quick else -4]:
                 for objective in OBJECTIVES:
+                    model = homes[objective] / str(step)
                     found = bench.once(
                         f"{name}/{objective}/{step}/{seed}",
                         {"steps": bench.steps, "step": step, "seed": seed},
-                        lambda objective=objective, step=step, name=name, seed=seed: {
-                            "accuracy": score(
-                                bench, homes[objective] / str(step), name, seed, causal=objective != OBJECTIVES[0]
-                            )
-                        },
+                        partial(score, bench, model, name, seed, causal=objective != OBJECTIVES[0]),
                     )
                     scores.setdefault((name, objective, step), []).append(found["accuracy"])
     steps = sorted({step for _, _, step in scores})

@@ -9,12 +9,13 @@ while the encoder stands still: the last four layers into an LSTM, and the last 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from bertwright.checkpoints.model_directory import read_model
 from lab.bench import Bench, Json, go, level, parser
 from lab.variants import Column, Variant, compare, over_pretrainings
 
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "L1 H64": {"model.hidden_size": 64, "model.num_hidden_layers": 1, "model.num_attention_heads": 1,
                "model.intermediate_size": 256},
     "tiny": {},

@@ -10,6 +10,7 @@ encoder and holds for any weights: it is shown on random ones, drawn with each s
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -95,7 +96,7 @@ def pretrained_weights(bench: Bench, data: Path) -> Json:
 
 def experiment(bench: Bench) -> None:
     shape = {"preset": "bert-mini"}
-    runs = [bench.once(f"random/{seed}", shape, lambda seed=seed: random_weights(seed)) for seed in range(bench.seeds)]
+    runs = [bench.once(f"random/{seed}", shape, partial(random_weights, seed)) for seed in range(bench.seeds)]
     data = shards(bench)
     trained = bench.once("pretrained", {"steps": bench.steps}, lambda: pretrained_weights(bench, data))
     table = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,14 @@ def model_of(bench: Bench, variant: Variant, seed: int = 0) -> Path:
     return pretrained(bench, variant.changed, data, number=seed % bench.pretrainings)
 
 
-def over_pretrainings(
-    bench: Bench, what: str, variant: Variant, find: Callable[[Path], Json], more: Json | None = None
-) -> list[Json]:
-    """What `find` finds of each of the variant's models; `more` are settings that it follows from."""
+def over_pretrainings(bench: Bench, what: str, variant: Variant, find: Callable[[Path], Json]) -> list[Json]:
+    """What `find` finds of each of the variant's models."""
+
+    def make(number: int) -> Json:
+        return find(model_of(bench, variant, number))
+
     return [
-        bench.once(
-            f"{what}/{variant.name}/{number}",
-            _settings(bench, variant, number) | (more or {}),
-            lambda number=number: find(model_of(bench, variant, number)),
-        )
+        bench.once(f"{what}/{variant.name}/{number}", _settings(bench, variant, number), partial(make, number))
         for number in range(bench.pretrainings)
     ]
 
