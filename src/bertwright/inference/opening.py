@@ -12,7 +12,9 @@ import torch
 from bertwright.checkpoints.graphs import graph_in
 from bertwright.checkpoints.model_directory import read_model
 from bertwright.errors import ModelError, SettingsError
+from bertwright.inference.engines.engine import Streams
 from bertwright.inference.engines.graphs import UNTRUSTED, OnnxEngine, OpenVinoEngine
+from bertwright.inference.engines.openvino import Precision
 from bertwright.inference.openvino_runner import OpenVinoRunner
 from bertwright.inference.runners import GraphRunner, Runner, TorchRunner
 from bertwright.parallel import processors
@@ -27,23 +29,27 @@ def open_runner(
     *,
     engine: EngineName = "auto",
     lasting: bool = False,
+    streams: Streams | None = None,
 ) -> Runner:
     """What answers for the model at `path`, which may be the name of one on the hub; weights on `device`.
 
     engine: what runs the weights of a model directory. "auto" never computes in fewer bits: it is torch, and on a CPU
     OpenVINO where that is installed and the work is `lasting` enough to be worth the seconds that it takes to begin. A
-    graph is run by its own runtime. What of the directory is not used is told to `say`.
+    graph is run by its own runtime. streams: of engines that can read several batches at a time; None: OpenVINO as the
+    machine has cores, torch one after the other. What of the directory is not used is told to `say`.
 
     Raises ModelError or VocabularyError where there is no model, SettingsError where what should run it is not
     installed, or is none for it.
     """
-    runner = _opened(path, device, engine, lasting=lasting)
+    runner = _opened(path, device, engine, streams, lasting=lasting)
     if say is not None and runner.described.unused:
         say(f"{path}: not used, {', '.join(runner.described.unused)}")
     return runner
 
 
-def _opened(path: Path, device: torch.device | None, engine: EngineName, *, lasting: bool) -> Runner:
+def _opened(
+    path: Path, device: torch.device | None, engine: EngineName, streams: Streams | None, *, lasting: bool
+) -> Runner:
     form = graph_in(path)
     if form is not None:
         if device is not None and device.type != "cpu":
@@ -51,7 +57,7 @@ def _opened(path: Path, device: torch.device | None, engine: EngineName, *, last
             raise SettingsError(f"{path}: a graph is run on the CPU", cure=cure)
         if engine not in ("auto", form):
             raise SettingsError(f"{path}: is a graph for {form}, not for {engine}", cure="leave --engine out")
-        return _graph(path, form)
+        return _graph(path, form, streams)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if engine == "auto":
         quick = lasting and device.type == "cpu" and find_spec("openvino") is not None
@@ -59,18 +65,17 @@ def _opened(path: Path, device: torch.device | None, engine: EngineName, *, last
     if engine in ("openvino", "openvino-bf16"):
         if device.type != "cpu":
             raise SettingsError("OpenVINO runs on the CPU here", cure="leave the device out, or take --engine torch")
-        return OpenVinoRunner(
-            read_model(path), precision="fp32" if engine == "openvino" else "bf16", streams=_streams()
-        )
+        precision: Precision = "fp32" if engine == "openvino" else "bf16"
+        return OpenVinoRunner(read_model(path), precision=precision, streams=streams or _streams())
     dtype = torch.bfloat16 if engine == "torch-bf16" else torch.float32
-    return TorchRunner(read_model(path), device, dtype=dtype, compiled=engine == "torch-compiled")
+    return TorchRunner(read_model(path), device, dtype=dtype, compiled=engine == "torch-compiled", streams=streams)
 
 
-def _graph(path: Path, form: str) -> GraphRunner:
+def _graph(path: Path, form: str, streams: Streams | None) -> GraphRunner:
     if form == "openvino":
-        streams = _streams()
+        streams = streams or _streams()
         opened = OpenVinoEngine(path, streams)
-        return GraphRunner(opened, opened.described, streams=streams)
+        return GraphRunner(opened, opened.described, streams=streams.count)
     if form == "onnx":
         onnx = OnnxEngine(path)
         return GraphRunner(onnx, onnx.described)
@@ -79,7 +84,8 @@ def _graph(path: Path, form: str) -> GraphRunner:
     )
 
 
-def _streams() -> int:
+def _streams() -> Streams:
     """One for each core, on machines with many for every four: a batch on one core waits for no other."""
     cores = min(processors(), torch.get_num_threads())
-    return cores if cores <= 4 else cores // 4
+    count = cores if cores <= 4 else cores // 4
+    return Streams(count, cores // count)

@@ -10,6 +10,7 @@ import torch
 from bertwright.batches.sequences import InputBatch
 from bertwright.checkpoints.configuration import CHOICE
 from bertwright.checkpoints.model_directory import LoadedModel
+from bertwright.inference.engines.engine import Streams
 from bertwright.inference.engines.graphs import runtime
 from bertwright.inference.engines.openvino import Compiled, Precision
 from bertwright.inference.known_task import lengths_of, pooling_of, task_of
@@ -27,10 +28,9 @@ class OpenVinoRunner(TorchRunner):
     model that was made for another task, attention, and what a tagger through an LSTM says, which no graph holds.
     """
 
-    def __init__(self, loaded: LoadedModel, *, precision: Precision, streams: int) -> None:
+    def __init__(self, loaded: LoadedModel, *, precision: Precision, streams: Streams) -> None:
         """Raises SettingsError where OpenVINO is not installed."""
-        super().__init__(loaded, torch.device("cpu"))
-        self.streams = streams
+        super().__init__(loaded, torch.device("cpu"), streams=streams)
         self.engine_told = f"openvino {precision} on cpu"
         openvino = runtime("openvino", "openvino")
         self._graph: Compiled | None = None
@@ -47,8 +47,7 @@ class OpenVinoRunner(TorchRunner):
             graph = openvino.convert_model(program)
         for port, name in zip(graph.inputs, INPUTS, strict=True):
             port.get_tensor().set_names({name})
-        threads = max(streams, torch.get_num_threads())
-        self._graph = Compiled(openvino, graph, precision=precision, streams=streams, threads=threads)
+        self._graph = Compiled(openvino, graph, precision=precision, streams=streams)
         if self._graph.computes != precision:
             self.engine_told = f"openvino fp32 on cpu, which computes no {precision}"
 

@@ -15,6 +15,7 @@ from bertwright.errors import RowError, SettingsError
 from bertwright.heads.embed import Pooling
 from bertwright.inference.asked import answered
 from bertwright.inference.asking import Asking
+from bertwright.inference.engines.engine import Streams
 from bertwright.inference.opening import EngineName, open_runner
 from bertwright.inference.results import Attention, Chosen, Filled
 from bertwright.inference.runners import Runner
@@ -190,14 +191,16 @@ def load(
     *,
     engine: EngineName = "auto",
     lasting: bool = False,
+    streams: Streams | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Predictor:
     """Load a model directory, ours or one of transformers', or one with a graph (ONNX, OpenVINO).
 
     A graph is run on the CPU by its own runtime, and takes no `device`. engine: what runs weights, "torch" (also
     "torch-bf16" and "torch-compiled") or "openvino" ("openvino-bf16"); "auto" is torch, or OpenVINO where the work is
-    `lasting` and that is installed. What of the directory is not used is told to `say`, and stands in `unused`.
+    `lasting` and that is installed. streams: batches that are read at a time, for engines that can. What of the
+    directory is not used is told to `say`, and stands in `unused`.
     Raises ModelError, or SettingsError where what should run it is not installed.
     """
     where = None if device is None else torch.device(device)
-    return Predictor(open_runner(Path(path), where, say, engine=engine, lasting=lasting))
+    return Predictor(open_runner(Path(path), where, say, engine=engine, lasting=lasting, streams=streams))

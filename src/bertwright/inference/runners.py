@@ -14,8 +14,9 @@ from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.checkpoints.weights import weights_hash
 from bertwright.errors import ModelError
 from bertwright.files import sha256
-from bertwright.inference.engines.engine import Graph
+from bertwright.inference.engines.engine import Graph, Streams
 from bertwright.inference.known_task import Described
+from bertwright.tasks.answering import token_budget
 from bertwright.tasks.task import Said, Task
 from bertwright.training.precision import computes_bf16, computing_in
 
@@ -26,6 +27,8 @@ class Runner(Protocol):
     described: Described
     # Batches that it reads at a time, each in a thread of its caller's.
     streams: int
+    # Tokens of a batch, padding included, that it is fastest with.
+    batch_tokens: int
 
     @property
     def engine_told(self) -> str:
@@ -68,13 +71,22 @@ class Runner(Protocol):
 class TorchRunner:
     """The weights of a model directory."""
 
-    streams = 1
-
     def __init__(
-        self, loaded: LoadedModel, device: torch.device, *, dtype: torch.dtype = torch.float32, compiled: bool = False
+        self,
+        loaded: LoadedModel,
+        device: torch.device,
+        *,
+        dtype: torch.dtype = torch.float32,
+        compiled: bool = False,
+        streams: Streams | None = None,
     ) -> None:
-        """dtype: what products are computed in. compiled: by torch's compiler, which takes its time first."""
+        """dtype: what products are computed in. compiled: by torch's compiler, which takes its time first.
+
+        streams: whoever asks from several threads gives each of them its share of torch's own.
+        """
         self.described: Described = loaded
+        self.streams = streams.count if streams else 1
+        self.batch_tokens = token_budget(device)
         self.model = loaded.model.to(device).eval()
         self.device, self.dtype = device, dtype
         if compiled:
@@ -130,6 +142,7 @@ class GraphRunner:
         self.described = described
         self.engine = engine
         self.streams = streams
+        self.batch_tokens = token_budget(torch.device("cpu"))
         self.engine_told = f"{engine.form} {described.record.get('precision', 'fp32')} on cpu"
         self.embeds = "last_hidden_state" in engine.names
         self.fills = not described.task and not {"prediction_logits", "logits"}.isdisjoint(engine.names)

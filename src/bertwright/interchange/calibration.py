@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bertwright.batches.sequences import InputBatch, pad
 from bertwright.batches.windows import cut_windows
 from bertwright.checkpoints.configuration import CHOICE
@@ -20,7 +22,7 @@ from bertwright.inference.known_task import lengths_of, task_of
 from bertwright.interchange.check import read_texts
 from bertwright.progress import Progress
 from bertwright.records import TABLES, kind_of, read_records
-from bertwright.tasks.answering import decoded, said_of
+from bertwright.tasks.answering import decoded, said_of, token_budget
 from bertwright.tasks.rows import FIELDS, first_row
 from bertwright.tasks.task import Item, Task
 
@@ -94,7 +96,8 @@ def scores_of(engine: Engine, calibration: Calibration) -> dict[str, float]:
     if calibration.labelled is None:
         return {}
     task, rows, items = calibration.labelled
-    said = said_of(lambda inputs: task.said(engine.run(inputs), inputs), items, engine.vocabulary.pad_id)
+    tokens = token_budget(torch.device("cpu"))
+    said = said_of(lambda inputs: task.said(engine.run(inputs), inputs), items, engine.vocabulary.pad_id, tokens)
     found: dict[str, float] = task.scores(rows, decoded(task, rows, items, said))
     return found
 

@@ -108,7 +108,7 @@ def routes(asker: Asker) -> APIRouter:
                 "model_type": _model_type(served),
                 "max_concurrent_requests": settings.max_waiting_tokens // served.predictor.max_length,
                 "max_input_length": served.predictor.max_length,
-                "max_batch_tokens": settings.batch_tokens,
+                "max_batch_tokens": settings.batch_tokens or served.predictor.runner.batch_tokens,
                 "max_client_batch_size": settings.max_texts,
                 "tokenization_workers": 1,
                 "version": VERSION,

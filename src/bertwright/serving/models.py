@@ -10,6 +10,7 @@ import torch
 from bertwright.errors import SettingsError
 from bertwright.inference.asked import answered
 from bertwright.inference.asking import Asking
+from bertwright.inference.engines.engine import Streams
 from bertwright.inference.opening import EngineName
 from bertwright.inference.predictor import Predictor, load
 from bertwright.inference.runners import Runner
@@ -30,18 +31,22 @@ class Served:
     """A model with its queue. asking is for the thread of the requests, aside for another one."""
 
     def __init__(
-        self, name: str, predictor: Predictor, settings: ServeSettings, on_read: Callable[[str, Read], None]
+        self,
+        name: str,
+        predictor: Predictor,
+        settings: ServeSettings,
+        threads: int,
+        on_read: Callable[[str, Read], None],
     ) -> None:
         self.name, self.predictor = name, predictor
         self.asking = predictor.asking
         # Its caches are filled by one thread alone.
         self.aside = Asking(predictor.runner, _again(predictor.tokenizer))
         self.abilities = abilities(predictor.runner)
-        streams, threads = _streams(settings, predictor.runner)
         self.queue = Queue(
-            streams=streams,
+            streams=predictor.runner.streams,
             threads=threads,
-            token_budget=settings.batch_tokens,
+            token_budget=settings.batch_tokens or predictor.runner.batch_tokens,
             most_waiting=settings.max_waiting_tokens,
             gather_seconds=settings.gather_ms / 1000,
             on_read=lambda read: on_read(name, read),
@@ -102,11 +107,12 @@ class Models:
             served.queue.close()
 
     def _open(self, name: str) -> Served:
-        predictor = load(self._paths[name], engine=self._engine, lasting=True, say=self._say)
+        streams = _streams(self._settings)
+        predictor = load(self._paths[name], engine=self._engine, lasting=True, streams=streams, say=self._say)
         self._say(f"{name}: {predictor.runner.engine_told}")
         # The first batch of a shape takes longer; nobody should wait for it.
         answered(predictor.asking.embed(["a b c"])) if "embed" in abilities(predictor.runner) else None
-        return Served(name, predictor, self._settings, self._on_read)
+        return Served(name, predictor, self._settings, streams.threads, self._on_read)
 
 
 def abilities(runner: Runner) -> frozenset[str]:
@@ -160,13 +166,9 @@ def _again(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer.over(tokenizer.vocabulary)
 
 
-def _streams(settings: ServeSettings, runner: Runner) -> tuple[int, int]:
-    """Batches at a time and threads for each: one thread a batch scales best while there are few cores."""
-    if runner.streams > 1:
-        # It has threads of its own.
-        return settings.streams or runner.streams, settings.threads or 1
-    if torch.cuda.is_available():
-        return settings.streams or 1, settings.threads or 1
+def _streams(settings: ServeSettings) -> Streams:
+    """One, on machines with many cores one for every four: a text that is read by all of them is answered soonest."""
     cores = processors()
-    threads = settings.threads or (1 if cores <= _THREADS else _THREADS)
-    return settings.streams or max(1, cores // threads), threads
+    one = torch.cuda.is_available() or cores <= _THREADS
+    count = settings.streams or (1 if one else cores // _THREADS)
+    return Streams(count, settings.threads or max(1, cores // count))

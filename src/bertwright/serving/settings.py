@@ -19,8 +19,8 @@ class ServeSettings(Settings):
 
     # Tokens that may wait for a model; a request past them is answered 429.
     max_waiting_tokens: int = Field(default=1 << 18, ge=512)
-    # Tokens that are read together, with their padding.
-    batch_tokens: int = Field(default=4096, ge=512)
+    # Tokens that are read together, with their padding; None: as the engine is fastest.
+    batch_tokens: int | None = Field(default=None, ge=512)
     # How long a batch that is not full waits for more: 0 pays off where a batch costs what its tokens do, as on a CPU.
     gather_ms: float = Field(default=0.0, ge=0, le=1000)
     # Batches that are read at a time, and threads for each; None: as the machine has cores.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,14 @@ from bertwright.batches.sequences import InputBatch
 from bertwright.tokens.vocabulary import Vocabulary
 
 Arrays = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """How many batches are read at a time, and by how many threads each."""
+
+    count: int
+    threads: int
 
 
 class Engine(Protocol):

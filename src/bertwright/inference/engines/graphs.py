@@ -16,7 +16,7 @@ from bertwright.batches.sequences import InputBatch
 from bertwright.checkpoints.graph_directory import read_graph_directory
 from bertwright.checkpoints.graphs import EXPORTED, ONNX, OPENVINO
 from bertwright.errors import ModelError, SettingsError
-from bertwright.inference.engines.engine import Arrays
+from bertwright.inference.engines.engine import Arrays, Streams
 from bertwright.inference.engines.openvino import Compiled, Precision
 from bertwright.inference.outputs import inputs_of
 
@@ -66,13 +66,13 @@ class OpenVinoEngine(_Graph):
 
     form = "openvino"
 
-    def __init__(self, path: Path, streams: int = 1) -> None:
+    def __init__(self, path: Path, streams: Streams | None = None) -> None:
         super().__init__(path)
         openvino = runtime("openvino", "openvino")
         precision: Precision = "bf16" if self.record.get("precision") == "bf16" else "fp32"
-        threads = max(streams, torch.get_num_threads())
+        streams = streams or Streams(1, torch.get_num_threads())
         with _faults(path / OPENVINO):
-            self._graph = Compiled(openvino, path / OPENVINO, precision=precision, streams=streams, threads=threads)
+            self._graph = Compiled(openvino, path / OPENVINO, precision=precision, streams=streams)
         self.names = self._graph.names
 
     def run(self, batch: InputBatch) -> Arrays:

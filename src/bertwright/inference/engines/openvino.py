@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bertwright.inference.engines.engine import Arrays
+from bertwright.inference.engines.engine import Arrays, Streams
 
 Precision = Literal["fp32", "bf16"]
 
@@ -17,12 +17,12 @@ Precision = Literal["fp32", "bf16"]
 class Compiled:
     """graph: OpenVINO's own, or the path of one. precision: what products are computed in."""
 
-    def __init__(self, openvino: Any, graph: Any, *, precision: Precision, streams: int, threads: int) -> None:
+    def __init__(self, openvino: Any, graph: Any, *, precision: Precision, streams: Streams) -> None:
         wishes = {
             # Of itself it would take bf16 wherever the processor has it. What an int8 graph has in fp32 stays so.
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams.count * streams.threads,
+            "NUM_STREAMS": streams.count,
             # Read and not mapped: a file that is written over would change a model that is in use.
             "ENABLE_MMAP": False,
         }
