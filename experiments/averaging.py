@@ -131,9 +131,9 @@ def with_average(begin: Callable[[], Bert], train: Labelled, pad_id: int, seed: 
     return model, averaged
 
 
-def experiment(bench: Bench, given: Path | None) -> None:
+def experiment(bench: Bench, given: Path | None, sets: list[str]) -> None:
     source = given or pretrained(bench, {}, shards(bench))
-    sets = SETS[:1] if bench.quick else SETS
+    sets = sets[:1] if bench.quick else sets
     runs = {
         (name, seed): bench.once(
             f"{name}/{seed}",
@@ -163,5 +163,6 @@ def experiment(bench: Bench, given: Path | None) -> None:
 if __name__ == "__main__":
     parsed = parser(__doc__)
     parsed.add_argument("--model", type=Path, help="model directory to start from")
+    parsed.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     arguments: argparse.Namespace = parsed.parse_args()
-    go("averaging", arguments, lambda bench: experiment(bench, arguments.model))
+    go("averaging", arguments, lambda bench: experiment(bench, arguments.model, arguments.sets))
