@@ -78,7 +78,7 @@ def test_a_teacher_moves_its_student_and_not_itself() -> None:
     loss = found.towards(teacher, inputs, said)
     loss.backward()
     # One of two scores is off by 1.
-    assert round(float(loss), 6) == 0.5
+    assert round(loss.item(), 6) == 0.5
     assert said.grad is not None
     assert said.grad.round(decimals=5).tolist() == [[1.0, 0.0]]
     assert all(parameter.grad is None for parameter in teacher.parameters())
