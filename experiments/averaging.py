@@ -56,6 +56,13 @@ def weights_of(model: Bert) -> Weights:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
+def towards(teacher: Bert, inputs: InputBatch, said: Tensor) -> Tensor:
+    """The mean squared difference of a student's scores to a teacher's, (rows, labels) each; it moves the student."""
+    with torch.no_grad():
+        wanted = first_token(teacher, inputs)
+    return WEIGHT * functional.mse_loss(said, wanted)
+
+
 class Teacher:
     """The mean of the last few weights of the model that it teaches."""
 
@@ -68,9 +75,7 @@ class Teacher:
         """The mean squared difference to the teacher's scores; nothing before the first step."""
         if not self.recent:
             return said.new_zeros(())
-        with torch.no_grad():
-            wanted = first_token(self.model, inputs)
-        return WEIGHT * functional.mse_loss(said, wanted)
+        return towards(self.model, inputs, said)
 
     def after_step(self, step: int) -> None:
         """Take in the weights of a step."""
@@ -101,13 +106,7 @@ def scores_of(bench: Bench, source: Path, name: str, seed: int) -> Json:
     learn(student, train, pad_id, seed=seed, epochs=epochs, lesson=teacher.lesson, after_step=teacher.after_step)
     found["self-distilled"] = accuracy(told(student, test, pad_id), test)
 
-    first.eval()
-
-    def from_first(inputs: InputBatch, said: Tensor) -> Tensor:
-        with torch.no_grad():
-            return WEIGHT * functional.mse_loss(said, first_token(first, inputs))
-
-    again = fine_tuned(lesson=from_first)
+    again = fine_tuned(lesson=partial(towards, first.eval()))
     said_again = told(again, test, pad_id)
     found["born again"] = accuracy(said_again, test)
     found["ensemble"] = accuracy(said_first.softmax(dim=1) + said_again.softmax(dim=1), test)
@@ -131,13 +130,13 @@ def with_average(begin: Callable[[], Bert], train: Labelled, pad_id: int, seed: 
     return model, averaged
 
 
-def experiment(bench: Bench, given: Path | None) -> None:
+def experiment(bench: Bench, given: Path | None, sets: list[str]) -> None:
     source = given or pretrained(bench, {}, shards(bench))
-    sets = SETS[:1] if bench.quick else SETS
+    sets = sets[:1] if bench.quick else sets
     runs = {
         (name, seed): bench.once(
             f"{name}/{seed}",
-            {"model": source.name, "steps": bench.steps},
+            {"model": source.name, "steps": bench.steps, "weight": WEIGHT},
             partial(scores_of, bench, source, name, seed),
         )
         for seed in range(bench.seeds)
@@ -163,5 +162,6 @@ def experiment(bench: Bench, given: Path | None) -> None:
 if __name__ == "__main__":
     parsed = parser(__doc__)
     parsed.add_argument("--model", type=Path, help="model directory to start from")
+    parsed.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     arguments: argparse.Namespace = parsed.parse_args()
-    go("averaging", arguments, lambda bench: experiment(bench, arguments.model))
+    go("averaging", arguments, lambda bench: experiment(bench, arguments.model, arguments.sets))

@@ -201,6 +201,9 @@ def experiment(bench: Bench, words: int) -> None:
             "is a word": share(run[way]["is a word"] for run in runs),
             "is right": share(run[way]["is right"] for run in runs),
             "cost of the true word": level([run[way]["cost"] for run in runs]),
+            "cost saved": level([run["together"]["cost"] - run[way]["cost"] for run in runs], 4)
+            if way != "together"
+            else "",
         }
         for way in WAYS
     ]
@@ -212,23 +215,25 @@ def experiment(bench: Bench, words: int) -> None:
 def draw(bench: Bench, table: list[Json], count: int) -> None:
     with drawing(bench.picture, 9, 3.4) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(2, 1))
-        names = [row["guessed"] for row in table]
-        for number, what in enumerate(("is a word", "is right")):
-            places = [place + 0.36 * number for place in range(len(table))]
-            bars(left, places, [row[what] for row in table], what)
-        left.set_xticks([place + 0.18 for place in range(len(table))], names)
+        for number, what in enumerate(("differs from together", "is a word", "is right")):
+            rows = [(place, row[what]) for place, row in enumerate(table) if row[what]]
+            bars(left, [place + 0.27 * (number - 1) for place, _ in rows], [value for _, value in rows], what)
+        left.set_xticks(range(len(table)), [row["guessed"] for row in table])
         left.set_ylabel("% of hidden words")
+        left.set_ylim(bottom=0)
         left.legend(fontsize="small")
-        bars(right, list(range(len(table))), [row["cost of the true word"] for row in table], None)
-        right.set_xticks(range(len(table)), names)
-        right.set_ylabel("-log p of the true word")
+        bars(right, [0, 1], [row["cost saved"] for row in table[1:]], None)
+        right.axhline(0, color="grey", linewidth=1)
+        right.set_xticks(range(2), [row["guessed"] for row in table[1:]])
+        right.set_xlim(-0.6, 1.6)
+        right.set_title("-log p saved beside together", fontsize="medium")
         figure.supxlabel(f"means and 95% intervals over {bench.seeds} draws of {count} words", fontsize=9)
 
 
 def bars(axis: Any, places: list[float], values: list[Json], label: str | None) -> None:
     means = [value["mean"] for value in values]
     reach = [[value["mean"] - value["low"] for value in values], [value["high"] - value["mean"] for value in values]]
-    axis.bar(places, means, 0.34, yerr=reach, capsize=3, label=label)
+    axis.bar(places, means, 0.25, yerr=reach, capsize=3, label=label)
 
 
 if __name__ == "__main__":

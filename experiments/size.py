@@ -43,13 +43,16 @@ def parameters(bench: Bench, variant: Variant) -> Json:
     return {"million parameters": level([found / 1e6], 2)}
 
 
-def experiment(bench: Bench, sizes: list[str]) -> None:
+def experiment(bench: Bench, sizes: list[str], names: list[str]) -> None:
     variants = [Variant(name, SIZES[name]) for name in sizes]
-    compare(bench, variants, COLUMNS, lambda variant: parameters(bench, variant))
+    columns = [column for column in COLUMNS if column.name in names]
+    compare(bench, variants, columns, lambda variant: parameters(bench, variant))
 
 
 if __name__ == "__main__":
     parsed = parser(__doc__)
     parsed.add_argument("--sizes", nargs="+", choices=SIZES, default=["L1 H64", "tiny", "mini"])
+    known = [column.name for column in COLUMNS]
+    parsed.add_argument("--columns", nargs="+", choices=known, default=known, metavar="NAME", help=", ".join(known))
     arguments = parsed.parse_args()
-    go("size", arguments, lambda bench: experiment(bench, arguments.sizes))
+    go("size", arguments, lambda bench: experiment(bench, arguments.sizes, arguments.columns))

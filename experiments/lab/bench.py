@@ -44,7 +44,7 @@ class Bench:
         self.quick: bool = arguments.quick
         self.data: Path | None = arguments.data
         self.out: Path = arguments.out.resolve()
-        self.seeds: int = 2 if self.quick else arguments.seeds
+        self.seeds: int = min(2, arguments.seeds) if self.quick else arguments.seeds
         self.pretrainings: int = arguments.pretrainings
         self.steps: int = 6 if self.quick else arguments.steps
         self.progress: Progress = Silent() if self.quick else Talk()

@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
+from bertwright.batches.sequences import InputBatch
 from bertwright.heads.model import Bert, Parts
 from tests.support import PETS, shard_of
 from tests.unit.experiments.test_causal import CONFIG
@@ -65,3 +66,19 @@ def test_order_shows_with_positions_and_not_without() -> None:
     assert differs() > 0.001
     found.without_positions(model.encoder)
     assert differs() < 1e-6
+
+
+def test_a_teacher_moves_its_student_and_not_itself() -> None:
+    found = script("averaging")
+    teacher = Bert(CONFIG, Parts(labels=2)).eval()
+    teacher.initialise(0)
+    ids = torch.tensor([[2, 5, 3]])
+    inputs = InputBatch(ids, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
+    said = (found.first_token(teacher, inputs) + torch.tensor([[1.0, 0.0]])).detach().requires_grad_()
+    loss = found.towards(teacher, inputs, said)
+    loss.backward()
+    # One of two scores is off by 1.
+    assert round(loss.item(), 6) == 0.5
+    assert said.grad is not None
+    assert said.grad.round(decimals=5).tolist() == [[1.0, 0.0]]
+    assert all(parameter.grad is None for parameter in teacher.parameters())
