@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -17,7 +18,7 @@ from bertwright.checkpoints.graph_directory import read_graph_directory
 from bertwright.checkpoints.graphs import EXPORTED, ONNX, OPENVINO
 from bertwright.errors import ModelError, SettingsError
 from bertwright.inference.engines.engine import Arrays, Streams
-from bertwright.inference.engines.openvino import Compiled, Precision
+from bertwright.inference.engines.openvino import SHAPES_KEPT, Compiled, Precision
 from bertwright.inference.outputs import inputs_of
 
 
@@ -110,6 +111,8 @@ def _arrays(batch: InputBatch, taken: Collection[str]) -> dict[str, NDArray[np.i
 
 def runtime(name: str, extra: str) -> Any:
     """A library that runs graphs. Raises SettingsError where it is not installed."""
+    # The libraries below keep a thousand kernels for the shapes they have met, and have no other way to be told.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(SHAPES_KEPT))
     try:
         return import_module(name)
     except ImportError:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bertwright.inference.engines.engine import Arrays, Streams
 
 Precision = Literal["fp32", "bf16"]
+SHAPES_KEPT = 64
 
 
 class Compiled:
@@ -25,6 +26,8 @@ class Compiled:
             "NUM_STREAMS": streams.count,
             # Read and not mapped: a file that is written over would change a model that is in use.
             "ENABLE_MMAP": False,
+            # What it makes for a shape of batch it keeps, of itself for thousands of shapes at a megabyte each.
+            "CPU_RUNTIME_CACHE_CAPACITY": SHAPES_KEPT,
         }
         self._model = openvino.Core().compile_model(graph, "CPU", wishes)
         # Without instructions for bf16 it computes in fp32 all the same.
