@@ -47,7 +47,7 @@ fmt: $(VENV)/.installed-dev ## format, and mend what ruff can mend by itself
 
 clean: ## remove the environment and every cache; runs and models stay
 	rm -rf $(VENV) $(TENSORFLOW) build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests benchmarks experiments docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A stamp is touched only after the last step of an install, so an interrupted one is simply done again.
 

@@ -1,7 +1,7 @@
 """From the command to its answer, with nothing in memory: bertwright and transformers' pipeline, in turn.
 
     python benchmarks/cold_start.py --model DIR --classifier DIR       as `make quickstart` leaves them
-    python benchmarks/cold_start.py --model DIR --classifier DIR --imports
+    python benchmarks/cold_start.py --model DIR --classifier DIR --imports [--json]
 
 Each start is a process of its own: `fill` of a sentence with one [MASK], `predict` of one row. Told are the medians of
 the rounds, and with --imports the modules that the fill of ours spends most of its time to import. Files are in the
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--classifier", type=Path, required="--help" not in sys.argv, help="fine-tuned")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--imports", action="store_true", help="what importing costs, module by module")
+    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     ours = [sys.executable, "-m", "bertwright"]
     peer = [sys.executable, "-c", _PEER]
@@ -53,11 +54,16 @@ def main() -> None:
             took = seconds_of(command, given)
             if number:
                 seconds[name].append(took)
-    print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
+    machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    imported = imports_of(contenders["bertwright fill"][0]) if arguments.imports else {}
+    if arguments.json:
+        print(json.dumps({"machine": machine, "seconds": seconds, "imports": imported}, indent=2))
+        return
+    print(machine)
     for name, found in seconds.items():
         print(f"{name:<34} {statistics.median(found):.2f} s ({min(found):.2f} to {max(found):.2f})")
-    if arguments.imports:
-        show_imports(contenders["bertwright fill"][0])
+    for name, took in imported.items():
+        print(f"  {took:5.2f} s  {name}")
 
 
 def seconds_of(command: list[str], given: str) -> float:
@@ -70,12 +76,12 @@ def seconds_of(command: list[str], given: str) -> float:
     return took
 
 
-def show_imports(command: list[str]) -> None:
-    """The modules that take longest, with all that they import for the first time."""
+def imports_of(command: list[str]) -> dict[str, float]:
+    """Seconds of the modules that take longest, each with all that it imports for the first time."""
     done = subprocess.run([command[0], "-X", "importtime", *command[1:]], capture_output=True, text=True, check=True)
     found = re.findall(r"import time:\s+\d+ \|\s+(\d+) \| +(\S+)", done.stderr)
-    for microseconds, name in sorted(found, key=lambda each: -int(each[0]))[:_SHOWN]:
-        print(f"  {int(microseconds) / 1e6:5.2f} s  {name}")
+    longest = sorted(found, key=lambda each: -int(each[0]))[:_SHOWN]
+    return {name: int(microseconds) / 1e6 for microseconds, name in longest}
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.mixed_texts import model_for, texts_of
+from benchmarks.lab.mixed_texts import model_for, texts_of
 from bertwright.training.precision import computes_bf16
 
 PEER = Path(__file__).parent / "peers" / "run_embed.py"

@@ -44,7 +44,7 @@ import torch
 from numpy.typing import NDArray
 
 import bertwright
-from benchmarks.mixed_texts import model_for, texts_of
+from benchmarks.lab.mixed_texts import model_for, texts_of
 
 _LEAST_COSINE = 0.99
 
