@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help quickstart test test-tensorflow check docs docs-serve fmt clean
+.PHONY: help quickstart test test-tensorflow check docs docs-serve wheels fmt clean
 
 VENV := .venv
 TENSORFLOW := .venv-tensorflow
@@ -40,6 +40,10 @@ docs: $(VENV)/.installed-docs ## the book, into site/index.html; a warning fails
 
 docs-serve: $(VENV)/.installed-docs ## the book at http://127.0.0.1:8001, built anew whenever a page is saved
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001
+
+# Before a release, and after a change of dependencies: half an hour, for torch is installed anew for every extra.
+wheels: $(VENV)/.installed-dev ## sdist and wheel into dist/, and the wheel tried with each extra in an empty environment (ARGS="zh near")
+	$(BIN)/python .ci/try_wheel.py $(ARGS)
 
 fmt: $(VENV)/.installed-dev ## format, and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix-only

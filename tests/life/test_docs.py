@@ -255,6 +255,7 @@ def test_the_reference_has_every_setting() -> None:
     for settings, _ in SETTINGS.values():
         for key in keys(settings):
             assert f"| `{key.rpartition('.')[2]}` |" in page
+    assert [line for line in page.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
 
 
 def options() -> dict[str, set[str]]:

@@ -19,14 +19,23 @@ from bertwright.training.settings import MachineSettings, TrainingSettings
 class ModelSettings(Settings):
     """The encoder's shape: a preset, and what differs from it. The vocabulary's size comes from the shards."""
 
+    # The paper's base and large, or one of the smaller ones of Turc et al. 2019.
     preset: Literal["bert-tiny", "bert-mini", "bert-small", "bert-medium", "bert-base", "bert-large"]
+    # Numbers in the vector of a token; None, as for all below: the preset's.
     hidden_size: int | None = Field(default=None, ge=1)
+    # Layers of the encoder.
     num_hidden_layers: int | None = Field(default=None, ge=1)
+    # Heads of attention in a layer; they divide `hidden_size`.
     num_attention_heads: int | None = Field(default=None, ge=1)
+    # Numbers in the middle of a layer's feed-forward part: four times `hidden_size` in every preset.
     intermediate_size: int | None = Field(default=None, ge=1)
+    # Tokens of the longest text that the model can read; 512 in every preset.
     max_position_embeddings: int | None = Field(default=None, ge=8)
+    # Dropout of the embeddings and of what each part of a layer adds.
     hidden_dropout_prob: float | None = Field(default=None, ge=0, lt=1)
+    # Dropout of the attention's weights.
     attention_probs_dropout_prob: float | None = Field(default=None, ge=0, lt=1)
+    # Deviation of the random weights that training begins with; 0.02 in every preset.
     initializer_range: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")

@@ -10,9 +10,11 @@ from bertwright.settings import Settings
 class ServeSettings(Settings):
     """Limits of requests and of what waits, and how batches are read."""
 
-    # Of one request: bytes of its body, texts in it, tokens of all its windows.
+    # Bytes of the body of a request.
     max_body_bytes: int = Field(default=4 << 20, ge=1024)
+    # Texts in a request.
     max_texts: int = Field(default=256, ge=1)
+    # Tokens in a request, those of all windows of its texts.
     max_tokens: int = Field(default=1 << 16, ge=512)
     # Seconds after which a request that waits is given up.
     timeout_seconds: float = Field(default=60.0, gt=0)
@@ -23,8 +25,9 @@ class ServeSettings(Settings):
     batch_tokens: int | None = Field(default=None, ge=512)
     # How long a batch that is not full waits for more: 0 pays off where a batch costs what its tokens do, as on a CPU.
     gather_ms: float = Field(default=0.0, ge=0, le=1000)
-    # Batches that are read at a time, and threads for each; None: as the machine has cores.
+    # Batches that are read at a time; None: one, and of more than four cores one for every four.
     streams: int | None = Field(default=None, ge=1)
+    # Threads for each of these; None: all cores shared out.
     threads: int | None = Field(default=None, ge=1)
 
     # Sites whose pages may ask, as in https://example.org; "*" for all.

@@ -21,8 +21,9 @@ class TrainingSettings(Settings):
     steps: int = Field(ge=1)
     # Examples in a step.
     batch_size: int = Field(default=32, ge=1)
-    # Batches grow from `ramp_from` examples to `batch_size`, by `ramp_from` at a time, over this share of the steps.
+    # Examples in the first steps, from where batches grow by as many at a time to `batch_size`; None: all are alike.
     ramp_from: int | None = Field(default=None, ge=1)
+    # Share of the steps over which batches grow, with `ramp_from`.
     ramp_fraction: float = Field(default=0.1, gt=0, le=1)
     # "adam-2018": Adam as the original code has it, without bias correction. "lamb": for batches of thousands.
     # "muon": the matrices inside the layers by Muon, and all else by AdamW.
@@ -34,15 +35,20 @@ class TrainingSettings(Settings):
     # After the warm-up: "linear" falls to 0 on a straight line, "cosine" on half a wave; "warmup-stable-decay" keeps
     # the highest rate and falls on a straight line over the last `decay_fraction` of the steps.
     schedule: ScheduleName = "linear"
+    # Share of the steps, the last ones, in which "warmup-stable-decay" falls.
     decay_fraction: float = Field(default=0.2, gt=0, le=1)
-    # The same for what Muon moves.
+    # Highest learning rate of the matrices that Muon moves; `learning_rate` is that of all else.
     muon_learning_rate: float = Field(default=0.01, gt=0)
     # Pooler and heads take the whole rate; each layer this share of the rate of what lies above it, and the embeddings
     # the least. For adamw alone. 1: one rate for all.
     layer_decay: float = Field(default=1.0, gt=0, le=1)
+    # What each step takes off the weights, as a share of the learning rate; biases and normalisations keep theirs.
     weight_decay: float = Field(default=0.01, ge=0)
+    # How much of the mean of past gradients a step keeps.
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
+    # How much of the mean of their squares it keeps; not below `adam_beta1`.
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
+    # What is added to the root of that mean before it divides.
     adam_epsilon: float = Field(default=1e-6, gt=0)
     # The gradient of all parameters together is scaled down to this norm where it is longer.
     clip_norm: float = Field(default=1.0, gt=0)
@@ -52,9 +58,11 @@ class TrainingSettings(Settings):
     seed: int = Field(default=0, ge=0, lt=2**63)
     # "auto": bf16 where the processor computes in it, else fp32. Weights and optimizer are fp32 in any case.
     precision: PrecisionName = "auto"
-    # Steps between reports, evaluations on held-out data and checkpoints.
+    # Steps between reports.
     log_every: int = Field(default=10, ge=1)
+    # Steps between measurements on held-out text.
     evaluate_every: int = Field(default=500, ge=1)
+    # Steps between checkpoints.
     save_every: int = Field(default=1000, ge=1)
 
     @model_validator(mode="after")

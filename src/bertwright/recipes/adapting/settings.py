@@ -21,11 +21,16 @@ Segments = Literal["next_sentence", "none"]
 class AdaptExamples(Settings):
     """What an example looks like; each as of `examples` in a recipe of pretraining."""
 
+    # Tokens in a row, [CLS] and [SEP] included.
     max_length: int = Field(default=128, ge=8, le=512)
-    # Whole words: the pieces of a field's long words give each other away where they are hidden one by one.
+    # What is hidden together. Whole words here, for the pieces of a field's long words give each other away where they
+    # are hidden one by one.
     masked_unit: MaskedUnit = "whole_word"
+    # Words in the longest span, where spans are hidden.
     longest_span: int = Field(default=3, ge=1, le=20)
+    # Share of the tokens that are predicted.
     masked_fraction: float = Field(default=0.15, gt=0, lt=1)
+    # Share of examples that aim at a random shorter length.
     short_fraction: float = Field(default=0.1, ge=0, le=1)
 
     def settings(self, segments: Segments) -> ExampleSettings:
@@ -38,13 +43,15 @@ class StageSettings(Settings):
 
     # Times that the text is seen, unless that takes more than `most_steps`.
     epochs: int = Field(default=1, ge=1)
+    # Steps that are not passed, however often the text is to be seen; None: as many as that takes.
     most_steps: int | None = Field(default=None, ge=1)
     # Examples in a step.
     batch_size: int = Field(default=32, ge=1)
-    # Gururangan et al. 2020 (ADAPTIVE_PRETRAINING.md of their code) take 5e-4 with 2,048 examples in a step for a field
-    # and 1e-4 with 256 for a task. By the square root of the number of examples that is 6e-5 and 4e-5 with 32.
+    # Highest learning rate. Gururangan et al. 2020 (ADAPTIVE_PRETRAINING.md of their code) take 5e-4 with 2,048
+    # examples in a step for a field and 1e-4 with 256 for a task. By the square root of the number of examples that is 6e-5 and
+    # 4e-5 with 32.
     learning_rate: float = Field(default=5e-5, gt=0)
-    # Share of the steps in which the rate climbs, as there.
+    # Share of the steps in which the rate climbs from 0; of Gururangan et al. 2020.
     warmup_fraction: float = Field(default=0.06, ge=0, le=1)
     # Share of the documents kept aside to measure on.
     held_out: float = Field(default=0.02, ge=0, le=0.5)
@@ -55,9 +62,11 @@ class StageSettings(Settings):
 class TaskStageSettings(StageSettings):
     """The task's own text, of which there is little."""
 
-    # As there; 5,000 steps of 32 are 100 epochs of half a million words.
+    # Times that the text is seen, unless that takes more than `most_steps`; of Gururangan et al. 2020.
     epochs: int = Field(default=100, ge=1)
+    # Steps that are not passed: 5,000 of 32 examples are 100 epochs of half a million words.
     most_steps: int | None = Field(default=5000, ge=1)
+    # Share of the rows kept aside to measure on.
     held_out: float = Field(default=0.05, ge=0, le=0.5)
     # Columns that hold the text; None is `text`, or `text_a` and `text_b`, whichever the rows have.
     text_columns: list[str] | None = Field(default=None, min_length=1, max_length=2)
@@ -77,22 +86,27 @@ class AdaptSettings(Settings):
     # Share of the first text's steps in which the masked-word head is trained alone; None: 0.1 of them where the head
     # is new, else none.
     head_first_fraction: float | None = Field(default=None, ge=0, lt=1)
-    # A new head knows nothing, and there is nothing to be forgotten in it.
+    # Learning rate of the head while it is trained alone: high, for it knows nothing that could be forgotten.
     head_learning_rate: float = Field(default=1e-3, gt=0)
     # Dropout in training; None leaves the model's own.
     dropout: float | None = Field(default=None, ge=0, lt=1)
+    # As in a recipe of pretraining.
     optimizer: OptimizerName = "adamw"
+    # What each step takes off the weights, as a share of the learning rate.
     weight_decay: float = Field(default=0.01, ge=0)
+    # Every random choice of the adaptation follows from this number.
     seed: int = Field(default=0, ge=0, lt=2**63)
+    # "auto": bf16 where the processor computes in it, else fp32.
     precision: PrecisionName = "auto"
     # Examples of each held-out text that are measured.
     evaluation_examples: int = Field(default=512, ge=1)
-    # Steps between reports, and between checkpoints at most; one comes with each evaluation too.
+    # Steps between reports.
     log_every: int = Field(default=10, ge=1)
+    # Steps between checkpoints at most; one comes with each measurement too.
     save_every: int = Field(default=1000, ge=1)
     # Column of a table that holds the text, in the field's and in the general corpus.
     text_column: str = "text"
-    # The same for the general corpus alone, where it is another; None: it is not.
+    # Column that holds the text of the general corpus; None: `text_column` too.
     general_text_column: str | None = None
     # Language code, for finding sentences.
     language: str = "en"

@@ -45,10 +45,13 @@ class FinetuneSettings(Settings):
 
     # Times that every training row is seen.
     epochs: int = Field(default=3, ge=1)
+    # Rows in a step.
     batch_size: int = Field(default=32, ge=1)
     # Highest learning rate: reached after the warm-up, falling to 0 on a straight line.
     learning_rate: float = Field(default=5e-5, gt=0)
+    # Share of the steps in which the rate climbs from 0 on a straight line.
     warmup_fraction: float = Field(default=0.1, ge=0, le=1)
+    # What each step takes off the weights, as a share of the learning rate; biases and normalisations keep theirs.
     weight_decay: float = Field(default=0.01, ge=0)
     # Each layer learns at this share of the rate of the layer above it; 1: all at the same. 0.65 to 0.95 are usual.
     layer_decay: float = Field(default=1.0, gt=0, le=1)
@@ -56,13 +59,16 @@ class FinetuneSettings(Settings):
     freeze: Literal["nothing", "embeddings", "encoder"] | int = "nothing"
     # Dropout in training; None leaves the model's own.
     dropout: float | None = Field(default=None, ge=0, lt=1)
+    # Every random choice of the fine-tuning follows from this number.
     seed: int = Field(default=0, ge=0, lt=2**63)
+    # "auto": bf16 where the processor computes in it, else fp32. Weights and optimizer are fp32 in any case.
     precision: PrecisionName = "auto"
 
-    # Tokens in an input, [CLS] and [SEP] included; None: as many as the model takes, for `answer` at most 384 as in the
-    # original code. Longer texts are cut into windows, of which neighbours share `overlap` tokens; None: 128, or a
-    # third of short inputs for `answer`, a quarter for the others. (The original's doc_stride is how far they move on.)
+    # Tokens in an input, [CLS] and [SEP] included; longer texts are cut into windows. None: as many as the model takes,
+    # for `answer` at most 384 as in the original code.
     max_length: int | None = Field(default=None, ge=8, le=512)
+    # Tokens that neighbouring windows share (the original's doc_stride is how far they move on). None: 128, of
+    # short inputs a third for `answer` and a quarter for the others.
     overlap: int | None = Field(default=None, ge=0)
     # Windows of a text that gets one label, score or vector; what is over is counted and told.
     max_windows: int = Field(default=16, ge=1)
@@ -73,30 +79,34 @@ class FinetuneSettings(Settings):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     # The least probability with which a label is given; below it the answer is none. For `classify` and `pair`.
     abstain_below: float = Field(default=0.0, ge=0, lt=1)
-    # Or: the share of right ones among the labels given that the threshold, chosen on dev, must bring.
+    # In place of `abstain_below`: the share of right ones among the labels given, for which dev finds the threshold.
     abstain_accuracy: float | None = Field(default=None, gt=0, le=1)
     # Choose on dev the temperature by which probabilities say how often the model is right. For `classify` and `pair`.
     calibrate: bool = True
     # The probability from which on a label is given; for `multilabel`.
     threshold: float = Field(default=0.5, gt=0, lt=1)
 
-    # For `embed`: how a text's vector is made of its tokens'; the score of two texts that mean the same; what cosines
-    # are multiplied by where partners compete.
-    # None: as the model was made for, else the mean, of any length.
+    # How a text's vector is made of its tokens'; for `embed`. None: as the model was made for, else the mean.
     pooling: Pooling | None = None
+    # Vectors have length 1; for `embed`. None: as the model was made for, else they keep their length.
     normalize: bool | None = None
+    # The score of two texts that mean the same, in the rows; for `embed`.
     similar_score: float = Field(default=1.0, gt=0)
+    # What cosines are multiplied by where partners compete; for `embed`.
     similarity_scale: float = Field(default=20.0, gt=0)
 
     # For `tag`. "last-four": the encoder stays as it is, and an LSTM of `lstm_size` dimensions each way learns from its
     # last four layers (paper, section 5.3); it wants a learning rate of about 1e-3.
     tag_features: Literal["fine-tuned", "last-four"] = "fine-tuned"
+    # Dimensions of that LSTM, each way; for `tag`.
     lstm_size: int = Field(default=768, ge=1)
-    # For `answer`: tokens that an answer may have; spans that are told of each question; the official scores, "auto" by
-    # the script of the contexts; whether questions that cannot be read stop it or are left out and counted.
+    # Tokens that an answer may have; for `answer`.
     max_answer_tokens: int = Field(default=LONGEST_ANSWER, ge=1, le=512)
+    # Spans that are told of each question; for `answer`.
     best_size: int = Field(default=BEST, ge=1, le=1000)
+    # The official scores, of SQuAD or of CMRC; "auto": by the script of the contexts. For `answer`.
     metric: MetricName = "auto"
+    # Questions that cannot be read stop it, or are left out and counted; for `answer`.
     on_error: OnError = "stop"
 
     # Times in an epoch that the dev rows are scored.
@@ -109,8 +119,9 @@ class FinetuneSettings(Settings):
     # where a processor computes in fp32.
     micro_batch_tokens: int | None = Field(default=None, ge=512)
 
-    # Columns of the rows; None: the usual ones of the task.
+    # Columns of the rows that hold their texts; None: the usual ones of the task.
     text_columns: list[str] | None = None
+    # Column that holds the label, the labels or the score; None: the usual one of the task.
     label_column: str | None = None
 
     @model_validator(mode="after")
