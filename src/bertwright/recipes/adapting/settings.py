@@ -48,8 +48,8 @@ class StageSettings(Settings):
     # Examples in a step.
     batch_size: int = Field(default=32, ge=1)
     # Highest learning rate. Gururangan et al. 2020 (ADAPTIVE_PRETRAINING.md of their code) take 5e-4 with 2,048
-    # examples in a step for a field and 1e-4 with 256 for a task. By the square root of the number of examples that is 6e-5 and
-    # 4e-5 with 32.
+    # examples in a step for a field and 1e-4 with 256 for a task. By the square root of the number of examples that is
+    # 6e-5 and 4e-5 with 32.
     learning_rate: float = Field(default=5e-5, gt=0)
     # Share of the steps in which the rate climbs from 0; of Gururangan et al. 2020.
     warmup_fraction: float = Field(default=0.06, ge=0, le=1)
