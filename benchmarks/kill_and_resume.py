@@ -16,16 +16,17 @@ once undisturbed through the real command line. The same command then runs again
 With two processes, two kills in three end the launcher and both at once, the third one of the two alone. Compared are
 the bytes of the model, every tensor of the last training state and every figure in metrics.jsonl but rates and seconds.
 --out keeps both runs, what each start said, and kills.jsonl. The text is the documentation of the installed packages;
---data takes shards instead. Needs Linux (/proc). Exit code 1 where something differs.
+--shards takes others instead. Needs Linux (/proc). Exit code 1 where something differs.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
-    sys.path.pop(0)
+    # Python puts this script's folder first; `benchmarks.lab` is found from the root.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
 import contextlib
@@ -44,15 +45,14 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.lab.documentation import documentation_shards
 from bertwright.cli.talk import Talk
 from bertwright.files import PARTIAL, sha256
-from bertwright.recipes.documentation import documentation_shards
 
 RECIPE = """
 evaluation_examples = 64
@@ -276,7 +276,7 @@ class Bench:
         (out / "kills.jsonl").unlink(missing_ok=True)
         settings = {"steps": self.steps, "precision": arguments.precision, "save_every": arguments.save_every}
         self.recipe.write_text(RECIPE.format(**settings), encoding="utf-8")
-        self.data = arguments.data or documentation_shards(out, Talk())
+        self.data = arguments.shards or documentation_shards(out, Talk())
 
     def start(self, name: str, talk: str) -> Life:
         out = self.out / name
@@ -431,7 +431,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--save-every", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="draws the instants (0)")
-    parser.add_argument("--data", type=Path, help="shards to train on, instead of those made here")
+    parser.add_argument("--shards", type=Path, help="shards to train on, instead of those made here")
     parser.add_argument("--out", type=Path, help="folder that keeps everything (default: one that is removed)")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -9,16 +9,17 @@ what the process holds: its resident memory, and the part of it that is its own 
 shards and libraries, which the system takes back when it likes). Told are both at some steps, each the median of the
 eleven samples around it, and the slope of a straight line through the last 80% of the steps, by least squares. --out
 keeps the run, samples.csv and memory.png (extra `report`). The text is the documentation of the installed packages;
---data takes shards instead. Needs Linux (/proc).
+--shards takes others instead. Needs Linux (/proc).
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
-    sys.path.pop(0)
+    # Python puts this script's folder first; `benchmarks.lab` is found from the root.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
 import csv
@@ -28,7 +29,6 @@ import platform
 import shutil
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from benchmarks.lab.documentation import documentation_shards
 from bertwright.cli.talk import Talk
-from bertwright.recipes.documentation import documentation_shards
 
 SETTINGS = {
     "model.preset": "bert-tiny",
@@ -126,14 +126,14 @@ def draw(samples: NDArray[np.int64], last: int, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--data", type=Path, help="shards to train on, instead of those made here")
+    parser.add_argument("--shards", type=Path, help="shards to train on, instead of those made here")
     parser.add_argument("--out", type=Path, default=Path("runs/memory"), help="folder that keeps everything")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if not Path("/proc/self/status").exists():
         parser.error("needs /proc, which Linux has")
     out = arguments.out.resolve()
-    data = arguments.data or documentation_shards(out, Talk())
+    data = arguments.shards or documentation_shards(out, Talk())
     run = out / "model"
     shutil.rmtree(run, ignore_errors=True)
     command = [sys.executable, "-m", "bertwright", "pretrain", "quickstart", "--data", str(data), "--out", str(run)]

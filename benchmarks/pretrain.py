@@ -17,18 +17,13 @@ it is looked at), for the peer as for us: what it computes beyond them is no use
 
 from __future__ import annotations
 
-import sys
-
-if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
-    sys.path.pop(0)
-
 import argparse
 import itertools
 import json
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field

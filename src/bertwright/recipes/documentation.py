@@ -1,4 +1,4 @@
-"""The documentation of installed packages as data: a corpus, its shards, and passages labelled by their package."""
+"""The documentation of installed packages as data: a corpus, and passages labelled by their package."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from bertwright.errors import CorpusError, RowError
 from bertwright.files import write_atomic
 from bertwright.progress import Progress
 from bertwright.randomness import Stream
-from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
-from bertwright.recipes.vocabulary import make_vocabulary
 from bertwright.shards.write import belongs_to_held_out
 from bertwright.text.duplicates import text_digest
 from bertwright.text.installed_docs import LibraryReport, library_documents
@@ -28,22 +26,6 @@ PASSAGE_WORDS = (25, 120)
 # Some 2.6 million tokens.
 _CHARACTERS = 12_500_000
 _REPORT_EVERY = 100
-
-
-def documentation_shards(out: Path, progress: Progress) -> Path:
-    """Shards of the documentation, made under `out` unless they are there already; returns their directory.
-
-    The corpus and the vocabulary that they were made from lie beside them. Raises CorpusError where none is found.
-    """
-    shards, vocabulary, corpus = out / "shards", out / "vocab", out / "corpus.jsonl"
-    # They come last and appear whole. What lies there without them was left by a kill, maybe of other packages.
-    if not shards.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        gather_documentation(corpus, progress)
-        make_vocabulary([str(corpus)], vocabulary, size=VOCABULARY_SIZE, overwrite=True, progress=progress)
-        settings = PrepareSettings(held_out=HELD_OUT)
-        prepare_corpus([str(corpus)], vocabulary, shards, settings=settings, progress=progress)
-    return shards
 
 
 def gather_documentation(path: Path, progress: Progress) -> None:

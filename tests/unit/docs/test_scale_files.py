@@ -20,7 +20,7 @@ from typer.main import get_command
 from bertwright.cli.main import app
 from bertwright.recipes.recipe import load_recipe
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 SBATCH = DOCS / "scale/slurm.sbatch"
 
 # Tells what it was called with, and leaves what a process of the run would.

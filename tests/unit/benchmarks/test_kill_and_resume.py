@@ -17,7 +17,7 @@ from benchmarks.kill_and_resume import differences, draw_instants
 from bertwright.cli.main import main
 from tests.made_text import write_corpus
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks/kill_and_resume.py"
+SCRIPT = Path(__file__).parents[3] / "benchmarks/kill_and_resume.py"
 
 
 def test_instants_come_in_order_and_follow_from_the_seed() -> None:
@@ -104,7 +104,7 @@ def test_a_run_that_is_killed_twice(tmp_path: Path) -> None:
     shards = tmp_path / "shards"
     arguments = ["--vocab", str(tmp_path / "vocab"), "--out", str(shards), "--held-out", "0.1"]
     assert main(["prepare", str(corpus), *arguments]) == 0
-    command = [sys.executable, str(SCRIPT), "--kills", "2", "--steps", "100", "--data", str(shards), "--json"]
+    command = [sys.executable, str(SCRIPT), "--kills", "2", "--steps", "100", "--shards", str(shards), "--json"]
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)["rows"]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lab import documentation as under_test
+from benchmarks.lab.documentation import documentation_shards
 from bertwright.errors import CorpusError
 from bertwright.progress import Silent
-from bertwright.recipes import documentation as under_test
-from bertwright.recipes.documentation import documentation_shards
 from bertwright.shards.read import open_shards
 from tests.made_text import write_packages
 

@@ -1,7 +1,7 @@
 """WordPiece ids of real text: the `tokenizers` library and bertwright, in turn, on one core.
 
-    python benchmarks/tokenize.py --data FOLDER          FOLDER holds raw/en, raw/zh and vocab (see --help)
-    python benchmarks/tokenize.py --data FOLDER --json
+    python benchmarks/wordpiece.py --data FOLDER          FOLDER holds raw/en, raw/zh and vocab (see --help)
+    python benchmarks/wordpiece.py --data FOLDER --json
 
 Peer: BertWordPieceTokenizer of `tokenizers`, by `encode` text by text and by `encode_batch`, on one thread; the faster
 of the two counts. Ours stands there twice: as arrays, which is what preparing a corpus takes, and as lists. Texts are
@@ -11,12 +11,6 @@ figure is the median of the rounds. The ids are compared, and what differs is to
 
 from __future__ import annotations
 
-import sys
-
-if __name__ == "__main__":
-    # Python puts this folder first, and would then take this file for its own module `tokenize`.
-    sys.path.pop(0)
-
 import argparse
 import json
 import os
@@ -24,6 +18,7 @@ import platform
 import random
 import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
