@@ -97,7 +97,6 @@ def test_on_a_full_disk_it_stops_and_the_last_state_is_good(small_disk: Path) ->
     )
     assert caught.value.exit_code == 1
     writer.close()
-    assert writer.saved == 20
     assert names(small_disk) == ["step-00000010", "step-00000020"]
     for step in (20, 10):
         assert_same(newest_state(small_disk, pytest.fail), state(step, FLOATS))
@@ -115,7 +114,7 @@ def test_on_a_full_disk_it_may_go_on_and_saves_once_there_is_room(small_disk: Pa
         (f"{small_disk}: the disk is full, so the checkpoint of step {step} was not kept; {what}", step)
         for step in (30, 40)
     ]
-    assert (writer.saved, names(small_disk)) == (20, ["step-00000010", "step-00000020"])
+    assert names(small_disk) == ["step-00000010", "step-00000020"]
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     writer = StateWriter(small_disk, keep=2, when_full="go on", say=unasked)
     writer.write(state(50, FLOATS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.heads.embed import pool
 from bertwright.heads.model import Parts
 from bertwright.interchange.convert import ConvertSettings, convert
-from bertwright.interchange.forms import FORMS, Form
+from bertwright.interchange.forms import Form
 from bertwright.interchange.opening import open_engine
 from bertwright.interchange.parity import compare
 from bertwright.interchange.texts import TEXTS as COMPARED
@@ -124,7 +124,7 @@ def forms(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         made[name] = home / name
         convert(source, made[name], to, settings, progress=Silent())
 
-    for form in FORMS:
+    for form in get_args(Form):
         make(form, directory, form)
     make("onnx, fused", directory, "onnx", ConvertSettings(fused=True))
     make("google and back", made["google"], "hf")

@@ -34,11 +34,6 @@ class StateWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
 
-    @property
-    def saved(self) -> int:
-        """The step of the newest state that is whole on disk, 0 for none."""
-        return self._saved
-
     def best(self) -> int | None:
         """The step of the best state that is whole on disk, after the one under way; raises that one's fault."""
         self._wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.checkpoints.sentence_layout import MODULES
@@ -14,7 +14,6 @@ from bertwright.interchange.google.files import is_checkpoint
 from bertwright.progress import Progress
 
 Form = Literal["hf", "google", "sentence-transformers", "onnx", "openvino", "torch-export"]
-FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def form_of(source: Path) -> Form:
