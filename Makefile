@@ -21,7 +21,7 @@ quickstart: $(VENV)/.installed-core ## the whole life of a BERT on text found on
 	$(BIN)/bertwright quickstart $(ARGS)
 
 test: $(VENV)/.installed-dev ## all tests (PYTEST="-k mask -x")
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --durations 25 --durations-min 10 $(PYTEST)
 
 # TensorFlow wants other versions of much that we use, so it has an environment of its own.
 test-tensorflow: $(VENV)/.installed-dev $(TENSORFLOW)/.installed ## checkpoints of the original code against TensorFlow itself (1.6 GB)
