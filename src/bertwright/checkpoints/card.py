@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bertwright.checkpoints.card_usage import usage_part
 from bertwright.checkpoints.finetuned_card import (
     answers_part,
     calibration_part,
@@ -16,7 +17,6 @@ from bertwright.checkpoints.finetuned_card import (
     training_part,
 )
 from bertwright.checkpoints.markdown import flat, inline
-from bertwright.checkpoints.use import use_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ def model_card(
         lines += ["", "## How it came to be", "", "Hashes are cut; `bertwright.json` has them whole.", ""]
         for step in lineage:
             lines += _step(step, settings=not finetuned or step is not finetuning_step(record))
-    return "\n".join([*lines, *use_part(name, model, record, form), ""])
+    return "\n".join([*lines, *usage_part(name, model, record, form), ""])
 
 
 def _labels(what: str, labels: Sequence[str]) -> str:

@@ -101,7 +101,7 @@ def is_of(values: dict[str, Any], kind: str) -> bool:
     return isinstance(names, list) and any(kind in str(name) for name in names)
 
 
-def task_of(parts: Parts, values: dict[str, Any]) -> str:
+def task_name(parts: Parts, values: dict[str, Any]) -> str:
     """What the head is for, by config.json and the weights; empty where that is none of ours."""
     if parts.tags:
         return "tag"

@@ -12,7 +12,7 @@ from bertwright.checkpoints.configuration import (
     encoder_config,
     is_of,
     labels_of,
-    task_of,
+    task_name,
 )
 from bertwright.checkpoints.record import RECORD, agreed_task, longest_of, read_record
 from bertwright.checkpoints.sentence_layout import read_sentence_layout
@@ -56,7 +56,7 @@ def read_graph_directory(path: Path) -> GraphDirectory:
     if layout is not None:
         record = layout.record | record
     parts = _parts_named(values)
-    task = agreed_task(task_of(parts, values), record.get("task", ""), path / RECORD)
+    task = agreed_task(task_name(parts, values), record.get("task", ""), path / RECORD)
     labels = labels_of(values, 0 if task in ("regress", CHOICE) else parts.labels or parts.tags, path / CONFIG)
     tokenizer, unheard = fitted(read_tokenizer(path), config.vocab_size, path)
     unused = unheard + unused_tokens(path, tokenizer)

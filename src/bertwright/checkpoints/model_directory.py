@@ -23,7 +23,7 @@ from bertwright.checkpoints.configuration import (
     headless,
     is_of,
     labels_of,
-    task_of,
+    task_name,
 )
 from bertwright.checkpoints.finetuned_card import PICTURES
 from bertwright.checkpoints.graphs import graph_in
@@ -198,7 +198,7 @@ def model_of(
     ours, unused = to_ours(theirs, of_tokens=of_tokens)
     parts = _parts_in(ours)
     unused += [f"the head of {name}, whose weights are missing" for name in headless(values, parts)]
-    task = task_of(parts, values)
+    task = task_name(parts, values)
     if parts.labels and not task:
         # Its scores mean something that is unknown here.
         unused += ["classifier.weight", "classifier.bias"]

@@ -61,7 +61,7 @@ class BulkChoice(StrEnum):
     ray = "ray"
 
 
-class EngineChoice(StrEnum):
+class WhereChoice(StrEnum):
     """Where the work is done."""
 
     local = "local"
@@ -73,6 +73,12 @@ Corpus = Annotated[
     typer.Argument(help=".txt .jsonl .csv .tsv .parquet (also .gz .zst .xz), folders, globs, s3://..., or -."),
 ]
 TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
+RowTexts = Annotated[
+    list[str] | None, typer.Option(help="Column that holds the text, instead of `text`; twice for pairs.")
+]
+RowLabel = Annotated[
+    str | None, typer.Option(help="Column that holds the label, instead of `label`, `labels` or `score`.")
+]
 OnError = Annotated[OnErrorChoice, typer.Option(help="skip: count bad lines and go on.")]
 Segmenter = Annotated[SegmenterChoice, typer.Option(help="jieba: Chinese words, for masking them whole.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")]

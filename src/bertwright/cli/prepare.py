@@ -10,12 +10,12 @@ import typer
 from bertwright.cli.choices import (
     Corpus,
     DedupeChoice,
-    EngineChoice,
     OnError,
     OnErrorChoice,
     Segmenter,
     SegmenterChoice,
     TextColumn,
+    WhereChoice,
     Workers,
 )
 from bertwright.cli.talk import Talk
@@ -32,7 +32,7 @@ def run(
     text_column: TextColumn = "text",
     on_error: OnError = OnErrorChoice.stop,
     workers: Workers = None,
-    engine: Annotated[EngineChoice, typer.Option(help="ray: on a Ray cluster (RAY_ADDRESS).")] = EngineChoice.local,
+    engine: Annotated[WhereChoice, typer.Option(help="ray: on a Ray cluster (RAY_ADDRESS).")] = WhereChoice.local,
     tokens_per_shard: Annotated[int, typer.Option(min=1, help="Tokens after which a shard ends.")] = 1 << 24,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what --out holds.")] = False,
 ) -> None:

@@ -11,7 +11,9 @@ from bertwright.cli.talk import Talk
 
 
 def run(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Output directories of pretrain or finetune.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Output directories of pretrain, adapt or finetune.")
+    ],
     out: Annotated[Path, typer.Option(help="File to write; an earlier report is replaced.")] = Path("report.html"),
 ) -> None:
     """Draw runs over one another on one HTML page: curves, pace, accuracy by word frequency, recipes.

@@ -1,0 +1,1 @@
+"""BERT itself: config, embeddings, attention, layer, encoder."""

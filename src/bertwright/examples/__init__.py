@@ -1,0 +1,1 @@
+"""Segment pairs, masking, and which example is number i of epoch e."""

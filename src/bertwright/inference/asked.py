@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from bertwright.batches.windows import Window
 from bertwright.inference.kinds import Kind, OfTask
 from bertwright.inference.runners import Runner
-from bertwright.tasks.answering import decoded, in_batches
+from bertwright.tasks.decoding import decoded, in_batches
 from bertwright.tasks.task import Item, PredictionT, RowT, Said, Task
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""A model directory or one with a graph, opened to answer."""
+"""A model directory or one with a graph, opened to answer: a Runner. To be compared: interchange/opening.py."""
 
 from __future__ import annotations
 

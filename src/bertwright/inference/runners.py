@@ -1,4 +1,7 @@
-"""What answers a task's batches: torch with a model's weights, or an exported graph with its own runtime."""
+"""What answers a task's batches: torch with a model's weights, or an exported graph with its own runtime.
+
+A Runner is told what is wanted; an Engine (engines/engine.py) gives all that a model says, and knows of no task.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from bertwright.errors import ModelError
 from bertwright.files import sha256
 from bertwright.inference.engines.engine import Graph, Streams
 from bertwright.inference.known_task import Described
-from bertwright.tasks.answering import token_budget
+from bertwright.tasks.decoding import token_budget
 from bertwright.tasks.task import Said, Task
 from bertwright.training.precision import computes_bf16, computing_in
 

@@ -16,10 +16,10 @@ from bertwright.checkpoints.weights import weights_hash
 from bertwright.errors import SettingsError
 from bertwright.files import new_directory, read_json, to_json, write_atomic
 from bertwright.hub import located
-from bertwright.interchange.calibration import Calibration, calibration_of
 from bertwright.interchange.exported import write_exported
 from bertwright.interchange.forms import Form, form_of, read_form
 from bertwright.interchange.google import checkpoint as google
+from bertwright.interchange.int8_rows import Calibration, calibration_of
 from bertwright.interchange.onnx import write_onnx
 from bertwright.interchange.openvino import IrPrecision, write_openvino
 from bertwright.interchange.proof import cost_of, refuse_unlike

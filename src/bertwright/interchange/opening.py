@@ -1,4 +1,4 @@
-"""Whatever form a model lies in, opened to be run."""
+"""Whatever form a model lies in, opened to be compared: an Engine. To answer: inference/opening.py."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from bertwright.checkpoints.sentence_layout import read_sentence_layout
 from bertwright.errors import ModelError
 from bertwright.inference.engines.engine import Engine
 from bertwright.inference.engines.plain import PlainEngine
-from bertwright.interchange.calibration import Calibration, scores_of
 from bertwright.interchange.check import compare_engines, report
 from bertwright.interchange.forms import Form, read_form
+from bertwright.interchange.int8_rows import Calibration, scores_of
 from bertwright.interchange.opening import open_engine
 from bertwright.interchange.parity import Parity
 from bertwright.interchange.texts import TEXTS

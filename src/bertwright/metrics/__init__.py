@@ -1,0 +1,1 @@
+"""Scores of classes, tags, SQuAD and CMRC, correlation, calibration, intervals over seeds."""

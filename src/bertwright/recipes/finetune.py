@@ -11,10 +11,10 @@ from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.model import Bert
 from bertwright.inference.known_task import normalizes, pooling_of
 from bertwright.progress import Progress
-from bertwright.recipes.finetuning.account import account_of
 from bertwright.recipes.finetuning.assembly import Lesson, assemble
 from bertwright.recipes.finetuning.checks import check_best_by, check_settings, check_wish
 from bertwright.recipes.finetuning.identity import identity_of
+from bertwright.recipes.finetuning.row_counts import row_counts
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.sitting import Finetuned, Sitting
 from bertwright.recipes.resuming import refuse_both
@@ -77,8 +77,8 @@ def finetune(
         raise ModelError("has one segment type, and a pair needs two", where=source)
     model = _model(loaded, lesson, settings, from_scratch=from_scratch, progress=progress)
     identity = identity_of(loaded, task, train_file, dev_file, settings, from_scratch=from_scratch, device=world.device)
-    accounts = account_of(train_file, items["train"]), account_of(dev_file, items["dev"])
-    sitting = Sitting(lesson, items, accounts, loaded, model, settings, progress, world.device)
+    counts = row_counts(train_file, items["train"]), row_counts(dev_file, items["dev"])
+    sitting = Sitting(lesson, items, counts, loaded, model, settings, progress, world.device)
     with open_run(
         out,
         identity,

@@ -17,7 +17,7 @@ from bertwright.files import refuse_existing, resumable_directory, to_json, writ
 from bertwright.lines import STANDARD_INPUT
 from bertwright.parallel import Engine, in_order, processors
 from bertwright.progress import Progress, Task
-from bertwright.recipes.preparation import Preparation
+from bertwright.recipes.shards_under_way import Preparation
 from bertwright.settings import Settings
 from bertwright.shards.encode import DocumentEncoder, EncodedDocuments
 from bertwright.shards.format import LONGEST_SENTENCE, SHARD_FILES, Manifest

@@ -17,9 +17,9 @@ from bertwright.examples.plan import SHARDS_PER_WINDOW
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress, Silent
 from bertwright.recipes.course import Course, Stretch, sizes_of
-from bertwright.recipes.curves import draw_curves
 from bertwright.recipes.first_model import first_model
 from bertwright.recipes.held_out import WatchedTexts, held_out_batches
+from bertwright.recipes.pretraining_curves import draw_curves
 from bertwright.recipes.recipe import PretrainRecipe
 from bertwright.recipes.run import Run, open_run
 from bertwright.recipes.tensorboard import refuse_without_tensorboard

@@ -1,0 +1,1 @@
+"""The queue that reads many requests together, the routes, the page."""

@@ -1,0 +1,1 @@
+"""One class a task: rows -> windows -> loss -> predictions -> scores."""

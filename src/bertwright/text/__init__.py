@@ -1,0 +1,1 @@
+"""Documents, sentences, duplicates; scripts, boilerplate; the documentation found on this machine."""

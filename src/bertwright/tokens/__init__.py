@@ -1,0 +1,1 @@
+"""WordPiece: normalisation, tokenizer, vocabulary, learning one."""

@@ -1,0 +1,1 @@
+"""Optimizers, schedules, precision, the loop, several processes."""

@@ -15,8 +15,8 @@ from bertwright.batches.windows import Lengths
 from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import RowError, SettingsError
 from bertwright.heads.model import Bert
-from bertwright.tasks.answering import decoded, outputs_of
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
+from bertwright.tasks.decoding import decoded, outputs_of
 from bertwright.tasks.embed import Embed
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
 from bertwright.tasks.pooled import mean_by_owner

@@ -17,7 +17,7 @@ from bertwright.errors import RowError, SettingsError
 from bertwright.examples.masking import IGNORED
 from bertwright.heads.model import Bert
 from bertwright.records import Record
-from bertwright.tasks import answering
+from bertwright.tasks import decoding
 from bertwright.tasks.tag import Tag, Tagged, balanced_tag_weights, one_column, tag_labels
 from bertwright.tasks.tag_schemes import BIO2, mend
 from bertwright.tasks.tagged_rows import TaggedRow, row_of
@@ -308,7 +308,7 @@ def test_answers_do_not_depend_on_company() -> None:
     items = task.items(ROWS, TOKENIZER)
 
     def answered(rows: list[TaggedRow], chosen: list[Item]) -> list[Tagged]:
-        return answering.decoded(task, rows, chosen, answering.outputs_of(model, task, chosen, PAD))
+        return decoding.decoded(task, rows, chosen, decoding.outputs_of(model, task, chosen, PAD))
 
     together = answered(ROWS, items)
     alone = [answered([row], [item])[0] for row, item in zip(ROWS, items, strict=True)]

@@ -1,4 +1,7 @@
-"""What runs a model: a batch in, named arrays out, whatever form the model lies in."""
+"""What runs a model: a batch in, named arrays out, whatever form the model lies in.
+
+An Engine knows of no task; a Runner (inference/runners.py) is told what is wanted, and may run an Engine.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The checkpoints of the original code, read and written without TensorFlow."""

@@ -1,0 +1,1 @@
+"""A model goes on pretraining on a field's text, then on a task's own: `adapt`."""

@@ -1,0 +1,1 @@
+"""A corpus, looked at before anything is made of it: `doctor`."""

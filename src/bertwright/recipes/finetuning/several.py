@@ -16,8 +16,8 @@ from bertwright.recipes.evaluate import evaluate
 from bertwright.recipes.finetune import finetune
 from bertwright.recipes.finetuning.checks import check_wish
 from bertwright.recipes.finetuning.identity import identity_of
-from bertwright.recipes.finetuning.repeated import repeat
 from bertwright.recipes.finetuning.search import check_grid, refuse_without_optuna, search
+from bertwright.recipes.finetuning.seeds import repeat
 from bertwright.recipes.finetuning.series import Result, open_series
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.sitting import Finetuned

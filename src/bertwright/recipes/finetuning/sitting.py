@@ -14,16 +14,16 @@ from bertwright.checkpoints.model_directory import LoadedModel, with_parts, writ
 from bertwright.checkpoints.weights import read_tensors, write_tensors
 from bertwright.heads.model import Bert
 from bertwright.progress import Progress
-from bertwright.recipes.finetuning.account import Account, data_record
-from bertwright.recipes.finetuning.after import show_after
 from bertwright.recipes.finetuning.assembly import Lesson
 from bertwright.recipes.finetuning.curve import best_scoring
+from bertwright.recipes.finetuning.dev_report import show_on_dev
 from bertwright.recipes.finetuning.identity import FROM_SCRATCH
 from bertwright.recipes.finetuning.overlap import overlap_of
+from bertwright.recipes.finetuning.row_counts import RowCounts, data_record
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.words_in_use import WordsInUse
 from bertwright.recipes.run import Run
-from bertwright.tasks.answering import decoded, outputs_of
+from bertwright.tasks.decoding import decoded, outputs_of
 from bertwright.tasks.lessons import LessonPlan, parts_of
 from bertwright.tasks.task import Item, Said, Task
 from bertwright.training.loop import Portion, Trainee
@@ -54,7 +54,7 @@ class Sitting:
         self,
         lesson: Lesson,
         items: dict[str, list[Item]],
-        accounts: tuple[Account, Account],
+        counts: tuple[RowCounts, RowCounts],
         loaded: LoadedModel,
         model: Bert,
         settings: FinetuneSettings,
@@ -62,7 +62,7 @@ class Sitting:
         device: torch.device,
     ) -> None:
         self.loaded, self.settings, self.progress = loaded, settings, progress
-        self.lesson, self.task, self.accounts = lesson, lesson.task, accounts
+        self.lesson, self.task, self.counts = lesson, lesson.task, counts
         pad_id = loaded.tokenizer.vocabulary.pad_id
         self.words = WordsInUse([*items["train"], *items["dev"]], model.config.vocab_size, pad_id)
         self.items = {name: self.words.renumbered(each) for name, each in items.items()}
@@ -132,8 +132,8 @@ class Sitting:
         )
         for remark in self.task.remarks(self.items["train"]):
             self.progress.say(remark)
-        for name, account in zip(("training", "dev"), self.accounts, strict=True):
-            for sentence in account.told(name, self.task.lengths.max_length):
+        for name, counts in zip(("training", "dev"), self.counts, strict=True):
+            for sentence in counts.told(name, self.task.lengths.max_length):
                 self.progress.say(sentence)
         for sentence in self.overlap.told():
             self.progress.say(sentence)
@@ -182,7 +182,7 @@ class Sitting:
         predictions = decoded(task, rows, items, said)
         scores = task.scores(rows, predictions)
         metrics = self.run.metrics()
-        shown = show_after(
+        shown = show_on_dev(
             self.run.out, rows, (self.task, plain), (task, predictions), metrics, self.best_by, self.progress.say
         )
         unmodelled = self.task.baseline(self.lesson.train, rows)
@@ -199,7 +199,7 @@ class Sitting:
             **task.record(),
             "metrics": scores,
             "baseline": unmodelled,
-            "data": data_record(*self.accounts, task.labels, (self.lesson.train, rows)),
+            "data": data_record(*self.counts, task.labels, (self.lesson.train, rows)),
             # `overlap` is that of windows.
             "shared_rows": self.overlap.record(),
             **self._without_shared(task, predictions),

@@ -1,0 +1,1 @@
+"""What each adaptation of a model is worth to a task: `ladder`."""

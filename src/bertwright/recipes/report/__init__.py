@@ -1,0 +1,1 @@
+"""Runs drawn over one another on one HTML page: `report`."""

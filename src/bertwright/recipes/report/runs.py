@@ -20,7 +20,7 @@ from bertwright.progress import Progress
 from bertwright.text.characters import printable
 
 LONGEST_NAME = 60
-_CURE = "give an --out of pretrain or finetune"
+_CURE = "give an --out of pretrain, adapt or finetune"
 # Of a row, what is no figure over the steps.
 _NO_FIGURES = frozenset({"step", "seconds", "tokens_seen", "event"})
 _BY_FREQUENCY = "held_out_by_frequency"

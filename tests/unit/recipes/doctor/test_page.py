@@ -9,7 +9,7 @@ import pytest
 from bertwright.cli.main import main
 from bertwright.recipes.doctor.summary import about
 from tests.made_text import prose
-from tests.unit.recipes.tags import Tags
+from tests.unit.recipes.html_page import Tags
 
 HOSTILE = "<script>alert('x')</script> & \"more\" \x1b[31m of it on each page."
 

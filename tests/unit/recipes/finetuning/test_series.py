@@ -15,8 +15,8 @@ from bertwright.errors import ModelError, SettingsError, UserFault
 from bertwright.files import PARTIAL, beside
 from bertwright.heads.model import Parts
 from bertwright.progress import Silent
-from bertwright.recipes.finetuning.repeated import repeat
 from bertwright.recipes.finetuning.search import PAPER, check_grid, grid_of, search
+from bertwright.recipes.finetuning.seeds import repeat
 from bertwright.recipes.finetuning.series import Series, open_series
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.sitting import Finetuned

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bertwright.cli.main import main
+from tests.unit.recipes.html_page import Tags
 from tests.unit.recipes.report.made_runs import IDENTITY, pretraining, tuning, write_run
-from tests.unit.recipes.tags import Tags
 
 HOSTILE = "<script>alert('x')<b>&\x1b[31m"
 

@@ -128,7 +128,7 @@ def test_what_is_no_run(tmp_path: Path) -> None:
     (unbegun / "run/metrics.jsonl").unlink()
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
-    cure = "give an --out of pretrain or finetune"
+    cure = "give an --out of pretrain, adapt or finetune"
     waiting = "the run has reported nothing yet; wait for its first report"
     for paths, message in (
         ([tmp_path / "nothing"], f"{tmp_path}/nothing: no such directory; {cure}"),

@@ -22,7 +22,7 @@ from bertwright.inference.known_task import lengths_of, task_of
 from bertwright.interchange.check import read_texts
 from bertwright.progress import Progress
 from bertwright.records import TABLES, kind_of, read_records
-from bertwright.tasks.answering import decoded, said_of, token_budget
+from bertwright.tasks.decoding import decoded, said_of, token_budget
 from bertwright.tasks.rows import FIELDS, first_row
 from bertwright.tasks.task import Item, Task
 

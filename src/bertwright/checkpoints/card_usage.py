@@ -19,7 +19,7 @@ _QUESTION = ("When does the ferry leave?", _TEXTS[0])
 _MASKED = "The [MASK] leaves at nine."
 
 
-def use_part(name: str, model: Bert, record: dict[str, Any], form: str = "hf") -> list[str]:
+def usage_part(name: str, model: Bert, record: dict[str, Any], form: str = "hf") -> list[str]:
     """Lines of Markdown for a directory called `name`; form: as `convert --to` names it."""
     graphs = {
         "onnx": _onnx(name),

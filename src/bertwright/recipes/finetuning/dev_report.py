@@ -31,7 +31,7 @@ from bertwright.tasks.task import PredictionT, RowT, Task
 MOST_ERRORS = 1000
 
 
-def show_after(
+def show_on_dev(
     out: Path,
     rows: Sequence[RowT],
     plain: tuple[Task[RowT, PredictionT], Sequence[PredictionT]],

@@ -13,7 +13,7 @@ from bertwright.tasks.task import Item
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class RowCounts:
     """A file of rows: how many there are, how many are read in several windows, and what no window holds."""
 
     file: str
@@ -30,9 +30,9 @@ class Account:
             yield f"{self.cut_rows:,} {name} rows lost {self.cut_tokens:,} tokens that no window holds"
 
 
-def account_of(file: Path, items: Sequence[Item]) -> Account:
+def row_counts(file: Path, items: Sequence[Item]) -> RowCounts:
     """Count the rows of a file, as they were made ready."""
-    return Account(
+    return RowCounts(
         file=file.name,
         rows=len(items),
         in_windows=sum(1 for item in items if len(item.windows) > 1 + (item.sides != ())),
@@ -42,7 +42,7 @@ def account_of(file: Path, items: Sequence[Item]) -> Account:
 
 
 def data_record(
-    train: Account, dev: Account, labels: Sequence[str], rows: tuple[Sequence[Any], Sequence[Any]]
+    train: RowCounts, dev: RowCounts, labels: Sequence[str], rows: tuple[Sequence[Any], Sequence[Any]]
 ) -> dict[str, Any]:
     """As bertwright.json has it; `rows` are those of both files, and each label is counted in them."""
     record: dict[str, Any] = {"train": asdict(train), "dev": asdict(dev)}

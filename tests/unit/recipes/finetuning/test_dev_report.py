@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from bertwright.batches.windows import Lengths
-from bertwright.recipes.finetuning import after
-from bertwright.recipes.finetuning.after import show_after
+from bertwright.recipes.finetuning import dev_report
 from bertwright.recipes.finetuning.curve import best_scoring
 from bertwright.recipes.finetuning.dev_folder import clear_dev
+from bertwright.recipes.finetuning.dev_report import show_on_dev
 from bertwright.recipes.finetuning.pictures import draw_confusion, most_confused
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.tasks.classify import Classified, Classify
@@ -53,7 +53,7 @@ def show(out: Path, *probabilities: float) -> tuple[dict[str, Any], list[str]]:
     rows, given = cats(*probabilities)
     said: list[str] = []
     task = classifier()
-    return show_after(out, rows, (task, given), (task, given), METRICS, "accuracy", said.append), said
+    return show_on_dev(out, rows, (task, given), (task, given), METRICS, "accuracy", said.append), said
 
 
 def test_the_worst_errors_come_first(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_the_worst_errors_come_first(tmp_path: Path) -> None:
 
 
 def test_more_errors_than_anyone_reads_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(after, "MOST_ERRORS", 2)
+    monkeypatch.setattr(dev_report, "MOST_ERRORS", 2)
     record, said = show(tmp_path, 0.4, 0.1, 0.3)
     lines = (tmp_path / "dev/errors.jsonl").read_text().splitlines()
     assert [json.loads(line)["where"] for line in lines] == ["dev:2", "dev:3"]
@@ -101,7 +101,7 @@ def test_the_pictures_are_drawn_where_there_is_something_to_draw(tmp_path: Path)
     task = Regress(columns=("text",), label_column="score", lengths=LENGTHS)
     rows = [Row(("one",), None, "dev:1", score=2.0), Row(("two",), None, "dev:2", score=3.0)]
     given = [Measured(2.5, 0), Measured(1.0, 0)]
-    show_after(tmp_path, rows, (task, given), (task, given), METRICS, "spearman", lambda _: None)
+    show_on_dev(tmp_path, rows, (task, given), (task, given), METRICS, "spearman", lambda _: None)
     assert {path.name for path in (tmp_path / "dev").iterdir()} == {"errors.jsonl", "scatter.png", "curve.png"}
 
 
@@ -119,7 +119,7 @@ def test_a_tagger_that_finds_nothing_has_no_reliability(tmp_path: Path) -> None:
     task = Tag(labels=("O", "B-x", "I-x"), lengths=LENGTHS)
     rows = [TaggedRow(("a", "b"), ("O", "B-x"), "dev:1")]
     nothing = [Tagged(("a", "b"), ("O", "O"), (), "a b")]
-    record = show_after(tmp_path, rows, (task, nothing), (task, nothing), METRICS, "accuracy", lambda _: None)
+    record = show_on_dev(tmp_path, rows, (task, nothing), (task, nothing), METRICS, "accuracy", lambda _: None)
     assert "calibration" not in record
     assert record["errors"] == {"rows": 1, "written": 1}
     assert not (tmp_path / "dev/reliability.png").exists()

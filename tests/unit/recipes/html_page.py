@@ -1,4 +1,4 @@
-"""A page taken apart."""
+"""An HTML page taken apart, for the tests of the doctor's and of the report."""
 
 from __future__ import annotations
 
