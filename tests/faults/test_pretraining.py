@@ -267,7 +267,8 @@ def test_the_machine_may_change_on_the_way_and_the_training_may_not(
     assert main([*arguments(shards, killed, "training.seed=1"), "--resume"]) == 2
     assert told(capsys)[-1] == (
         f"bertwright: {killed}: the run began otherwise: `seed` was 0 and is 1; "
-        "resume it with everything that it began with"
+        "resume it with everything that it began with, "
+        f"or, once its model is there, go on from that with --init {killed} and another --out"
     )
     machine = ["recompute=true", "keep_checkpoints=1", 'when_disk_full="go on"', 'sharding="hybrid"']
     assert main([*arguments(shards, killed, *(f"machine.{each}" for each in machine)), "--resume"]) == 0

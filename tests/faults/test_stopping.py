@@ -99,13 +99,15 @@ def test_a_resume_with_another_recipe_is_refused(
     out = str(tmp_path / "model")
     short = [*SETTINGS, "--set", "training.steps=2"]
     assert main(["pretrain", "quickstart", "--data", str(shards), "--out", out, *short]) == 0
-    changed = [*short, "--set", "training.learning_rate=0.5", "--resume"]
-    assert main(["pretrain", "quickstart", "--data", str(shards), "--out", out, *changed]) == 2
-    message = capsys.readouterr().err.splitlines()[-1]
-    assert message == (
-        f"bertwright: {out}: the run began otherwise: `learning_rate` was 0.001 and is 0.5; "
-        "resume it with everything that it began with"
-    )
+    for name, was, wanted in (("learning_rate", "0.001", "0.5"), ("steps", "2", "4")):
+        changed = [*short, "--set", f"training.{name}={wanted}", "--resume"]
+        assert main(["pretrain", "quickstart", "--data", str(shards), "--out", out, *changed]) == 2
+        message = capsys.readouterr().err.splitlines()[-1]
+        assert message == (
+            f"bertwright: {out}: the run began otherwise: `{name}` was {was} and is {wanted}; "
+            "resume it with everything that it began with, "
+            f"or, once its model is there, go on from that with --init {out} and another --out"
+        )
 
 
 def test_fine_tuning_goes_on_too(shards: Path, tmp_path: Path) -> None:

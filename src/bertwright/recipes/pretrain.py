@@ -124,6 +124,7 @@ def pretrain(
         resume=resume,
         overwrite=overwrite,
         tensorboard=tensorboard,
+        instead=f"or, once its model is there, go on from that with --init {out} and another --out",
         progress=progress,
     ) as run:
         session = _Session(run, recipe, shards, train_shards, model.to(world.device), dtype, start, progress)

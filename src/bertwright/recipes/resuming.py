@@ -13,10 +13,12 @@ from bertwright.files import read_json
 _TOLD = 8
 
 
-def refuse_other(begun: Path, out: Path, identity: dict[str, Any], *, what: str, overwrite: bool) -> None:
+def refuse_other(
+    begun: Path, out: Path, identity: dict[str, Any], *, what: str, overwrite: bool, instead: str = ""
+) -> None:
     """Raise where `begun`, the JSON file of what began in `out`, is missing or tells of something else.
 
-    `what` names it, as in "run".
+    `what` names it, as in "run". `instead` goes on the cure: what to do for who wants it otherwise.
     """
     refuse_both(resume=True, overwrite=overwrite)
     if not begun.exists():
@@ -25,7 +27,7 @@ def refuse_other(begun: Path, out: Path, identity: dict[str, Any], *, what: str,
     if not known:
         raise ModelError("was being cleared by --overwrite when that was killed", where=out, cure="give it once more")
     if differing := _told_differences(known, identity):
-        cure = "resume it with everything that it began with"
+        cure = f"resume it with everything that it began with{instead and f', {instead}'}"
         raise ModelError(f"the {what} began otherwise: {differing}", where=out, cure=cure)
 
 

@@ -1,12 +1,13 @@
 """A run's directory: the model to be, and under `run/` all that it takes to go on.
 
-OUT/run/run.json          what the run is: recipe, data, start
-OUT/run/metrics.jsonl     one object a report
-OUT/run/checkpoints/      the newest training state
-OUT/run/curves.png        drawn from metrics.jsonl
-OUT/run/tensorboard/       the same figures as event files, with --tensorboard
-OUT/dev/                  what a fine-tuning showed of the model on its dev rows
-OUT/...                   the model directory, once there is a model
+OUT/run/run.json            what the run is: recipe, data, start
+OUT/run/metrics.jsonl       one object a report
+OUT/run/checkpoints/        the newest `machine.keep_checkpoints` training states, and the best of pretraining
+OUT/run/best.safetensors    the best weights of a fine-tuning until now
+OUT/run/curves.png          of pretraining, drawn from metrics.jsonl at its end (extra `report`)
+OUT/run/tensorboard/        the same figures as event files, with --tensorboard
+OUT/dev/                    what a fine-tuning showed of the model on its dev rows
+OUT/...                     the model directory, once there is a model
 """
 
 from __future__ import annotations
@@ -355,21 +356,22 @@ def open_run(
     overwrite: bool,
     tensorboard: bool = False,
     made: Sequence[str] = (),
+    instead: str = "",
     progress: Progress,
 ) -> Iterator[Run]:
     """Open the run at `out` and keep other processes out of it until the block ends.
 
     `identity` is everything that the weights follow from. A new run writes it down; a resumed one must have the same.
-    `made` names the folders that the run makes in `out`: one that begins anew finds none of them.
-    Each process of the run calls this, and the first does it. Raises ModelError, naming what differs, or UserFault
-    where `out` holds something else.
+    `made` names the folders that the run makes in `out`: one that begins anew finds none of them. `instead` is told
+    where it began otherwise: what else could be done. Each process of the run calls this, and the first does it. Raises
+    ModelError, naming what differs, or UserFault where `out` holds something else.
     """
     run = Run(out, machine or MachineSettings(), world, progress, tensorboard=tensorboard)
     run.resumed = resume
 
     def claim() -> None:
         if resume:
-            refuse_other(_begun(out), out, identity, what="run", overwrite=overwrite)
+            refuse_other(_begun(out), out, identity, what="run", overwrite=overwrite, instead=instead)
             held.enter_context(hold(run.folder))
         else:
             _begin_anew(run, identity, held, overwrite=overwrite, made=made)
