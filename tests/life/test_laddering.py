@@ -240,6 +240,8 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
                 "label every row, or name the column with --label-column"
             ),
         ),
+        (["--text-column", "said"], f"{train}:1: there is no column `said`; the columns are `text`, `label`; name it"),
+        (["--label-column", "room"], f"{train}:1: there is no column `room`; the columns are `text`, `label`; label"),
         (["--general", names["one"]], f"{names['one']}: holds 1 documents, and two are the least that can be"),
         (
             ["--adapt-set", "examples.max_length=64"],
@@ -273,6 +275,20 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert main(climbing(home, home, "--train", train)) == 2
     message = f"{home}: holds the model to start from, which would be lost; choose another --out"
     assert told(capsys) == [f"bertwright: {message}"]
+
+
+def test_rows_with_columns_of_other_names(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = []
+    for name in ("train", "dev"):
+        rows = [json.loads(line) for line in (home / f"{name}.jsonl").read_text().splitlines()]
+        renamed = tmp_path / f"{name}.jsonl"
+        renamed.write_text("".join(json.dumps({"said": row["text"], "room": row["label"]}) + "\n" for row in rows))
+        files += [f"--{name}", str(renamed)]
+    out = tmp_path / "out"
+    columns = ["--text-column", "said", "--label-column", "room"]
+    # The rows are read before it is looked whether there is a ladder.
+    assert main(climbing(home, out, *files, *columns, "--resume")) == 2
+    assert told(capsys)[-1] == f"bertwright: {out}: holds no ladder to go on with; start it without --resume"
 
 
 def test_overwrite_leaves_nothing_of_the_one_before(home: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bertwright.cli.choices import OnErrorChoice
+from bertwright.cli.choices import OnErrorChoice, RowLabel, RowTexts
 from bertwright.cli.talk import Talk
 
 
@@ -29,12 +29,8 @@ def run(
     out: Annotated[Path, typer.Option(help="Directory that becomes the model.")],
     recipe: Annotated[Path | None, typer.Option(help="TOML file with settings, as epochs = 5.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting, as in epochs=5.")] = None,
-    text_column: Annotated[
-        list[str] | None, typer.Option(help="Column that holds the text, instead of `text`; twice for pairs.")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Column that holds the label, instead of `label`, `labels` or `score`.")
-    ] = None,
+    text_column: RowTexts = None,
+    label_column: RowLabel = None,
     on_error: Annotated[
         OnErrorChoice | None, typer.Option(help="skip: count questions that cannot be read and go on.")
     ] = None,

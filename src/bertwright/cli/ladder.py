@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bertwright.cli.choices import Workers
+from bertwright.cli.choices import RowLabel, RowTexts, Workers
 from bertwright.cli.talk import Talk, out
 
 
@@ -32,6 +32,8 @@ def run(
         list[str] | None, typer.Option(help="A setting of the adaptations, as in field.epochs=2.")
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of fine-tuning, as in epochs=5.")] = None,
+    text_column: RowTexts = None,
+    label_column: RowLabel = None,
     workers: Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the ladder in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew where --out holds a ladder.")] = False,
@@ -50,6 +52,11 @@ def run(
 
     keep_big_blocks()
     talk = Talk()
+    settings = FinetuneSettings().replaced(set_ or [])
+    if label_column is not None:
+        settings = settings.model_copy(update={"label_column": label_column})
+    if text_column:
+        settings = settings.model_copy(update={"text_columns": text_column})
     found = climb(
         model,
         task,
@@ -63,7 +70,7 @@ def run(
         seeds=seeds,
         extend=extend,
         adapting=AdaptSettings().replaced(adapt_set or [], option="--adapt-set"),
-        settings=FinetuneSettings().replaced(set_ or []),
+        settings=settings,
         workers=workers,
         resume=resume,
         overwrite=overwrite,
