@@ -1,4 +1,7 @@
-"""Bad input: one line with the cause, the place and the cure, exit code 2, and nothing half-written."""
+"""Bad input: one line with the cause, the place and the cure, exit code 2, and nothing half-written.
+
+(One long file: all refusals side by side, of one small model, so that one sees which are tested and how they sound.)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The original code's checkpoints: written and read back, in folders and in a .zip, whole and damaged."""
+"""The original code's checkpoints: written and read back, in folders and in a .zip, whole and damaged.
+
+(One long file: what is damaged is what the first half writes. The index by itself is in test_google_index.py.)
+"""
 
 from __future__ import annotations
 
