@@ -43,6 +43,8 @@ from bertwright.training.precision import computes_bf16
 PEER = Path(__file__).parent / "peers" / "run_embed.py"
 _CALIBRATION = 300
 REFERENCE = "transformers fp32"
+# Our forms of 8 bits.
+INT8 = {"openvino int8": ("--to", "openvino"), "onnx int8": ("--to", "onnx", "--fused")}
 # What runs on a GPU too.
 _ANYWHERE = ("transformers", "sentence-transformers")
 
@@ -85,7 +87,7 @@ def contenders(precisions: list[str], device: str) -> list[Contender]:
             for engine in engines.get(precision, ())
         ]
         if precision == "int8" and device == "cpu":
-            found.append(Contender("bertwright int8", precision, "bertwright"))
+            found += [Contender(f"bertwright {form}", precision, "bertwright") for form in INT8]
     return found
 
 
@@ -107,7 +109,8 @@ class Bench:
         if "int8" in precisions and self.arguments.device == "cpu":
             rows = self.out / "calibration.jsonl"
             rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in self.calibration))
-            self.convert("int8", "--to", "openvino", "--precision", "int8", "--calibrate", str(rows))
+            for name, how in INT8.items():
+                self.convert(f"bertwright {name}", *how, "--precision", "int8", "--calibrate", str(rows))
 
     def convert(self, name: str, *how: str) -> None:
         """A form of the model."""
@@ -118,7 +121,7 @@ class Bench:
 
     def measure(self, contender: Contender) -> bool:
         """One turn; whether its library is there."""
-        model = self.out / "int8" if contender.name == "bertwright int8" else self.model
+        model = self.out / contender.name if contender.precision == "int8" and contender.ours else self.model
         python = sys.executable if contender.ours else self.arguments.peer_python
         command = [
             python, str(PEER), contender.who, "--precision", contender.precision, "--model", str(model),

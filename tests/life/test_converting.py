@@ -161,6 +161,35 @@ def test_bf16_and_int8_of_texts_tell_how_much_is_alike(home: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("more", [[], ["--fused"]], ids=["plain", "fused"])
+def test_int8_of_onnx_finds_its_ranges_itself(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"the {WORDS[number % 10]} {WORDS[number % 7]}.\n" for number in range(60)))
+    convert = ["convert", str(home / "classify"), str(tmp_path / "fp32"), "--to", "onnx", *more]
+    assert main(convert) == 0
+    convert = ["convert", str(home / "classify"), str(tmp_path / "int8"), "--to", "onnx", "--precision", "int8", *more]
+    assert main(convert) == 0
+    sizes = {name: (tmp_path / name / "model.onnx").stat().st_size for name in ("fp32", "int8")}
+    assert sizes["int8"] < 0.6 * sizes["fp32"]
+    assert sorted(path.name for path in (tmp_path / "int8").iterdir()) == sorted(
+        path.name for path in (tmp_path / "fp32").iterdir()
+    )
+    record = json.loads((tmp_path / "int8/bertwright.json").read_text())
+    assert (record["precision"], record["lineage"][-1]["precision"]) == ("int8", "int8")
+    assert 0.7 < record["exported"]["alike"]["logits"] <= 1
+    assert main([*convert, "--calibrate", str(texts), "--overwrite"]) == 0
+    assert json.loads((tmp_path / "int8/bertwright.json").read_text())["lineage"][-1]["measured_on"] == "texts.txt"
+    capsys.readouterr()
+    (tmp_path / "one.jsonl").write_text(json.dumps({"text": "the ferry leaves at nine."}) + "\n")
+    assert main(["predict", str(tmp_path / "int8"), str(tmp_path / "one.jsonl")]) == 0
+    shown = capsys.readouterr()
+    assert "onnx int8 on cpu" in shown.err
+    assert json.loads(shown.out)["label"] in bertwright.load(home / "classify").labels
+
+
+@pytest.mark.slow
 def test_int8_of_pairs_without_labels(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = tmp_path / "pairs.jsonl"
     pairs = [{"text_a": WORDS[number % 10], "text_b": f"the {WORDS[number % 7]}."} for number in range(60)]
@@ -177,6 +206,8 @@ def test_wishes_that_do_not_fit_are_refused(home: Path, tmp_path: Path, capsys: 
     for more, told in (
         (["--to", "google", "--fused"], "--fused is for --to onnx; leave it out"),
         (["--precision", "bf16"], "--precision bf16 is for --to openvino; leave it out"),
+        (["--to", "onnx", "--precision", "bf16"], "--precision bf16 is for --to openvino; leave it out"),
+        (["--precision", "int8"], "--precision int8 is for --to openvino and --to onnx; leave it out"),
         (["--calibrate", "x.jsonl"], "--calibrate is for --precision int8; leave it out"),
         (["--keep-case"], f"{home / 'classify'}: {own}; leave it out"),
     ):

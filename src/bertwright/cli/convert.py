@@ -23,7 +23,7 @@ class FormChoice(StrEnum):
 
 
 class IrPrecisionChoice(StrEnum):
-    """What OpenVINO's IR is computed in."""
+    """What a graph is computed in."""
 
     fp32 = "fp32"
     bf16 = "bf16"
@@ -54,10 +54,14 @@ def run(
         typer.Option("--fused", help="onnx: with the operators of onnxruntime, faster there and unknown elsewhere."),
     ] = False,
     precision: Annotated[
-        IrPrecisionChoice, typer.Option(help="openvino: fp32, bf16 or int8.")
+        IrPrecisionChoice, typer.Option(help="openvino: fp32, bf16 or int8. onnx: fp32 or int8.")
     ] = IrPrecisionChoice.fp32,
     calibrate: Annotated[
-        Path | None, typer.Option(help="int8: rows of yours, labelled ones of the model's task if you have them.")
+        Path | None,
+        typer.Option(
+            help="int8: rows of yours to measure on, and for openvino to set ranges by; labelled ones of the model's "
+            "task if you have them."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the destination holds.")] = False,
 ) -> None:

@@ -35,7 +35,7 @@ def open_runner(
 
     engine: what runs the weights of a model directory. "auto" never computes in fewer bits: it is torch, and on a CPU
     OpenVINO where that is installed and the work is `lasting` enough to be worth the seconds that it takes to begin. A
-    graph is run by its own runtime. streams: of engines that can read several batches at a time; None: OpenVINO as the
+    graph is run by its own runtime. streams: of engines that can read several batches at a time; None: graphs as the
     machine has cores, torch one after the other. What of the directory is not used is told to `say`.
 
     Raises ModelError or VocabularyError where there is no model, SettingsError where what should run it is not
@@ -77,8 +77,9 @@ def _graph(path: Path, form: str, streams: Streams | None) -> GraphRunner:
         opened = OpenVinoEngine(path, streams)
         return GraphRunner(opened, opened.described, streams=streams.count)
     if form == "onnx":
-        onnx = OnnxEngine(path)
-        return GraphRunner(onnx, onnx.described)
+        streams = streams or _streams()
+        onnx = OnnxEngine(path, streams)
+        return GraphRunner(onnx, onnx.described, streams=streams.count)
     raise ModelError(
         UNTRUSTED, where=path, cure="run the model that it was exported from, or its ONNX or OpenVINO form"
     )

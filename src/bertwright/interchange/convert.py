@@ -46,8 +46,8 @@ class ConvertSettings:
     """What is wanted of the form.
 
     lowercase: whether a checkpoint of the original code is of text in lower case, where its vocabulary misleads. fused:
-    ONNX with onnxruntime's own operators. precision: of OpenVINO's IR. calibrate: text to set the ranges of int8 by,
-    and to measure on.
+    ONNX with onnxruntime's own operators. precision: of OpenVINO's IR, and of ONNX, which has no bf16. calibrate: text
+    to measure on what int8 costs; OpenVINO's takes its ranges from it too.
     """
 
     lowercase: bool | None = None
@@ -112,11 +112,13 @@ def _copy_shown(source: Path, destination: Path) -> None:
 def _check(to: Form, settings: ConvertSettings) -> None:
     if settings.fused and to != "onnx":
         raise SettingsError("--fused is for --to onnx", cure="leave it out")
-    if settings.precision != "fp32" and to != "openvino":
-        raise SettingsError(f"--precision {settings.precision} is for --to openvino", cure="leave it out")
+    taken = {"openvino": ("fp32", "bf16", "int8"), "onnx": ("fp32", "int8")}.get(to, ("fp32",))
+    if settings.precision not in taken:
+        forms = "--to openvino" if settings.precision == "bf16" else "--to openvino and --to onnx"
+        raise SettingsError(f"--precision {settings.precision} is for {forms}", cure="leave it out")
     if settings.calibrate and settings.precision != "int8":
         raise SettingsError("--calibrate is for --precision int8", cure="leave it out")
-    if settings.precision == "int8" and settings.calibrate is None:
+    if settings.precision == "int8" and to == "openvino" and settings.calibrate is None:
         what = "int8 takes its ranges from text of yours"
         raise SettingsError(what, cure="give some hundreds of rows, labelled if you have them: --calibrate FILE")
 
@@ -140,7 +142,7 @@ def _write(
         write_model(path, loaded.model, loaded.tokenizer, labels=loaded.labels, record=loaded.record, name=name)
     else:
         if to == "onnx":
-            outputs = write_onnx(path, loaded, fused=settings.fused)
+            outputs = write_onnx(path, loaded, fused=settings.fused, int8=settings.precision == "int8")
         elif to == "openvino":
             inputs = calibration.inputs if calibration else ()
             outputs = write_openvino(path, loaded, precision=settings.precision, calibration=inputs)
@@ -156,12 +158,12 @@ def _write_around_graph(
     step: dict[str, Any] = {"step": "export", "bertwright": VERSION, "form": to}
     if to == "onnx":
         step["fused"] = settings.fused
-    if to == "openvino":
+    if to == "openvino" or settings.precision != "fp32":
         step["precision"] = settings.precision
     if settings.calibrate:
-        step["calibrated_on"] = settings.calibrate.name
+        step["calibrated_on" if to == "openvino" else "measured_on"] = settings.calibrate.name
     record = loaded.record | {"lineage": [*loaded.record["lineage"], step], "outputs": list(outputs)}
-    if to == "openvino":
+    if "precision" in step:
         record["precision"] = settings.precision
     for file_name, content in tokenizer_files(loaded.tokenizer, max_length=loaded.longest).items():
         write_atomic(path / file_name, content)
