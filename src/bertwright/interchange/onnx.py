@@ -63,6 +63,12 @@ def _write_exact(path: Path, loaded: LoadedModel, *, fused: bool) -> tuple[str, 
 def _to_int8(path: Path, quantization: Any) -> None:
     """The graph in `path`, in its place with 8 bits."""
     exact, narrow = path / ONNX, path / f"int8-{ONNX}"
+    graph = import_module("onnx").load(exact)
+    # It turns the weights of a head around, and then finds them of another shape than the graph says.
+    weights = {each.name for each in graph.graph.initializer}
+    said = [value for value in graph.graph.value_info if value.name not in weights]
+    del graph.graph.value_info[:]
+    graph.graph.value_info.extend(said)
     # It says by a logger that a graph may be prepared for it first, which the exporter has done.
     logger = logging.getLogger()
     level = logger.level
@@ -71,7 +77,7 @@ def _to_int8(path: Path, quantization: Any) -> None:
         with storage_faults(path):
             # Unsigned: of two signed and unsigned products, processors without instructions for 8 bits add in 16 bits,
             # which are too few; by that MiniLM's vectors lost half a hundredth in the cosine.
-            quantization.quantize_dynamic(exact, narrow, per_channel=True, weight_type=quantization.QuantType.QUInt8)
+            quantization.quantize_dynamic(graph, narrow, per_channel=True, weight_type=quantization.QuantType.QUInt8)
             (path / f"{ONNX}.data").unlink(missing_ok=True)
             narrow.replace(exact)
     finally:
