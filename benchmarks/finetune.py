@@ -364,7 +364,7 @@ def learn(path: Path) -> None:
     """Our side of a job, in a process of its own: fine-tuned, scored on test, as the command line does both."""
     from bertwright.cli.talk import Talk
     from bertwright.recipes.evaluate import evaluate
-    from bertwright.recipes.finetune import finetune
+    from bertwright.recipes.finetuning.finetune import finetune
     from bertwright.recipes.finetuning.settings import FinetuneSettings
     from bertwright.training.memory import keep_big_blocks
 

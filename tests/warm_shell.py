@@ -73,7 +73,7 @@ def _serve(address: str) -> None:
     import bertwright.recipes.adapting.adapt
     import bertwright.recipes.bulk.predict
     import bertwright.recipes.evaluate
-    import bertwright.recipes.finetune
+    import bertwright.recipes.finetuning.finetune
     import bertwright.recipes.laddering.ladder
     import bertwright.recipes.pretrain  # noqa: F401  # what they import is what takes long
 

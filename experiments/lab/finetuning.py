@@ -12,7 +12,7 @@ from typing import Any
 
 from bertwright.files import write_atomic
 from bertwright.recipes.evaluate import evaluate
-from bertwright.recipes.finetune import finetune
+from bertwright.recipes.finetuning.finetune import finetune
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.tasks.tagged_rows import read_tagged
 from lab.bench import Bench

@@ -55,7 +55,7 @@ def run(
 
     Example: bertwright finetune model --task classify --train train.jsonl --dev dev.jsonl --out classifier
     """
-    from bertwright.recipes.finetune import finetune
+    from bertwright.recipes.finetuning.finetune import finetune
     from bertwright.recipes.finetuning.search import grid_of
     from bertwright.recipes.finetuning.settings import FinetuneSettings
     from bertwright.recipes.finetuning.several import finetune_several

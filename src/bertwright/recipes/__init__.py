@@ -8,7 +8,7 @@ masks           masks.py
 pretrain        pretrain.py; recipe.py and *.toml: the settings; first_model.py: what it begins with; course.py: what
                 each step takes; held_out.py: what is measured; pretraining_curves.py: the picture
 adapt           adapting/
-finetune        finetune.py, and finetuning/
+finetune        finetuning/
 ladder          laddering/
 evaluate        evaluate.py
 predict, embed  bulk/: a whole file of rows or texts

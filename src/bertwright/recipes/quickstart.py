@@ -31,7 +31,7 @@ from bertwright.inference.results import Filled
 from bertwright.progress import Progress
 from bertwright.randomness import Stream
 from bertwright.recipes.documentation import HELD_OUT, VOCABULARY_SIZE, gather_documentation, labelled_passages
-from bertwright.recipes.finetune import finetune
+from bertwright.recipes.finetuning.finetune import finetune
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.prepare import PrepareSettings, prepare_corpus
 from bertwright.recipes.pretrain import Pretrained, pretrain

@@ -1,4 +1,4 @@
-"""What `finetune` is made of; recipes/finetune.py is the way in for one seed, several.py for more than that.
+"""What `finetune` is made of; finetune.py is the way in for one seed, several.py for more than that.
 
 One fine-tuning, in the order in which it goes:
 

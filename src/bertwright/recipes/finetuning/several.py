@@ -13,8 +13,8 @@ from bertwright.files import sha256
 from bertwright.metrics.intervals import Interval
 from bertwright.progress import Progress
 from bertwright.recipes.evaluate import evaluate
-from bertwright.recipes.finetune import finetune
 from bertwright.recipes.finetuning.checks import check_wish
+from bertwright.recipes.finetuning.finetune import finetune
 from bertwright.recipes.finetuning.identity import identity_of
 from bertwright.recipes.finetuning.search import check_grid, refuse_without_optuna, search
 from bertwright.recipes.finetuning.seeds import repeat
