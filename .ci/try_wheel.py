@@ -68,7 +68,12 @@ TRIED: dict[str, list[str]] = {
     "s3": ["python -c 'import fsspec; print(fsspec.filesystem(\"s3\", anon=True))'"],
     "hub": ["python -c 'import fsspec; print(fsspec.filesystem(\"hf\"))'"],
     "search": [f"{TAUGHT} searched --search 'learning_rate=[1e-4, 1e-3]' --trials 2"],
-    "onnx": ["bertwright convert classifier onnx --to onnx", "bertwright evaluate onnx dev.jsonl"],
+    "onnx": [
+        "bertwright convert classifier onnx --to onnx",
+        "bertwright evaluate onnx dev.jsonl",
+        "bertwright convert classifier onnx-int8 --to onnx --fused --precision int8",
+        "bertwright evaluate onnx-int8 dev.jsonl",
+    ],
     "openvino": [
         "bertwright convert classifier openvino --to openvino",
         "bertwright convert classifier openvino-int8 --to openvino --precision int8 --calibrate dev.jsonl",
@@ -100,7 +105,8 @@ def build() -> Path:
     assert not foreign, f"in the wheel, and not ours: {sorted(foreign)}"
     with tarfile.open(sdist) as packed:
         top = {name.split("/")[1] for name in packed.getnames() if "/" in name}
-    wanted = {"src", "tests", "LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "constraints.txt"}
+    wanted = {"src", "tests", "docs", ".ci", ".github", "LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"}
+    wanted |= {"CITATION.cff", "pyproject.toml", "constraints.txt"}
     assert wanted <= top, f"not in the sdist: {wanted - top}"
     return wheel
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.checkpoints.model_directory import read_model, write_model
+from bertwright.errors import SettingsError
 from bertwright.heads.model import WORDS_ALONE, Bert
 from bertwright.recipes.course import Course
 from bertwright.shards.read import open_shards
@@ -110,6 +111,8 @@ def score(bench: Bench, model: Path, name: str, seed: int, *, causal: bool) -> J
 
 
 def experiment(bench: Bench) -> None:
+    if bench.pretrainings != 1:
+        raise SettingsError("--pretrainings: this experiment makes one of each", cure="leave it out")
     data = shards(bench)
     sets = SETS[:1] if bench.quick else SETS
     # Models are kept by their steps, so that a longer pretraining does not take a shorter one's.

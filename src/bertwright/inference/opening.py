@@ -57,7 +57,7 @@ def _opened(
             raise SettingsError(f"{path}: a graph is run on the CPU", cure=cure)
         if engine not in ("auto", form):
             raise SettingsError(f"{path}: is a graph for {form}, not for {engine}", cure="leave --engine out")
-        return _graph(path, form, streams)
+        return _graph(path, form, streams, lasting=lasting)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if engine == "auto":
         quick = lasting and device.type == "cpu" and find_spec("openvino") is not None
@@ -71,13 +71,14 @@ def _opened(
     return TorchRunner(read_model(path), device, dtype=dtype, compiled=engine == "torch-compiled", streams=streams)
 
 
-def _graph(path: Path, form: str, streams: Streams | None) -> GraphRunner:
+def _graph(path: Path, form: str, streams: Streams | None, *, lasting: bool) -> GraphRunner:
     if form == "openvino":
         streams = streams or _streams()
         opened = OpenVinoEngine(path, streams)
         return GraphRunner(opened, opened.described, streams=streams.count)
     if form == "onnx":
-        streams = streams or _streams()
+        # One batch alone is answered soonest by all cores, many are by a core each.
+        streams = streams or (_streams() if lasting else Streams(1, min(processors(), torch.get_num_threads())))
         onnx = OnnxEngine(path, streams)
         return GraphRunner(onnx, onnx.described, streams=streams.count)
     raise ModelError(

@@ -85,7 +85,9 @@ def convert(
     parts = loaded.model.parts
     if to in _GRAPHS and loaded.task not in ("", "embed") and parts.masked_words:
         progress.say("left out: the heads of pretraining, since a graph says what the task's head says")
-    calibration = None if settings.calibrate is None else calibration_of(loaded, settings.calibrate, progress)
+    calibration = None
+    if settings.calibrate is not None:
+        calibration = calibration_of(loaded, settings.calibrate, progress, ranges=to == "openvino")
     with new_directory(destination, overwrite=_FILES[to] if overwrite else (), say=progress.say) as partial:
         if to == "hf" and (source / DEV).is_dir():
             _copy_shown(source / DEV, partial / DEV)

@@ -41,31 +41,34 @@ class Calibration:
     labelled: tuple[Task[Any, Any], list[Any], list[Item]] | None = None
 
 
-def calibration_of(loaded: LoadedModel, path: Path, progress: Progress) -> Calibration:
+def calibration_of(loaded: LoadedModel, path: Path, progress: Progress, *, ranges: bool = True) -> Calibration:
     """The rows of a file, a fifth of them, drawn once, kept aside: labelled ones of the model's task, else texts.
 
-    Raises RowError where the file holds neither, or too little.
+    ranges: whether the others set ranges; if not, all are kept aside, to measure on. Raises RowError where the file
+    holds neither, or too little.
     """
     if loaded.task in ("", CHOICE):
-        return _of_texts(loaded, path)
+        return _of_texts(loaded, path, ranges=ranges)
     try:
         task = task_of(loaded, row=first_row(path) if loaded.task in FIELDS else None)
-        return _of_labelled(loaded, task, path, progress)
+        return _of_labelled(loaded, task, path, progress, ranges=ranges)
     except RowError as error:
         progress.say(f"not labelled rows of `{loaded.task}` ({error}): read as texts")
     if loaded.task in FIELDS and kind_of(path) in TABLES:
         with suppress(RowError):
-            return _of_rows(loaded, path)
-    return _of_texts(loaded, path)
+            return _of_rows(loaded, path, ranges=ranges)
+    return _of_texts(loaded, path, ranges=ranges)
 
 
-def _of_labelled(loaded: LoadedModel, task: Task[Any, Any], path: Path, progress: Progress) -> Calibration:
-    learning, aside = _parted(task.read(path, progress.say)[:_MOST_ROWS], path)
+def _of_labelled(
+    loaded: LoadedModel, task: Task[Any, Any], path: Path, progress: Progress, *, ranges: bool
+) -> Calibration:
+    learning, aside = _parted(task.read(path, progress.say)[:_MOST_ROWS], path, ranges=ranges)
     labelled = task, aside, task.items(aside, loaded.tokenizer)
     return Calibration(_inputs(task.items(learning, loaded.tokenizer), loaded), [], labelled)
 
 
-def _of_rows(loaded: LoadedModel, path: Path) -> Calibration:
+def _of_rows(loaded: LoadedModel, path: Path, *, ranges: bool) -> Calibration:
     """One text or two in an input, as the model was trained; those kept aside are compared by themselves and in twos.
 
     Raises RowError where the columns are not there.
@@ -73,14 +76,14 @@ def _of_rows(loaded: LoadedModel, path: Path) -> Calibration:
     task = task_of(loaded, row=first_row(path))
     with closing(read_records(path, RowError)) as records:
         rows = task.unlabelled(islice(records, _MOST_ROWS))
-    learning, aside = _parted(rows, path)
+    learning, aside = _parted(rows, path, ranges=ranges)
     return Calibration(
         _inputs(task.items(learning, loaded.tokenizer), loaded), [text for row in aside for text in row.texts]
     )
 
 
-def _of_texts(loaded: LoadedModel, path: Path) -> Calibration:
-    learning, aside = _parted(read_texts(path, _MOST_ROWS), path)
+def _of_texts(loaded: LoadedModel, path: Path, *, ranges: bool) -> Calibration:
+    learning, aside = _parted(read_texts(path, _MOST_ROWS), path, ranges=ranges)
     vocabulary, lengths = loaded.tokenizer.vocabulary, lengths_of(loaded)
     items = (Item(cut_windows([loaded.tokenizer.ids(text)], lengths, vocabulary).windows) for text in learning)
     return Calibration(_inputs(items, loaded), aside)
@@ -102,7 +105,9 @@ def scores_of(engine: Engine, calibration: Calibration) -> dict[str, float]:
     return found
 
 
-def _parted(rows: Sequence[Any], path: Path) -> tuple[list[Any], list[Any]]:
+def _parted(rows: Sequence[Any], path: Path, *, ranges: bool) -> tuple[list[Any], list[Any]]:
+    if not ranges:
+        return [], list(rows)
     aside = max(1, int(len(rows) * _ASIDE))
     if len(rows) - aside < 1:
         raise RowError("holds one text, and one more is needed to measure on", where=path, cure="give some hundreds")

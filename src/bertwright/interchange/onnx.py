@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +15,7 @@ import torch
 from bertwright.checkpoints.graphs import ONNX
 from bertwright.checkpoints.model_directory import LoadedModel
 from bertwright.errors import SettingsError
-from bertwright.files import storage_faults, write_atomic
+from bertwright.files import write_atomic
 from bertwright.inference.outputs import INPUTS
 from bertwright.inference.tracing import quiet, traced
 
@@ -26,8 +28,9 @@ def write_onnx(path: Path, loaded: LoadedModel, *, fused: bool, int8: bool = Fal
     """Write the graph into the existing directory `path`; the names of its outputs.
 
     fused: with `Attention`, `SkipLayerNormalization` and `BiasGelu` of onnxruntime, which are faster there and unknown
-    elsewhere. int8: weights of 8 bits, with a range for each of a matrix's columns, and activations of 8 bits, whose
-    range is found anew for each batch. Raises SettingsError where the extra is not installed.
+    elsewhere. int8: weights of 8 bits, with a range for each column of a product's matrix and one for each table of
+    embeddings, and activations of 8 bits, whose range is found anew for each batch. Raises SettingsError where the
+    extra is not installed.
     """
     if find_spec("onnx") is None or find_spec("onnxscript") is None:
         raise SettingsError("ONNX needs the extra `onnx`", cure="pip install 'bertwright[onnx]'")
@@ -69,19 +72,26 @@ def _to_int8(path: Path, quantization: Any) -> None:
     said = [value for value in graph.graph.value_info if value.name not in weights]
     del graph.graph.value_info[:]
     graph.graph.value_info.extend(said)
-    # It says by a logger that a graph may be prepared for it first, which the exporter has done.
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    # So that it does not advise by the root logger what the exporter has done: to prepare the graph first.
+    prepared = graph.metadata_props.add()
+    prepared.key, prepared.value = "onnx.quant.pre_process", "onnxruntime.quant"
+    # Unsigned: sums of products of signed and unsigned numbers end at their limit where a processor has no instructions
+    # for 8 bits (docs/decisions/0022).
+    with _scratch_in(path):
+        quantization.quantize_dynamic(graph, narrow, per_channel=True, weight_type=quantization.QuantType.QUInt8)
+    (path / f"{ONNX}.data").unlink(missing_ok=True)
+    narrow.replace(exact)
+
+
+@contextmanager
+def _scratch_in(path: Path) -> Iterator[None]:
+    """Temporary files lie in `path`: the disk that is told when it is full, and cleared after a kill."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(path)
     try:
-        with storage_faults(path):
-            # Unsigned: of two signed and unsigned products, processors without instructions for 8 bits add in 16 bits,
-            # which are too few; by that MiniLM's vectors lost half a hundredth in the cosine.
-            quantization.quantize_dynamic(graph, narrow, per_channel=True, weight_type=quantization.QuantType.QUInt8)
-            (path / f"{ONNX}.data").unlink(missing_ok=True)
-            narrow.replace(exact)
+        yield
     finally:
-        logger.setLevel(level)
+        tempfile.tempdir = before
 
 
 def _quantization() -> Any:

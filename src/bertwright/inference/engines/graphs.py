@@ -45,13 +45,13 @@ class OnnxEngine(_Graph):
     form = "onnx"
 
     def __init__(self, path: Path, streams: Streams | None = None) -> None:
-        """streams: how many of the caller's threads run it at a time, and by how many threads of its own each."""
+        """streams: how many of the caller's threads run it at a time, and how many threads there are for each."""
         super().__init__(path)
         onnxruntime = runtime("onnxruntime", "onnx")
         options = onnxruntime.SessionOptions()
-        # One thread is the caller's own. More lie in one pool, which all callers share.
+        # Each caller's own thread works too. The others lie in one pool, which all callers share.
         streams = streams or Streams(1, torch.get_num_threads())
-        options.intra_op_num_threads = 1 if streams.threads == 1 else streams.count * streams.threads
+        options.intra_op_num_threads = streams.count * (streams.threads - 1) + 1
         with _faults(path / ONNX):
             self._session = onnxruntime.InferenceSession(path / ONNX, options, providers=["CPUExecutionProvider"])
         self.names = tuple(output.name for output in self._session.get_outputs())
