@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from bertwright.batches.windows import Window
 from bertwright.inference.kinds import Kind, OfTask
 from bertwright.inference.runners import Runner
-from bertwright.tasks.decoding import decoded, in_batches
+from bertwright.tasks.decoding import ON_CPU, decoded, in_batches
 from bertwright.tasks.task import Item, PredictionT, RowT, Said, Task
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Asked(Generic[T]):
     finish: Callable[[Sequence[Said]], T]
     cut: int = 0
     streams: int = 1
-    batch_tokens: int = 1024
+    batch_tokens: int = ON_CPU
 
     @property
     def tokens(self) -> int:

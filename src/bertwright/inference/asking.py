@@ -77,7 +77,8 @@ class Asking:
                 for position, (numbers, values) in zip(masks, said[0].tolist(), strict=True)
             ]
 
-        return Asked(OfMasks(self._runner, min(top, len(vocabulary))), cut.windows, finish)
+        kind = OfMasks(self._runner, min(top, len(vocabulary)))
+        return Asked(kind, cut.windows, finish, batch_tokens=self._runner.batch_tokens)
 
     def embed(
         self, texts: Iterable[str], pooling: Pooling | None = None, *, normalize: bool | None = None
@@ -201,7 +202,8 @@ class Asking:
             return Chosen(int(shares.argmax()), tuple(map(float, shares)))
 
         windows = tuple(cut.windows[0] for cut in cuts)
-        return Asked(OfChoices(self._runner), windows, finish, sum(cut.lost for cut in cuts))
+        lost = sum(cut.lost for cut in cuts)
+        return Asked(OfChoices(self._runner), windows, finish, lost, batch_tokens=self._runner.batch_tokens)
 
     def attention(self, text: str, second: str | None = None) -> Asked[Attention]:
         """What share of its look each token of a text or a pair gives to each other, in every layer and head.

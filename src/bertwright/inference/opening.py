@@ -35,8 +35,9 @@ def open_runner(
 
     engine: what runs the weights of a model directory. "auto" never computes in fewer bits: it is torch, and on a CPU
     OpenVINO where that is installed and the work is `lasting` enough to be worth the seconds that it takes to begin. A
-    graph is run by its own runtime. streams: of engines that can read several batches at a time; None: graphs as the
-    machine has cores, torch one after the other. What of the directory is not used is told to `say`.
+    graph is run by its own runtime. streams: of engines that can read several batches at a time; None: OpenVINO as the
+    machine has cores, onnxruntime too where the work is `lasting`, torch one after the other. What of the directory is
+    not used is told to `say`.
 
     Raises ModelError or VocabularyError where there is no model, SettingsError where what should run it is not
     installed, or is none for it.
@@ -78,7 +79,7 @@ def _graph(path: Path, form: str, streams: Streams | None, *, lasting: bool) -> 
         return GraphRunner(opened, opened.described, streams=streams.count)
     if form == "onnx":
         # One batch alone is answered soonest by all cores, many are by a core each.
-        streams = streams or (_streams() if lasting else Streams(1, min(processors(), torch.get_num_threads())))
+        streams = streams or (_streams() if lasting else Streams(1, torch.get_num_threads()))
         onnx = OnnxEngine(path, streams)
         return GraphRunner(onnx, onnx.described, streams=streams.count)
     raise ModelError(

@@ -14,13 +14,13 @@ from bertwright.tasks.task import Item, PredictionT, RowT, Said, Task
 
 # Tokens in a batch, padding included. On a CPU few enough for what a layer makes of them to stay in the cache: with
 # 4,096 vectors took a fifth to two fifths longer. A GPU is not busy with so few.
-_ON_CPU, _ON_GPU = 1024, 16_384
+ON_CPU, _ON_GPU = 1024, 16_384
 _NOTHING: Said = np.zeros(0, dtype=np.float32)
 
 
 def token_budget(device: torch.device) -> int:
     """Tokens that are best read together on a device, padding included."""
-    return _ON_CPU if device.type == "cpu" else _ON_GPU
+    return ON_CPU if device.type == "cpu" else _ON_GPU
 
 
 def in_batches(windows: Sequence[Window], tokens: int) -> Iterator[list[int]]:
