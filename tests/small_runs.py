@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bertwright.cli.main import main
+from bertwright.recipes.recipe import PretrainRecipe, load_recipe
 from tests.made_text import write_corpus
 
 # The command line, killed when a function is called for the n-th time.
@@ -49,6 +50,9 @@ SMALL = [
     "training.precision=fp32",
 ]
 
+# What the quickstart pretrains, made smaller: the least number of its steps takes minutes with the usual one.
+SMALL_QUICKSTART = ["model.preset=bert-tiny", "training.batch_size=8"]
+
 
 def flags(settings: Sequence[str], name: str = "--set") -> list[str]:
     return [flag for setting in settings for flag in (name, setting)]
@@ -60,6 +64,16 @@ def pretrain_small(home: Path, *settings: str) -> Path:
     every = flags([*SMALL, *settings])
     assert main(["pretrain", "quickstart", "--data", str(shards), "--out", str(model), *every]) == 0
     return model
+
+
+def shrink_quickstart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the end of the test `quickstart` pretrains a smaller model."""
+    monkeypatch.setattr("bertwright.recipes.quickstart.load_recipe", small_recipe)
+
+
+def small_recipe(name: str) -> PretrainRecipe:
+    """A recipe of the house with the model and the batches of SMALL_QUICKSTART."""
+    return load_recipe(name).replaced(SMALL_QUICKSTART)
 
 
 def prepare_shards(home: Path) -> Path:

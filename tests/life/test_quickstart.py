@@ -13,13 +13,26 @@ import pytest
 
 from bertwright.cli.main import main
 from tests.made_text import ANIMALS, write_corpus, write_packages
+from tests.small_runs import SMALL_QUICKSTART, shrink_quickstart
 
 MODULES = 70
+
+# The command line, with the model of `shrink_quickstart`.
+SHRUNK = f"""
+import sys
+from bertwright.cli.main import main
+from bertwright.recipes import quickstart
+from bertwright.recipes.recipe import load_recipe
+
+quickstart.load_recipe = lambda name: load_recipe(name).replaced({SMALL_QUICKSTART})
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.mark.slow
 def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     write_packages(tmp_path / "packages", MODULES)
+    shrink_quickstart(monkeypatch)
     monkeypatch.setattr("bertwright.text.installed_docs.package_roots", lambda: [tmp_path / "packages"])
     out = tmp_path / "out"
     assert main(["quickstart", "--out", str(out), "--minutes", "0.5"]) == 0
@@ -82,7 +95,7 @@ def test_too_few_packages_are_told(
 def test_one_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus.jsonl", 500)
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "bertwright", "quickstart", "--corpus", str(corpus), "--out", str(out)]
+    command = [sys.executable, "-c", SHRUNK, "quickstart", "--corpus", str(corpus), "--out", str(out)]
     command += ["--minutes", "0.5"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not (metrics := out / "model/run/metrics.jsonl").exists() or not metrics.read_text():

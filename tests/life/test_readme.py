@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
+import tempfile
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bertwright.cli.main import main
 from tests.made_text import write_corpus, write_rows
+from tests.small_runs import shrink_quickstart
+from tests.warm_shell import WarmShell
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,11 +41,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def serve(command: str, home: Path, environment: dict[str, str]) -> None:
+@pytest.fixture(scope="module")
+def shell() -> Iterator[WarmShell]:
+    with tempfile.TemporaryDirectory() as folder:
+        shell = WarmShell(Path(folder))
+        yield shell
+        shell.close()
+
+
+def serve(command: str, home: Path) -> None:
     """Start a server, ask it, and tell it to stop."""
     # Another test may have the port.
-    command = re.sub(r"--port \d+", "--port 0", command)
-    with subprocess.Popen(command.split(), cwd=home, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    arguments = re.sub(r"--port \d+", "--port 0", command).split()[1:]
+    started = [sys.executable, "-m", "bertwright", *arguments]
+    with subprocess.Popen(started, cwd=home, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         messages = (json.loads(line)["message"] for line in process.stderr)
         address = next(message for message in messages if message.startswith("serving ")).rpartition(" ")[2]
@@ -53,24 +65,17 @@ def serve(command: str, home: Path, environment: dict[str, str]) -> None:
         assert process.wait(60) == 0
 
 
-def test_the_commands_and_then_the_python(home: Path) -> None:
+def test_the_commands_and_then_the_python(home: Path, shell: WarmShell) -> None:
     assert len(commands()) > 10
-    # `bertwright` is this interpreter's, wherever its script lies.
-    path = home / "bin"
-    path.mkdir()
-    (path / "bertwright").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bertwright "$@"\n')
-    (path / "bertwright").chmod(0o755)
-    environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}"}
     for command in commands():
         if command.startswith("bertwright serve "):
-            serve(command, home, environment)
+            serve(command, home)
             continue
-        done = subprocess.run(
-            command, shell=True, cwd=home, env=environment, capture_output=True, text=True, check=False
-        )
+        done = shell.run(command, home)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
     for code in blocks("python") + blocks("python", SHARDS):
-        subprocess.run([sys.executable, "-c", code], cwd=home, check=True, capture_output=True)
+        done = shell.python(code, home)
+        assert done.returncode == 0, f"{code}\n{done.stderr}"
 
 
 def test_every_verb_is_in_the_readme() -> None:
@@ -93,7 +98,10 @@ def test_the_tree_names_every_room() -> None:
     assert modules == set(re.findall(r"^  (\w+\.py) ", README, flags=re.MULTILINE))
 
 
-def test_quickstart_on_ones_own_text(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quickstart_on_ones_own_text(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shrink_quickstart(monkeypatch)
     out = home / "own"
     assert (
         main(["quickstart", "--corpus", str(home / "quickstart/corpus.jsonl"), "--out", str(out), "--minutes", "0.5"])
