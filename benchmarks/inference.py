@@ -43,7 +43,7 @@ from bertwright.training.precision import computes_bf16
 PEER = Path(__file__).parent / "peers" / "run_embed.py"
 _CALIBRATION = 300
 REFERENCE = "transformers fp32"
-# Our forms of 8 bits.
+# Our forms of 8 bits; torch-int8 reads the model itself.
 INT8 = {"openvino int8": ("--to", "openvino"), "onnx int8": ("--to", "onnx", "--fused")}
 # What runs on a GPU too.
 _ANYWHERE = ("transformers", "sentence-transformers")
@@ -78,7 +78,11 @@ def contenders(precisions: list[str], device: str) -> list[Contender]:
             "bf16": (*_ANYWHERE, "ctranslate2", "openvino"),
             "int8": ("onnxruntime", "ctranslate2", "openvino"),
         }
-        engines = {"fp32": ("torch", "torch-compiled", "openvino"), "bf16": ("torch-bf16", "openvino-bf16")}
+        engines = {
+            "fp32": ("torch", "torch-compiled", "openvino"),
+            "bf16": ("torch-bf16", "openvino-bf16"),
+            "int8": ("torch-int8",),
+        }
     found = [Contender(REFERENCE, "fp32", "transformers")] if "fp32" not in precisions else []
     for precision in precisions:
         found += [Contender(f"{who} {precision}", precision, who) for who in libraries.get(precision, ())]
@@ -102,15 +106,15 @@ class Bench:
         self.calibration = other[:_CALIBRATION]
         (out / "calibration.json").write_text(json.dumps(self.calibration))
 
-    def prepare(self, whos: set[str], precisions: list[str]) -> None:
+    def prepare(self, known: list[Contender]) -> None:
         """What we give the contenders: the graph for onnxruntime, and our own in int8."""
-        if "onnxruntime" in whos:
+        if any(contender.who == "onnxruntime" for contender in known):
             self.convert("onnxruntime", "--to", "onnx", "--fused")
-        if "int8" in precisions and self.arguments.device == "cpu":
-            rows = self.out / "calibration.jsonl"
-            rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in self.calibration))
-            for name, how in INT8.items():
-                self.convert(f"bertwright {name}", *how, "--precision", "int8", "--calibrate", str(rows))
+        rows = self.out / "calibration.jsonl"
+        rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in self.calibration))
+        for form, how in INT8.items():
+            if any(contender.name == f"bertwright {form}" for contender in known):
+                self.convert(f"bertwright {form}", *how, "--precision", "int8", "--calibrate", str(rows))
 
     def convert(self, name: str, *how: str) -> None:
         """A form of the model."""
@@ -121,7 +125,8 @@ class Bench:
 
     def measure(self, contender: Contender) -> bool:
         """One turn; whether its library is there."""
-        model = self.out / contender.name if contender.precision == "int8" and contender.ours else self.model
+        converted = self.out / contender.name
+        model = converted if converted.exists() else self.model
         python = sys.executable if contender.ours else self.arguments.peer_python
         command = [
             python, str(PEER), contender.who, "--precision", contender.precision, "--model", str(model),
@@ -176,7 +181,7 @@ def main() -> None:
             for each in contenders(precisions, arguments.device)
             if each.name == REFERENCE or any(word in each.name for word in arguments.only)
         ]
-        bench.prepare({each.who for each in known}, precisions)
+        bench.prepare(known)
         for number in range(1, arguments.rounds + 1):
             say(f"round {number}")
             known = [each for each in known if bench.measure(each)]

@@ -52,7 +52,7 @@ def test_openvino_says_the_same(homes: dict[str, Path], name: str) -> None:
     np.testing.assert_allclose(openvino.embed(texts, "cls"), torch.embed(texts, "cls"), atol=1e-5)
 
 
-@pytest.mark.parametrize("engine", ["torch-bf16", "torch-compiled", "openvino-bf16"])
+@pytest.mark.parametrize("engine", ["torch-bf16", "torch-int8", "torch-compiled", "openvino-bf16"])
 @pytest.mark.slow
 def test_the_others_are_near(homes: dict[str, Path], engine: EngineName) -> None:
     if engine.startswith("openvino"):
@@ -61,8 +61,32 @@ def test_the_others_are_near(homes: dict[str, Path], engine: EngineName) -> None
     wanted = bertwright.load(homes["sentences"], engine="torch").embed(texts)
     found = bertwright.load(homes["sentences"], engine=engine).embed(texts)
     assert (wanted * found).sum(axis=1).min() > 0.999
-    if "bf16" not in engine:
+    if engine == "torch-compiled":
         np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*ROWS, "pretrained"])
+def test_int8_answers_for_every_head(homes: dict[str, Path], name: str) -> None:
+    exact, near = (bertwright.load(homes[name], engine=engine) for engine in ("torch", "torch-int8"))
+    assert near.runner.engine_told == "torch int8 on cpu"
+    assert near.runner.weights_hash() == f"{exact.runner.weights_hash()}-int8"
+    if name == "pretrained":
+        scores = [
+            {each.word: each.probability for each in model.fill("i [MASK]")[0].candidates} for model in (exact, near)
+        ]
+        assert scores[1] == pytest.approx(scores[0], abs=0.02)
+        return
+    for one, other in zip(exact.predict(ROWS[name]), near.predict(ROWS[name]), strict=True):
+        if name not in ("tagger", "answerer"):  # of random weights: a place that is nearly as good may win
+            assert numbers(other["prediction"]) == pytest.approx(numbers(one["prediction"]), abs=0.05)
+        assert type(other["prediction"]) is type(one["prediction"])
+
+
+def test_in_int8_a_text_is_answered_alike_in_any_company(homes: dict[str, Path]) -> None:
+    near = bertwright.load(homes["sentences"], engine="torch-int8")
+    texts = ["i like dog", "playing " * 30, "", "dog dog dog i like"]
+    alone = np.concatenate([near.embed([text]) for text in texts])
+    np.testing.assert_allclose(near.embed(texts), alone, atol=5e-3)
 
 
 def test_an_engine_that_is_none_for_it_is_refused(

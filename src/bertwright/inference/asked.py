@@ -5,12 +5,14 @@ Whoever has the windows read, the caller at once or a queue beside those of othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Generic, TypeVar
+
+import torch
 
 from bertwright.batches.windows import Window
 from bertwright.inference.kinds import Kind, OfTask
@@ -78,8 +80,12 @@ def answered(asked: Asked[T], on_progress: Callable[[int], None] | None = None) 
 
     with ExitStack() as stack:
         streams = asked.streams
-        several = streams > 1 and len(batches) > 1
-        each_of = stack.enter_context(ThreadPoolExecutor(streams)).map if several else map
+        each_of: Callable[..., Iterable[list[Said]]] = map
+        if streams > 1 and len(batches) > 1:
+            share = max(1, torch.get_num_threads() // streams)
+            # Each thread that calls torch has a number of its own.
+            pool = ThreadPoolExecutor(streams, initializer=torch.set_num_threads, initargs=(share,))
+            each_of = stack.enter_context(pool).map
         for places, found in zip(batches, each_of(say, batches), strict=True):
             for place, each in zip(places, found, strict=True):
                 said[place] = each

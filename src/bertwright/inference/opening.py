@@ -19,7 +19,7 @@ from bertwright.inference.openvino_runner import OpenVinoRunner
 from bertwright.inference.runners import GraphRunner, Runner, TorchRunner
 from bertwright.parallel import processors
 
-EngineName = Literal["auto", "torch", "torch-bf16", "torch-compiled", "openvino", "openvino-bf16"]
+EngineName = Literal["auto", "torch", "torch-bf16", "torch-int8", "torch-compiled", "openvino", "openvino-bf16"]
 
 
 def open_runner(
@@ -35,8 +35,8 @@ def open_runner(
 
     engine: what runs the weights of a model directory. "auto" never computes in fewer bits: it is torch, and on a CPU
     OpenVINO where that is installed and the work is `lasting` enough to be worth the seconds that it takes to begin. A
-    graph is run by its own runtime. streams: of engines that can read several batches at a time; None: OpenVINO as the
-    machine has cores, onnxruntime too where the work is `lasting`, torch one after the other. What of the directory is
+    graph is run by its own runtime. streams: batches that are read at a time; None: OpenVINO as the machine has cores,
+    onnxruntime and torch too where the work is `lasting`, but for torch's compiler and a GPU. What of the directory is
     not used is told to `say`.
 
     Raises ModelError or VocabularyError where there is no model, SettingsError where what should run it is not
@@ -68,8 +68,14 @@ def _opened(
             raise SettingsError("OpenVINO runs on the CPU here", cure="leave the device out, or take --engine torch")
         precision: Precision = "fp32" if engine == "openvino" else "bf16"
         return OpenVinoRunner(read_model(path), precision=precision, streams=streams or _streams())
+    if engine == "torch-int8" and device.type != "cpu":
+        raise SettingsError("torch-int8 runs on the CPU", cure="leave the device out, or take --engine torch-bf16")
+    compiled = engine == "torch-compiled"
+    if streams is None and lasting and device.type == "cpu" and not compiled:
+        streams = _streams()
     dtype = torch.bfloat16 if engine == "torch-bf16" else torch.float32
-    return TorchRunner(read_model(path), device, dtype=dtype, compiled=engine == "torch-compiled", streams=streams)
+    int8 = engine == "torch-int8"
+    return TorchRunner(read_model(path), device, dtype=dtype, int8=int8, compiled=compiled, streams=streams)
 
 
 def _graph(path: Path, form: str, streams: Streams | None, *, lasting: bool) -> GraphRunner:

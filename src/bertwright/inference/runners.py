@@ -18,6 +18,7 @@ from bertwright.checkpoints.weights import weights_hash
 from bertwright.errors import ModelError
 from bertwright.files import sha256
 from bertwright.inference.engines.engine import Graph, Streams
+from bertwright.inference.int8 import INT8_BATCH_TOKENS, to_int8
 from bertwright.inference.known_task import Described
 from bertwright.tasks.decoding import token_budget
 from bertwright.tasks.task import Said, Task
@@ -80,21 +81,28 @@ class TorchRunner:
         device: torch.device,
         *,
         dtype: torch.dtype = torch.float32,
+        int8: bool = False,
         compiled: bool = False,
         streams: Streams | None = None,
     ) -> None:
-        """dtype: what products are computed in. compiled: by torch's compiler, which takes its time first.
+        """dtype: what products are computed in. int8: those of the encoder in 8 bits. compiled: by torch's compiler.
 
-        streams: whoever asks from several threads gives each of them its share of torch's own.
+        streams: whoever asks from several threads gives each of them its share of torch's own. Raises SettingsError
+        where int8 is wanted and cannot be had.
         """
         self.described: Described = loaded
         self.streams = streams.count if streams else 1
         self.batch_tokens = token_budget(device)
         self.model = loaded.model.to(device).eval()
         self.device, self.dtype = device, dtype
+        self._hash = ""
+        if int8:
+            self._hash = f"{weights_hash(self.model)}-int8"
+            to_int8(self.model.encoder)
+            self.batch_tokens = INT8_BATCH_TOKENS
         if compiled:
             self.model.encoder.compile(dynamic=True)
-        how = "bf16" if dtype == torch.bfloat16 else "fp32"
+        how = "int8" if int8 else "bf16" if dtype == torch.bfloat16 else "fp32"
         self.engine_told = f"torch {how}{', compiled,' if compiled else ''} on {device.type}"
         if dtype == torch.bfloat16 and not computes_bf16(device):
             self.engine_told += ", which computes no bf16: fp32 is faster"
@@ -102,8 +110,8 @@ class TorchRunner:
         self.fills = self.model.masked_words is not None
 
     def weights_hash(self) -> str:
-        """Of the weights in memory."""
-        return weights_hash(self.model)
+        """Of the weights in memory; in 8 bits, of those that they were made of."""
+        return self._hash or weights_hash(self.model)
 
     def say(self, task: Task[Any, Any], inputs: InputBatch) -> Said:
         """Computed on the device."""

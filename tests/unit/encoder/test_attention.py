@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bertwright.encoder.attention import SelfAttention, select_positions
-from bertwright.encoder.encoder import padding_bias
+from bertwright.encoder.encoder import packing_bias, padding_bias
 
 MASK = torch.tensor(
     [
@@ -40,6 +40,26 @@ def by_torch(attention: SelfAttention, hidden: Tensor, bias: Tensor | None, aski
     ]
     projected: Tensor = attention.output(torch.cat(found, dim=-1))
     return projected
+
+
+@pytest.mark.parametrize("length", [63, 64, 200])
+@pytest.mark.parametrize("kind", ["whole", "padded", "packed", "some"])
+def test_answering_takes_the_fused_kernel_and_finds_the_same(length: int, kind: str) -> None:
+    torch.manual_seed(0)
+    attention = SelfAttention(hidden_size=16, num_attention_heads=2, dropout=0.5).eval()
+    hidden, ends = torch.randn(3, length, 16).mul(3), torch.tensor([length, length // 2, 1])
+    places = torch.arange(length)
+    bias = {
+        "whole": None,
+        "padded": padding_bias(places < ends[:, None]),
+        "packed": packing_bias((places >= ends[:, None]).long() + 1),
+        "some": padding_bias(places < ends[:, None]),
+    }[kind]
+    asking = torch.tensor([[0, 9], [3, 3], [0, 0]]) if kind == "some" else None
+    wanted = attention(hidden, bias, asking)
+    with torch.inference_mode():
+        found = attention(hidden, bias, asking)
+    torch.testing.assert_close(found, wanted.detach(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("heads", [1, 2, 8])
