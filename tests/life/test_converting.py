@@ -282,6 +282,7 @@ def test_what_a_graph_cannot_do_is_told(home: Path, tmp_path: Path, capsys: pyte
     assert found == json.loads(capsys.readouterr().out)
     for arguments, told in (
         (["evaluate", graph, rows, "--precision", "bf16"], "--precision is for weights: a graph is run as it was"),
+        (["evaluate", graph, rows, "--precision", "int8"], "--precision is for weights: a graph is run as it was"),
         (["fill", graph, "the [MASK]"], "has no masked-word head"),
         (["embed", graph, rows, "--out", tmp_path / "x.npy"], "gives no 'last_hidden_state', which `embed` needs"),
         (["predict", package, rows], "a package of torch.export runs whatever code it holds when it is opened"),

@@ -84,6 +84,18 @@ def test_the_classifier_tells_the_place(home: Path, capsys: pytest.CaptureFixtur
     assert scores["accuracy"] > 0.9
 
 
+@pytest.mark.parametrize("data", ["classify-dev.jsonl", "shards"])
+def test_what_int8_costs_is_told(home: Path, capsys: pytest.CaptureFixture[str], data: str) -> None:
+    model = home / ("model" if data == "shards" else "classify")
+    scores = []
+    for precision in ("fp32", "int8"):
+        assert main(["evaluate", str(model), str(home / data), "--precision", precision, "--json"]) == 0
+        scores.append(json.loads(capsys.readouterr().out))
+    assert scores[1] == pytest.approx(scores[0], abs=0.05)
+    if data == "shards":  # no label, but a probability: it tells that something was rounded
+        assert scores[1]["mlm_loss"] != scores[0]["mlm_loss"]
+
+
 def test_the_pair_task_beats_the_majority(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = json.loads((home / "pair/bertwright.json").read_text())
     assert record["metrics"]["accuracy"] > record["baseline"]["accuracy"] + 0.1

@@ -38,6 +38,15 @@ class SegmenterChoice(StrEnum):
     jieba = "jieba"
 
 
+class ScoringChoice(StrEnum):
+    """What a model computes in while it is scored."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    int8 = "int8"
+
+
 class InferenceChoice(StrEnum):
     """What runs a model."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bertwright.cli.choices import OnErrorChoice, PrecisionChoice
+from bertwright.cli.choices import OnErrorChoice, ScoringChoice
 from bertwright.cli.talk import Talk, out
 
 
@@ -25,8 +25,11 @@ def run(
         OnErrorChoice, typer.Option(help="skip: count questions that cannot be read and go on.")
     ] = OnErrorChoice.stop,
     precision: Annotated[
-        PrecisionChoice, typer.Option(help="bf16: twice as fast where the processor multiplies it.")
-    ] = PrecisionChoice.fp32,
+        ScoringChoice,
+        typer.Option(
+            help="bf16: twice as fast where the processor multiplies it. int8: what --engine torch-int8 is worth."
+        ),
+    ] = ScoringChoice.fp32,
     null_threshold: Annotated[
         float | None, typer.Option(help="answer: the odds above which there is none. Default: as in training.")
     ] = None,

@@ -106,6 +106,11 @@ def _step(  # the state of one walk; a class around one function would only hide
     if settings.segments == "none":
         end = np.minimum(end, begin + maximum)
         return _running_text(live, begin, end), end
+    if settings.segments == "sentence_order":
+        # A part that ends inside a sentence would tell where it stood: what does not fit whole is the next example's.
+        fitting = np.searchsorted(starts, begin + maximum, side="right") - 1
+        last = np.where((end - begin > maximum) & (starts[fitting] > begin), fitting, last)
+        end = starts[last]
     document_end = starts[shard.documents[live + 1]]
     carries = settings.too_long == "carry"
     clipped = carries & (end - begin > maximum)

@@ -18,7 +18,8 @@ class ExampleSettings(Settings):
     # Tokens in a row, [CLS] and [SEP] included.
     max_length: int = Field(default=128, ge=8, le=512)
     # "next_sentence": pairs of segments and NSP, as in the paper. "sentence_order": B always follows A in the text, and
-    # stands before it in every second example (ALBERT, section 3.1); the label, and the head, are those of NSP.
+    # stands before it in every second example (ALBERT, section 3.1); the label, and the head, are those of NSP. Parts
+    # are whole sentences as far as two fit.
     # "none": running text of one document, without a next sentence to tell (RoBERTa, section 4.2).
     segments: Literal["next_sentence", "sentence_order", "none"] = "next_sentence"
     # A pair that is too long: "carry" ends it at the limit, and the next example goes on from there; "trim" takes

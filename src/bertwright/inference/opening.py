@@ -59,7 +59,8 @@ def _opened(
         if engine not in ("auto", form):
             raise SettingsError(f"{path}: is a graph for {form}, not for {engine}", cure="leave --engine out")
         return _graph(path, form, streams, lasting=lasting)
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    on_cpu = engine in ("torch-int8", "openvino", "openvino-bf16") or not torch.cuda.is_available()
+    device = device or torch.device("cpu" if on_cpu else "cuda")
     if engine == "auto":
         quick = lasting and device.type == "cpu" and find_spec("openvino") is not None
         engine = "openvino" if quick else "torch"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from bertwright.batches.pretraining import PretrainingBatches
+from bertwright.checkpoints.graphs import graph_in
 from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.checkpoints.record import RECORD
 from bertwright.errors import ModelError, RowError, SettingsError, ShardError
 from bertwright.examples.plan import Cursor, ExamplePlan
 from bertwright.examples.settings import ExampleSettings
 from bertwright.inference.asked import answered, rows_asked
+from bertwright.inference.int8 import to_int8
 from bertwright.inference.known_task import task_of
 from bertwright.inference.opening import open_runner
 from bertwright.inference.runners import GraphRunner
@@ -26,6 +29,8 @@ from bertwright.text.documents import OnError
 from bertwright.training.precision import choose_dtype, computing_in
 from bertwright.training.settings import PrecisionName
 
+# What scores may be computed in.
+ScoringPrecision = PrecisionName | Literal["int8"]
 _BATCH = 64
 
 
@@ -36,7 +41,7 @@ def evaluate(
     text_columns: Sequence[str] | None = None,
     label_column: str | None = None,
     on_error: OnError = "stop",
-    precision: PrecisionName = "fp32",
+    precision: ScoringPrecision = "fp32",
     null_threshold: float | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
@@ -44,22 +49,28 @@ def evaluate(
 
     The columns are those that the model was trained with, unless they are named. With `on_error="skip"` questions that
     cannot be read are left out and counted. `precision` is what the encoder computes in: fp32 for scores that are the
-    same on every machine, bf16 for twice the speed where the processor multiplies it, "auto" for what it can.
-    `null_threshold` is the odds above which a question has no answer, where not those of the model's training.
+    same on every machine, bf16 for twice the speed where the processor multiplies it, "auto" for what it can, int8 to
+    see what the engine "torch-int8" costs. `null_threshold` is the odds above which a question has no answer, where not
+    those of the model's training.
     Raises ModelError, RowError, SettingsError or ShardError.
     """
     path, data, progress = Path(model), Path(data), progress or Silent()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    in_int8 = precision == "int8"
+    device = torch.device("cuda" if torch.cuda.is_available() and not in_int8 else "cpu")
+    dtype = torch.float32 if precision == "int8" else choose_dtype(precision, device)
     if data.is_dir():
         if null_threshold is not None:
             raise SettingsError("--null-threshold is for `answer`, and this is a shard directory", where=data)
         loaded = read_model(path)
         loaded.model.to(device)
-        with computing_in(choose_dtype(precision, device), device):
+        if in_int8:
+            to_int8(loaded.model.encoder)
+        with computing_in(dtype, device):
             return _pretraining(loaded, data, progress)
-    runner = open_runner(path, say=progress.say)
+    in_graph = graph_in(path) is not None
+    runner = open_runner(path, say=progress.say, engine="torch-int8" if in_int8 and not in_graph else "auto")
     described = runner.described
-    if precision == "bf16" and isinstance(runner, GraphRunner):
+    if precision in ("bf16", "int8") and isinstance(runner, GraphRunner):
         raise SettingsError("--precision is for weights: a graph is run as it was exported", cure="leave it out")
     if str(data) != STANDARD_INPUT and not data.exists():
         raise RowError("no such file or shard directory", where=data)
@@ -78,7 +89,6 @@ def evaluate(
     lost = sum(1 for item in items if item.lost)
     if lost:
         progress.say(f"{lost:,} of {len(rows):,} rows lost tokens that no window holds")
-    dtype = choose_dtype(precision, device)
     asked = rows_asked(runner, task, rows, items)
     with progress.task("scoring", len(asked.windows), "windows") as bar, computing_in(dtype, device):
         predictions = answered(asked, bar.update)

@@ -210,6 +210,23 @@ def test_sentence_order_turns_every_second_pair_around(corpus: str) -> None:
     assert (used == 0).sum() == sum(sum(lengths) == 1 for lengths in CORPORA[corpus])
 
 
+def test_no_edge_of_a_part_tells_the_order_of_sentences() -> None:
+    """A part that ends inside a sentence would tell that it comes last: 90% were told by that alone."""
+    # 29 tokens fit: two or three sentences of 10, or one of 25; that of 40 is longer than any example.
+    shard = shard_of(numbered([[10] * 50, [25, 4] * 20, [12, 40, 8, 8]]))
+    settings = ExampleSettings(max_length=32, segments="sentence_order", short_fraction=0)
+    pairs = draw_pairs(shard, settings, seed=0, epoch=0, number=0)
+    edges = [pairs.a_start, pairs.a_start + pairs.a_length, pairs.b_start, pairs.b_start + pairs.b_length]
+    inside = [~np.isin(places, shard.sentences) for places in edges]
+    told = np.logical_or.reduce(inside)
+    # The first document has pairs of two and none of one; of the second each long sentence has its neighbour.
+    assert not told[pairs.a_document == 0].any()
+    assert (pairs.a_length + pairs.b_length)[pairs.a_document == 0].tolist() == [20] * 25
+    assert not told[pairs.a_document == 1].any()
+    # What no example holds whole is cut.
+    assert told[pairs.a_document == 2].any()
+
+
 @pytest.mark.parametrize("segments", ["sentence_order", "none"])
 def test_only_next_sentence_pairs_are_trimmed(segments: str) -> None:
     with pytest.raises(SettingsError, match="trimming is for next-sentence pairs"):
