@@ -17,6 +17,7 @@ import torch
 import bertwright
 from bertwright.checkpoints.model_directory import read_model
 from bertwright.cli.main import main
+from bertwright.inference.int8 import multiplies_int8
 from tests.made_text import write_corpus, write_rows
 
 TINY = [
@@ -84,7 +85,26 @@ def test_the_classifier_tells_the_place(home: Path, capsys: pytest.CaptureFixtur
     assert scores["accuracy"] > 0.9
 
 
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_rows_are_scored_in_what_was_asked_for(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, precision: str, dtype: torch.dtype
+) -> None:
+    seen = set()
+    gelu = torch.nn.functional.gelu
+
+    def spying(inputs: torch.Tensor) -> torch.Tensor:
+        seen.add(inputs.dtype)
+        return gelu(inputs)
+
+    monkeypatch.setattr("torch.nn.functional.gelu", spying)
+    command = ["evaluate", str(home / "classify"), str(home / "classify-dev.jsonl"), "--precision", precision]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.9
+    assert seen == {dtype}
+
+
 @pytest.mark.parametrize("data", ["classify-dev.jsonl", "shards"])
+@pytest.mark.skipif(not multiplies_int8(), reason="this torch multiplies no 8 bits")
 def test_what_int8_costs_is_told(home: Path, capsys: pytest.CaptureFixture[str], data: str) -> None:
     model = home / ("model" if data == "shards" else "classify")
     scores = []

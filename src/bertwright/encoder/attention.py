@@ -77,8 +77,8 @@ class SelfAttention(nn.Module):
         return part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, asking: Tensor | None) -> Tensor:
-        # A graph is traced outside of inference mode, and holds the lines below.
-        answering = torch.is_inference_mode_enabled() and not self.training
+        # What is traced or compiled holds the lines below; a compiler cannot ask whether it is in inference mode.
+        answering = not torch.compiler.is_compiling() and torch.is_inference_mode_enabled() and not self.training
         if query.device.type != "cpu" or (answering and key.shape[2] >= _LONG):
             probability = self.dropout.probability if self.training else 0.0
             mask = None if bias is None else bias.to(query.dtype)

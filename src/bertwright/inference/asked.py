@@ -82,8 +82,10 @@ def answered(asked: Asked[T], on_progress: Callable[[int], None] | None = None) 
         streams = asked.streams
         each_of: Callable[..., Iterable[list[Said]]] = map
         if streams > 1 and len(batches) > 1:
-            share = max(1, torch.get_num_threads() // streams)
-            # Each thread that calls torch has a number of its own.
+            threads = torch.get_num_threads()
+            # What a thread sets is also what threads begin with that come later: it is set back at the end.
+            stack.callback(torch.set_num_threads, threads)
+            share = max(1, threads // streams)
             pool = ThreadPoolExecutor(streams, initializer=torch.set_num_threads, initargs=(share,))
             each_of = stack.enter_context(pool).map
         for places, found in zip(batches, each_of(say, batches), strict=True):

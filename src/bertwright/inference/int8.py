@@ -44,7 +44,8 @@ class Int8Linear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        rows = inputs.reshape(-1, inputs.shape[-1])
+        # In fp32 under autocast too: bf16 rounds 255.5 up, past the 8 bits.
+        rows = inputs.reshape(-1, inputs.shape[-1]).float()
         least = rows.amin(1, keepdim=True)
         scale = (rows.amax(1, keepdim=True) - least).div_(_MOST_INPUT).clamp_(min=_TINY)
         # inputs = least + scale * whole, and their product with the weights is that of each part. The half rounds.
@@ -60,12 +61,17 @@ class Int8Linear(nn.Module):
         return self(inputs)[..., start:stop]
 
 
+def multiplies_int8() -> bool:
+    """Whether this machine's torch has products of 8 bits."""
+    return torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64")
+
+
 def to_int8(encoder: Encoder) -> None:
-    """Replace the encoder's matrices by their whole numbers, a quarter of the memory.
+    """Replace the encoder's matrices by their whole numbers, in a quarter of their memory.
 
     Raises SettingsError where this torch has no such products.
     """
-    if not torch.backends.mkldnn.is_available() or platform.machine() not in ("x86_64", "AMD64"):
+    if not multiplies_int8():
         raise SettingsError("this machine's torch multiplies no 8 bits", cure="take --engine torch")
     for layer in encoder.layers:
         assert isinstance(layer, EncoderLayer)

@@ -18,7 +18,7 @@ from bertwright.examples.settings import ExampleSettings
 from bertwright.inference.asked import answered, rows_asked
 from bertwright.inference.int8 import to_int8
 from bertwright.inference.known_task import task_of
-from bertwright.inference.opening import open_runner
+from bertwright.inference.opening import EngineName, open_runner
 from bertwright.inference.runners import GraphRunner
 from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress, Silent
@@ -67,8 +67,10 @@ def evaluate(
             to_int8(loaded.model.encoder)
         with computing_in(dtype, device):
             return _pretraining(loaded, data, progress)
-    in_graph = graph_in(path) is not None
-    runner = open_runner(path, say=progress.say, engine="torch-int8" if in_int8 and not in_graph else "auto")
+    engine: EngineName = "auto"
+    if graph_in(path) is None:
+        engine = "torch-int8" if in_int8 else "torch-bf16" if dtype == torch.bfloat16 else "torch"
+    runner = open_runner(path, say=progress.say, engine=engine)
     described = runner.described
     if precision in ("bf16", "int8") and isinstance(runner, GraphRunner):
         raise SettingsError("--precision is for weights: a graph is run as it was exported", cure="leave it out")
@@ -90,7 +92,7 @@ def evaluate(
     if lost:
         progress.say(f"{lost:,} of {len(rows):,} rows lost tokens that no window holds")
     asked = rows_asked(runner, task, rows, items)
-    with progress.task("scoring", len(asked.windows), "windows") as bar, computing_in(dtype, device):
+    with progress.task("scoring", len(asked.windows), "windows") as bar:
         predictions = answered(asked, bar.update)
     for sentence in task.advice(rows, predictions):
         progress.say(f"{data}: {sentence}")

@@ -62,6 +62,23 @@ def test_answering_takes_the_fused_kernel_and_finds_the_same(length: int, kind: 
     torch.testing.assert_close(found, wanted.detach(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("answering", [False, True])
+def test_a_compiler_makes_one_graph_of_it(answering: bool) -> None:
+    attention = SelfAttention(hidden_size=16, num_attention_heads=2, dropout=0.5).eval()
+    graphs: list[torch.fx.GraphModule] = []
+
+    def count(graph: torch.fx.GraphModule, _: list[Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    torch.compiler.reset()
+    compiled = torch.compile(attention, backend=count, fullgraph=True)
+    hidden = torch.randn(2, 70, 16)
+    with torch.inference_mode(answering):
+        torch.testing.assert_close(compiled(hidden, None), attention(hidden, None))
+    assert len(graphs) == 1
+
+
 @pytest.mark.parametrize("heads", [1, 2, 8])
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("some", [False, True])

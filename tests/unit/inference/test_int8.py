@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from bertwright.encoder.attention import SelfAttention
 from bertwright.encoder.layer import EncoderLayer
 from bertwright.errors import SettingsError
-from bertwright.inference.int8 import Int8Linear, to_int8
+from bertwright.inference.int8 import Int8Linear, multiplies_int8, to_int8
 from tests.unit.encoder.test_encoder import random_encoder, two_rows
 
-pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+pytestmark = pytest.mark.skipif(not multiplies_int8(), reason="this torch multiplies no 8 bits")
 
 
 def linear(weight: list[list[float]], bias: list[float]) -> nn.Linear:
@@ -25,8 +25,12 @@ def linear(weight: list[list[float]], bias: list[float]) -> nn.Linear:
 
 def test_whole_numbers_in_its_range_are_exact() -> None:
     small = Int8Linear(linear([[63.0, -1.0], [0.5, 31.5]], [1.0, -2.0]))
+    inputs = torch.tensor([[0.0, 255.0], [-128.0, 127.0], [7.0, 7.0], [0.0, 0.0]])
     with torch.inference_mode():
-        found = small(torch.tensor([[0.0, 255.0], [-128.0, 127.0], [7.0, 7.0], [0.0, 0.0]]))
+        found = small(inputs)
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(small(inputs.bfloat16())[2:], found[2:])
+            torch.testing.assert_close(small(inputs), found)
     wanted = [
         [0 - 255 + 1, 31.5 * 255 - 2],
         [-128 * 63 - 127 + 1, -64 + 31.5 * 127 - 2],
