@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bertwright.cli.main import main
-from bertwright.recipes.recipe import PretrainRecipe, load_recipe
+from bertwright.recipes.recipe import load_recipe
 from tests.made_text import write_corpus
 
 # The command line, killed when a function is called for the n-th time.
@@ -68,12 +68,8 @@ def pretrain_small(home: Path, *settings: str) -> Path:
 
 def shrink_quickstart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until the end of the test `quickstart` pretrains a smaller model."""
-    monkeypatch.setattr("bertwright.recipes.quickstart.load_recipe", small_recipe)
-
-
-def small_recipe(name: str) -> PretrainRecipe:
-    """A recipe of the house with the model and the batches of SMALL_QUICKSTART."""
-    return load_recipe(name).replaced(SMALL_QUICKSTART)
+    small = load_recipe("quickstart").replaced(SMALL_QUICKSTART)
+    monkeypatch.setattr("bertwright.recipes.quickstart.load_recipe", lambda _: small)
 
 
 def prepare_shards(home: Path) -> Path:

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,14 +94,6 @@ def runs() -> list[str]:
         and not page.startswith("experiments/")  # each is a job of hours, whose scripts have tests of their own
         and (blocks("sh", text_of(page)) or blocks("python", text_of(page)))
     ]
-
-
-@pytest.fixture(scope="module")
-def shell() -> Iterator[WarmShell]:
-    with tempfile.TemporaryDirectory() as folder:
-        shell = WarmShell(Path(folder))
-        yield shell
-        shell.close()
 
 
 @pytest.fixture(scope="module")

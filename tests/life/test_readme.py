@@ -6,9 +6,7 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,14 +37,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_rows(home / "quickstart/task/train.jsonl", 100, 1)
     write_rows(home / "quickstart/task/dev.jsonl", 30, 2)
     return home
-
-
-@pytest.fixture(scope="module")
-def shell() -> Iterator[WarmShell]:
-    with tempfile.TemporaryDirectory() as folder:
-        shell = WarmShell(Path(folder))
-        yield shell
-        shell.close()
 
 
 def serve(command: str, home: Path) -> None:

@@ -19,7 +19,6 @@ from bertwright.inference.asked import answered, rows_asked
 from bertwright.inference.int8 import to_int8
 from bertwright.inference.known_task import task_of
 from bertwright.inference.opening import EngineName, open_runner
-from bertwright.inference.runners import GraphRunner
 from bertwright.lines import STANDARD_INPUT
 from bertwright.progress import Progress, Silent
 from bertwright.shards.read import open_shards
@@ -67,13 +66,13 @@ def evaluate(
             to_int8(loaded.model.encoder)
         with computing_in(dtype, device):
             return _pretraining(loaded, data, progress)
-    engine: EngineName = "auto"
-    if graph_in(path) is None:
-        engine = "torch-int8" if in_int8 else "torch-bf16" if dtype == torch.bfloat16 else "torch"
+    engine: EngineName = "torch-int8" if in_int8 else "torch-bf16" if dtype == torch.bfloat16 else "torch"
+    if graph_in(path) is not None:
+        if precision in ("bf16", "int8"):
+            raise SettingsError("--precision is for weights: a graph is run as it was exported", cure="leave it out")
+        engine = "auto"
     runner = open_runner(path, say=progress.say, engine=engine)
     described = runner.described
-    if precision in ("bf16", "int8") and isinstance(runner, GraphRunner):
-        raise SettingsError("--precision is for weights: a graph is run as it was exported", cure="leave it out")
     if str(data) != STANDARD_INPUT and not data.exists():
         raise RowError("no such file or shard directory", where=data)
     # Standard input can be read only once.
