@@ -35,11 +35,11 @@ from bertwright.encoder.dropout import Dropout
 from bertwright.encoder.encoder import Encoder
 from bertwright.examples.masking import IGNORED
 from bertwright.heads.model import PRETRAINING, Bert
+from bertwright.memory import keep_big_blocks
 from bertwright.objectives import plain_masked_word_loss
 from bertwright.tasks.pretrain import objective
 from bertwright.training.compilation import compile_encoder
 from bertwright.training.loop import Hooks, Portion, Trainee, train
-from bertwright.training.memory import keep_big_blocks
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.precision import choose_dtype
 from bertwright.training.settings import TrainingSettings

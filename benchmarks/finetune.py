@@ -50,7 +50,7 @@ from bertwright.metrics.tagging import tagging_scores
 from bertwright.tasks.tagged_rows import read_tagged
 from bertwright.training.precision import choose_dtype
 
-# What bertwright.training.memory.keep_big_blocks does, in the words of glibc's environment.
+# What bertwright.memory.keep_big_blocks does, in the words of glibc's environment.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1)}
 PEER = Path(__file__).parent / "peers" / "run_task.py"
 WEIGHTS = (".safetensors", ".bin")
@@ -363,10 +363,10 @@ def row_of(name: str, ours: Rows, peer: Rows, tuned: Rows) -> dict[str, Any]:
 def learn(path: Path) -> None:
     """Our side of a job, in a process of its own: fine-tuned, scored on test, as the command line does both."""
     from bertwright.cli.talk import Talk
+    from bertwright.memory import keep_big_blocks
     from bertwright.recipes.evaluate import evaluate
     from bertwright.recipes.finetuning.finetune import finetune
     from bertwright.recipes.finetuning.settings import FinetuneSettings
-    from bertwright.training.memory import keep_big_blocks
 
     keep_big_blocks()
     job = json.loads(path.read_text())

@@ -35,11 +35,11 @@ from bertwright.batches.random_rows import random_batch
 from bertwright.encoder.config import EncoderConfig
 from bertwright.examples.settings import ExampleSettings
 from bertwright.heads.model import PRETRAINING, Bert
+from bertwright.memory import keep_big_blocks
 from bertwright.tasks.operations import operations_per_token
 from bertwright.tasks.pretrain import objective
 from bertwright.training.compilation import compile_encoder
 from bertwright.training.loop import Hooks, Trainee, train, undivided
-from bertwright.training.memory import keep_big_blocks
 from bertwright.training.meter import Report
 from bertwright.training.optimizers import build_optimizers
 from bertwright.training.peak import matmul_rate

@@ -58,7 +58,7 @@ from bertwright.training.precision import choose_dtype
 
 PEER = Path(__file__).with_name("peers") / "run_mlm.py"
 NEEDED = ("torch", "numpy", "safetensors", "transformers", "accelerate")
-# What bertwright.training.memory.keep_big_blocks does, in the words of glibc's environment.
+# What bertwright.memory.keep_big_blocks does, in the words of glibc's environment.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1)}
 VARIANTS = {"as it comes": False, "with our allocator setting": True}
 ATTENTIONS, WORKERS = ("sdpa", "eager"), (0, 1)

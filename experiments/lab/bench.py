@@ -19,9 +19,9 @@ import torch
 from bertwright.cli.talk import Talk
 from bertwright.errors import BertwrightError
 from bertwright.files import read_json, to_json, write_atomic
+from bertwright.memory import keep_big_blocks
 from bertwright.metrics.intervals import Interval, interval, paired
 from bertwright.progress import Progress, Silent
-from bertwright.training.memory import keep_big_blocks
 
 Json = dict[str, Any]
 # What a script that has more to do ends with.

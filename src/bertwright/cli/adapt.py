@@ -55,9 +55,9 @@ def run(
 
     Example: bertwright adapt model field.jsonl --task-data train.jsonl --general wiki.jsonl --out adapted
     """
+    from bertwright.memory import keep_big_blocks
     from bertwright.recipes.adapting.adapt import adapt
     from bertwright.recipes.adapting.settings import AdaptSettings
-    from bertwright.training.memory import keep_big_blocks
 
     keep_big_blocks()
     talk = Talk()

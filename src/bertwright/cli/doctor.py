@@ -45,9 +45,9 @@ def run(
     """
     from bertwright.errors import UserFault
     from bertwright.files import write_atomic
+    from bertwright.memory import keep_big_blocks
     from bertwright.recipes.doctor.diagnosis import diagnose
     from bertwright.recipes.doctor.page import page
-    from bertwright.training.memory import keep_big_blocks
 
     # Told before the work, not after it.
     if html is not None:

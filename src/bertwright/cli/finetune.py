@@ -55,11 +55,11 @@ def run(
 
     Example: bertwright finetune model --task classify --train train.jsonl --dev dev.jsonl --out classifier
     """
+    from bertwright.memory import keep_big_blocks
     from bertwright.recipes.finetuning.finetune import finetune
     from bertwright.recipes.finetuning.search import grid_of
     from bertwright.recipes.finetuning.settings import FinetuneSettings
     from bertwright.recipes.finetuning.several import finetune_several
-    from bertwright.training.memory import keep_big_blocks
 
     keep_big_blocks()
     talk = Talk()

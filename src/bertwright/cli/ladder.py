@@ -45,10 +45,10 @@ def run(
 
     Example: bertwright ladder model --field field.jsonl --task classify --train train.jsonl --dev dev.jsonl --out rungs
     """
+    from bertwright.memory import keep_big_blocks
     from bertwright.recipes.adapting.settings import AdaptSettings
     from bertwright.recipes.finetuning.settings import FinetuneSettings
     from bertwright.recipes.laddering.ladder import climb
-    from bertwright.training.memory import keep_big_blocks
 
     keep_big_blocks()
     talk = Talk()

@@ -30,10 +30,10 @@ def run(
 
     Example: torchrun --nproc-per-node 8 -m bertwright pretrain bert-base --data shards --out model
     """
+    from bertwright.memory import keep_big_blocks
     from bertwright.recipes.pretrain import pretrain
     from bertwright.recipes.recipe import load_recipe
     from bertwright.shards.cache import ShardCache, size_of
-    from bertwright.training.memory import keep_big_blocks
     from bertwright.training.world import open_world
 
     keep_big_blocks()

@@ -26,8 +26,8 @@ def run(
 
     Example: bertwright quickstart --minutes 6.5
     """
+    from bertwright.memory import keep_big_blocks
     from bertwright.recipes.quickstart import quickstart
-    from bertwright.training.memory import keep_big_blocks
 
     keep_big_blocks()
     talk = Talk()

@@ -33,6 +33,7 @@ def run(
     Example: bertwright serve classifier tagger
     """
     from bertwright.errors import SettingsError
+    from bertwright.memory import keep_big_blocks
     from bertwright.serving.settings import ServeSettings
 
     try:
@@ -48,6 +49,7 @@ def run(
     keys = read_keys(api_keys, os.environ.get("BERTWRIGHT_API_KEYS"))
     log = Log(requests=not quiet)
     pass_over_hangups()
+    keep_big_blocks()
     server = Server(named_paths(models), settings, engine=engine.value, keys=keys, log=log)
     if host not in (_HOST, "localhost", "::1") and not keys:
         log.say(f"anyone who reaches {host} may ask: no --api-keys are given")

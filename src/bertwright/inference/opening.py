@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -33,11 +32,10 @@ def open_runner(
 ) -> Runner:
     """What answers for the model at `path`, which may be the name of one on the hub; weights on `device`.
 
-    engine: what runs the weights of a model directory. "auto" never computes in fewer bits: it is torch, and on a CPU
-    OpenVINO where that is installed and the work is `lasting` enough to be worth the seconds that it takes to begin. A
-    graph is run by its own runtime. streams: batches that are read at a time; None: OpenVINO as the machine has cores,
-    onnxruntime and torch too where the work is `lasting`, but for torch's compiler and a GPU. What of the directory is
-    not used is told to `say`.
+    engine: what runs the weights of a model directory; "auto" is torch in fp32. A graph is run by its own runtime.
+    lasting: there will be many texts. streams: batches that are read at a time; None: OpenVINO as the machine has
+    cores, onnxruntime and torch too where the work is `lasting`, but for torch's compiler and a GPU. What of the
+    directory is not used is told to `say`.
 
     Raises ModelError or VocabularyError where there is no model, SettingsError where what should run it is not
     installed, or is none for it.
@@ -61,9 +59,6 @@ def _opened(
         return _graph(path, form, streams, lasting=lasting)
     on_cpu = engine in ("torch-int8", "openvino", "openvino-bf16") or not torch.cuda.is_available()
     device = device or torch.device("cpu" if on_cpu else "cuda")
-    if engine == "auto":
-        quick = lasting and device.type == "cpu" and find_spec("openvino") is not None
-        engine = "openvino" if quick else "torch"
     if engine in ("openvino", "openvino-bf16"):
         if device.type != "cpu":
             raise SettingsError("OpenVINO runs on the CPU here", cure="leave the device out, or take --engine torch")

@@ -47,6 +47,7 @@ class OpenVinoRunner(TorchRunner):
             graph = openvino.convert_model(program)
         for port, name in zip(graph.inputs, INPUTS, strict=True):
             port.get_tensor().set_names({name})
+        self.spreads = False
         self._graph = Compiled(openvino, graph, precision=precision, streams=streams)
         if self._graph.computes != precision:
             self.engine_told = f"openvino fp32 on cpu, which computes no {precision}"

@@ -197,9 +197,9 @@ def load(
     """Load a model directory, ours or one of transformers', or one with a graph (ONNX, OpenVINO).
 
     A graph is run on the CPU by its own runtime, and takes no `device`. engine: what runs weights, "torch" (also
-    "torch-bf16", "torch-int8" and "torch-compiled") or "openvino" ("openvino-bf16"); "auto" is torch, or OpenVINO where
-    the work is `lasting` and that is installed. streams: batches that are read at a time, for engines that can. What of
-    the directory is not used is told to `say`, and stands in `unused`.
+    "torch-bf16", "torch-int8" and "torch-compiled") or "openvino" ("openvino-bf16"); "auto" is torch. lasting: there
+    will be many texts, so that batches are read side by side where the engine can. streams: how many. What of the
+    directory is not used is told to `say`, and stands in `unused`.
     Raises ModelError, or SettingsError where what should run it is not installed.
     """
     where = None if device is None else torch.device(device)

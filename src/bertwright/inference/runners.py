@@ -33,6 +33,8 @@ class Runner(Protocol):
     streams: int
     # Tokens of a batch, padding included, that it is fastest with.
     batch_tokens: int
+    # Whether a batch is read by as many of torch's threads as its caller has at that moment.
+    spreads: bool
 
     @property
     def engine_told(self) -> str:
@@ -106,6 +108,8 @@ class TorchRunner:
         self.engine_told = f"torch {how}{', compiled,' if compiled else ''} on {device.type}"
         if dtype == torch.bfloat16 and not computes_bf16(device):
             self.engine_told += ", which computes no bf16: fp32 is faster"
+        # What torch has compiled keeps the number of threads that it was compiled for.
+        self.spreads = device.type == "cpu" and not compiled
         self.embeds = self.shows_attention = True
         self.fills = self.model.masked_words is not None
 
@@ -153,6 +157,7 @@ class GraphRunner:
         self.described = described
         self.engine = engine
         self.streams = streams
+        self.spreads = False
         self.batch_tokens = token_budget(torch.device("cpu"))
         self.engine_told = f"{engine.form} {described.record.get('precision', 'fp32')} on cpu"
         self.embeds = "last_hidden_state" in engine.names

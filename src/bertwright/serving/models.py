@@ -35,7 +35,6 @@ class Served:
         name: str,
         predictor: Predictor,
         settings: ServeSettings,
-        threads: int,
         on_read: Callable[[str, Read], None],
     ) -> None:
         self.name, self.predictor = name, predictor
@@ -43,9 +42,11 @@ class Served:
         # Its caches are filled by one thread alone.
         self.aside = Asking(predictor.runner, _again(predictor.tokenizer))
         self.abilities = abilities(predictor.runner)
+        streams = _streams(settings, predictor.runner)
         self.queue = Queue(
-            streams=predictor.runner.streams,
-            threads=threads,
+            streams=streams.count,
+            threads=streams.threads,
+            threads_alone=settings.threads or processors() if predictor.runner.spreads else None,
             token_budget=settings.batch_tokens or predictor.runner.batch_tokens,
             most_waiting=settings.max_waiting_tokens,
             gather_seconds=settings.gather_ms / 1000,
@@ -112,7 +113,7 @@ class Models:
         self._say(f"{name}: {predictor.runner.engine_told}")
         # The first batch of a shape takes longer; nobody should wait for it.
         answered(predictor.asking.embed(["a b c"])) if "embed" in abilities(predictor.runner) else None
-        return Served(name, predictor, self._settings, streams.threads, self._on_read)
+        return Served(name, predictor, self._settings, self._on_read)
 
 
 def abilities(runner: Runner) -> frozenset[str]:
@@ -166,9 +167,17 @@ def _again(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer.over(tokenizer.vocabulary)
 
 
-def _streams(settings: ServeSettings) -> Streams:
-    """One, on machines with many cores one for every four: a text that is read by all of them is answered soonest."""
+def _streams(settings: ServeSettings, runner: Runner | None = None) -> Streams:
+    """One, on machines with many cores one for every four: a text that is read by all of them is answered soonest.
+
+    Where the `runner` gives a batch alone all cores anyway, one for each core: many are read soonest so.
+    """
     cores = processors()
-    one = torch.cuda.is_available() or cores <= _THREADS
-    count = settings.streams or (1 if one else cores // _THREADS)
+    if torch.cuda.is_available():
+        count = 1
+    elif cores > _THREADS:
+        count = cores // _THREADS
+    else:
+        count = cores if runner is not None and runner.spreads else 1
+    count = settings.streams or count
     return Streams(count, settings.threads or max(1, cores // count))

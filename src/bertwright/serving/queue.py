@@ -63,16 +63,20 @@ class Queue:
         *,
         streams: int = 1,
         threads: int = 1,
+        threads_alone: int | None = None,
         token_budget: int = 4096,
         most_waiting: int = 1 << 18,
         gather_seconds: float = 0.0,
         on_read: Callable[[Read], None] | None = None,
     ) -> None:
-        """streams: batches that are read at a time, each with so many `threads`. most_waiting: tokens that may wait.
+        """streams: batches that are read at a time, each with so many of torch's `threads`.
 
+        threads_alone: those of a batch beside which nothing is read or waits. most_waiting: tokens that may wait.
         gather_seconds: how long a batch that is not full waits for more, counted from its oldest window.
         """
         self._budget, self._most, self._gather, self._on_read = token_budget, most_waiting, gather_seconds, on_read
+        self._threads, self._alone = threads, threads_alone or threads
+        self._reading = 0
         self._changed = threading.Condition()
         # Wishes in the order of their turns, and all windows that wait by what is asked of them and their lengths.
         self._turns: deque[_Wish] = deque()
@@ -82,7 +86,7 @@ class Queue:
         self._closed = False
         self._rate = 0.0
         self._streams = [
-            threading.Thread(target=self._stream, args=(threads,), name=f"bertwright-stream-{number}", daemon=True)
+            threading.Thread(target=self._stream, name=f"bertwright-stream-{number}", daemon=True)
             for number in range(streams)
         ]
         for stream in self._streams:
@@ -132,32 +136,40 @@ class Queue:
             for stream in self._streams:
                 stream.join()
 
-    def _stream(self, threads: int) -> None:
-        # Each thread that calls torch has a number of its own.
-        torch.set_num_threads(threads)
+    def _stream(self) -> None:
         while self._read_next():
             pass
 
     def _read_next(self) -> bool:
         """Whether there was a batch. Nothing of it is held while the next one is waited for."""
-        batch = self._take()
-        if batch:
+        batch, threads = self._take()
+        if not batch:
+            return False
+        try:
+            # Each thread that calls torch has a number of its own.
+            torch.set_num_threads(threads)
             self._read(batch)
-        return bool(batch)
+        finally:
+            with self._changed:
+                self._reading -= 1
+        return True
 
-    def _take(self) -> list[_Waiting]:
-        """The next batch; empty where the queue is closed and nothing waits."""
+    def _take(self) -> tuple[list[_Waiting], int]:
+        """The next batch and the threads that read it; empty where the queue is closed and nothing waits."""
         with self._changed:
             while True:
                 first = self._next()
                 if first is None:
                     if self._closed:
-                        return []
+                        return [], 0
                     self._changed.wait()
                     continue
                 left = first.since + self._gather - time.monotonic()
                 if left <= 0 or self._closed or self._tokens >= self._budget:
-                    return self._around(first)
+                    batch = self._around(first)
+                    self._reading += 1
+                    alone = self._reading == 1 and not self._tokens
+                    return batch, self._alone if alone else self._threads
                 self._changed.wait(left)
 
     def _next(self) -> _Waiting | None:

@@ -25,9 +25,10 @@ class ServeSettings(Settings):
     batch_tokens: int | None = Field(default=None, ge=512)
     # How long a batch that is not full waits for more: 0 pays off where a batch costs what its tokens do, as on a CPU.
     gather_ms: float = Field(default=0.0, ge=0, le=1000)
-    # Batches that are read at a time; None: one, and of more than four cores one for every four.
+    # Batches that are read at a time; None: of more than four cores one for every four, else one, for torch on a CPU
+    # one for each core.
     streams: int | None = Field(default=None, ge=1)
-    # Threads for each of these; None: all cores shared out.
+    # Threads for each of these; None: all cores shared out, and for torch all of them where nothing else is asked.
     threads: int | None = Field(default=None, ge=1)
 
     # Sites whose pages may ask, as in https://example.org; "*" for all.

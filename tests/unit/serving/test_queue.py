@@ -11,6 +11,7 @@ from concurrent.futures import Future
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,8 +29,10 @@ class Echo:
         self.gate = threading.Event()
         self.gate.set()
         self.batches: list[list[int]] = []
+        self.threads: list[int] = []
 
     def say(self, windows: Sequence[Window]) -> list[Said]:
+        self.threads.append(torch.get_num_threads())
         assert self.gate.wait(30)
         self.batches.append([len(window) for window in windows])
         if any(window.ids[0] == 666 for window in windows):
@@ -68,6 +71,36 @@ def test_windows_of_several_wishes_are_read_together_by_length() -> None:
     found = [answer(asked, future) for asked, future in zip((a, b, c), futures, strict=True)]
     assert found == [[10, 11], [20], [30, 31]]
     assert kind.batches == [[1], [9, 10, 11], [40, 40]]
+    queue.close()
+
+
+def test_a_batch_alone_has_all_threads_and_one_beside_another_its_share() -> None:
+    kind = Echo()
+    queue = Queue(streams=2, threads=2, threads_alone=3, token_budget=100)
+    first = held(queue, kind)
+    second = held(queue, kind)
+    kind.gate.set()
+    assert [each.result(30) for each in (first, second)] == [[0], [0]]
+    assert kind.threads == [3, 2]
+    queue.close()
+
+
+def test_a_batch_after_another_is_alone_again() -> None:
+    kind = Echo()
+    queue = Queue(threads=2, threads_alone=3)
+    for _ in range(2):
+        assert queue.submit(wish(kind, 1, first=7)).result(30) == [7]
+    assert kind.threads == [3, 3]
+    queue.close()
+
+
+def test_a_batch_for_which_others_wait_has_its_share_of_the_threads() -> None:
+    kind = Echo()
+    queue = Queue(streams=2, threads=2, threads_alone=3, token_budget=5)
+    # Of one wish, so that both wait before the first is taken.
+    asked = wish(kind, 5, 5, first=1)
+    assert answer(asked, queue.submit(asked)) == [1, 2]
+    assert kind.threads[0] == 2
     queue.close()
 
 

@@ -15,7 +15,7 @@ from bertwright.parallel import processors
 
 Where = EngineName | Literal["ray"]
 
-# Bytes of a file from which on it pays to wait for a faster engine to begin.
+# Bytes of a file from which on a batch on each core is faster than all cores on a batch.
 _LASTING = 1 << 20
 
 

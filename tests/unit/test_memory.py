@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from bertwright.training.memory import keep_big_blocks
+from bertwright.memory import keep_big_blocks
 
 
 def test_it_does_no_harm() -> None:
     # In a process of its own, as there is no way back.
     code = """
 import numpy as np
-from bertwright.training.memory import keep_big_blocks
+from bertwright.memory import keep_big_blocks
 keep_big_blocks()
 keep_big_blocks()
 for size in (1 << 10, 40 << 20, 80 << 20):
