@@ -17,7 +17,8 @@ setting that bertwright makes for itself.
 Where a set has no dev rows, a tenth of the training rows, drawn once, is dev, and neither side learns from it; of
 questions a twentieth of the paragraphs. The best epoch on dev is kept by bertwright, the last one by the Trainer, as is
 the default of each; the score is on test. --out keeps rows, logs and results.json; the same command goes on with what
-is there, unless the model or the set is another now.
+is there, in the middle of a run of ours too, unless the model or the set is another now. Of a run that was stopped the
+seconds of the whole process are not told, those of training are.
 """
 
 from __future__ import annotations
@@ -127,10 +128,12 @@ class Bench:
         if self.results.get(key, {}).get("of") != of:
             rows = self.rows_of(name)
             folder = self.out / "runs" / key
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            stopped = was_stopped(folder, of)
+            if not stopped:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
             if who == "ours":
-                found = self.ours(SETS[name], rows, seed, folder)
+                found = self.ours(SETS[name], rows, seed, folder, of, resume=stopped)
             else:
                 found = self.peer(SETS[name], rows, seed, folder, ALLOCATOR if who == "peer+allocator" else {})
             self.results[key] = found | {"of": of}
@@ -139,7 +142,7 @@ class Bench:
             for file in folder.rglob("*.safetensors"):
                 file.unlink()
             shutil.rmtree(folder / "model" / "run" / "checkpoints", ignore_errors=True)
-            say(f"{key}: {SETS[name].metric} {found['scores'][SETS[name].metric]:.4f}, {found['seconds']:.0f} s")
+            say(f"{key}: {SETS[name].metric} {found['scores'][SETS[name].metric]:.4f}, {found['training']:.0f} s")
         return self.results[key]
 
     def fingerprint(self, task: Set) -> str:
@@ -158,7 +161,7 @@ class Bench:
                 sentences(SETS[name], self.data, folder)
         return folder
 
-    def ours(self, task: Set, rows: Path, seed: int, folder: Path) -> dict[str, Any]:
+    def ours(self, task: Set, rows: Path, seed: int, folder: Path, of: str, *, resume: bool) -> dict[str, Any]:
         ending = "json" if task.task == "answer" else "jsonl"
         settings = {
             "epochs": task.epochs,
@@ -174,11 +177,14 @@ class Bench:
             **{part: str(rows / f"{part}.{ending}") for part in ("train", "dev", "test")},
             "out": str(folder / "model"),
             "settings": settings,
+            "of": of,
+            "resume": resume,
         }
         (folder / "job.json").write_text(json.dumps(job, indent=2))
         begun = time.perf_counter()
         said = json.loads(logged([sys.executable, __file__, "--job", folder / "job.json"], folder / "log"))
-        return {"scores": said["scores"], "training": said["training"], "seconds": time.perf_counter() - begun}
+        seconds = None if resume else time.perf_counter() - begun
+        return {"scores": said["scores"], "training": said["training"], "seconds": seconds}
 
     def peer(self, task: Set, rows: Path, seed: int, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         labels = json.loads((rows / "labels.json").read_text())
@@ -211,6 +217,13 @@ class Bench:
         gold = [json.loads(line) for line in (rows / "test.jsonl").read_text(encoding="utf-8").splitlines()]
         scores = scored(task, gold, said["predicted"], labels)
         return {"scores": scores, "training": said["training"], "seconds": seconds}
+
+
+def was_stopped(folder: Path, of: str) -> bool:
+    """Whether a run of ours lies there unfinished, of this model and set."""
+    job = folder / "job.json"
+    begun = (folder / "model" / "run" / "run.json").exists() and job.exists()
+    return begun and bool(json.loads(job.read_text()).get("of") == of)
 
 
 def scored(task: Set, gold: Rows, predicted: Sequence[Any], labels: Sequence[str]) -> dict[str, float]:
@@ -328,9 +341,15 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def middle(runs: Rows, key: str) -> float:
-    """The median over seeds: a run beside which something else woke up tells nothing."""
-    return round(median(each[key] for each in runs), 1)
+def middle(runs: Rows, key: str) -> float | None:
+    """The median over seeds: a run beside which something else woke up tells nothing. None where nothing is known."""
+    known = [each[key] for each in runs if each[key] is not None]
+    return round(median(known), 1) if known else None
+
+
+def ratio(peer: float, ours: float | None) -> float | None:
+    """How many times as fast; None where ours was stopped each time."""
+    return round(peer / ours, 2) if ours else None
 
 
 def row_of(name: str, ours: Rows, peer: Rows, tuned: Rows) -> dict[str, Any]:
@@ -351,12 +370,12 @@ def row_of(name: str, ours: Rows, peer: Rows, tuned: Rows) -> dict[str, Any]:
         other = interval([each["scores"][metric] for each in peer])
         row["peer"] = middle(peer, "seconds")
         row["peer_training"] = middle(peer, "training")
-        row["ratio"] = round(row["peer"] / row["ours"], 2)
+        row["ratio"] = ratio(row["peer"], row["ours"])
         row["ratio_training"] = round(row["peer_training"] / row["ours_training"], 2)
         row["peer_score"] = [round(value, 4) for value in (other.mean, other.low, other.high)]
     if tuned:
         row["peer_with_allocator"] = middle(tuned, "seconds")
-        row["ratio_with_allocator"] = round(row["peer_with_allocator"] / row["ours"], 2)
+        row["ratio_with_allocator"] = ratio(row["peer_with_allocator"], row["ours"])
     return row
 
 
@@ -372,7 +391,8 @@ def learn(path: Path) -> None:
     job = json.loads(path.read_text())
     settings = FinetuneSettings(**job["settings"])
     out, train, dev = Path(job["out"]), Path(job["train"]), Path(job["dev"])
-    done = finetune(Path(job["model"]), job["task"], train, dev, out, settings=settings, progress=Talk())
+    wishes: dict[str, Any] = {"settings": settings, "resume": job["resume"], "progress": Talk()}
+    done = finetune(Path(job["model"]), job["task"], train, dev, out, **wishes)
     scores = evaluate(out, job["test"], precision="auto")
     print(json.dumps({"scores": scores, "training": done.seconds}))
 
@@ -416,13 +436,13 @@ def main() -> None:
     for row in rows:
         mean, low, high = (f"{100 * value:.1f}" for value in row["score"])
         line = f"{row['name']:<13}{row['metric']:<9}{mean:>6} ({low} to {high}, {row['seeds']} seeds)"
-        line += f"  {row['ours']:>6.0f} s (training {row['ours_training']:.0f})"
+        line += f"  {row['ours'] or math.nan:>6.0f} s (training {row['ours_training']:.0f})"
         if row["peer"] is not None:
             mean, low, high = (f"{100 * value:.1f}" for value in row["peer_score"])
             line += f"   Trainer {mean} ({low} to {high})  {row['peer']:>6.0f} s ({row['peer_training']:.0f})"
-            line += f"  {row['ratio']:.2f}x (training {row['ratio_training']:.2f}x)"
+            line += f"  {row['ratio'] or math.nan:.2f}x (training {row['ratio_training']:.2f}x)"
         if "peer_with_allocator" in row:
-            line += f"; with our allocator {row['peer_with_allocator']:.0f} s, {row['ratio_with_allocator']:.2f}x"
+            line += f"; with our allocator {row['peer_with_allocator']:.0f} s, {row['ratio_with_allocator'] or math.nan:.2f}x"
         print(line)
 
 
