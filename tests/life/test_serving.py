@@ -46,6 +46,14 @@ def post(client: TestClient, route: str, **body: Any) -> Any:
     return answer.json()
 
 
+def test_free_memory_is_given_back_while_it_runs(homes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    given = threading.Event()
+    monkeypatch.setattr("bertwright.serving.app._TIDY_SECONDS", 0.01)
+    monkeypatch.setattr("bertwright.serving.app.give_back_free_pages", given.set)
+    with TestClient(Server(homes, log=Log(io.StringIO())).app):
+        assert given.wait(30)
+
+
 def test_fill(client: TestClient, homes: dict[str, Path]) -> None:
     texts = ["i like [MASK]", "[MASK] [MASK] dog"]
     found = post(client, "/fill", texts=texts, top=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from bertwright.inference.opening import EngineName
+from bertwright.memory import give_back_free_pages
 from bertwright.serving import compatible, openai, page, routes, wire
 from bertwright.serving.asker import Asker
 from bertwright.serving.door import Door
@@ -25,6 +27,8 @@ from bertwright.serving.models import Models
 from bertwright.serving.settings import ServeSettings
 from bertwright.version import VERSION
 
+# Seconds between two times that free memory is given back: some milliseconds of work.
+_TIDY_SECONDS = 60.0
 _ABOUT = """Every head of BERT over HTTP. Texts of any length are read in windows; offsets are characters of the text
 that was sent. A request that cannot be answered gets `{"error": ..., "error_type": ...}`; where too much is asked at
 the moment, 429 with `Retry-After`."""
@@ -118,7 +122,15 @@ class Server:
 
     @asynccontextmanager
     async def _life(self, _: FastAPI) -> AsyncIterator[None]:
+        tidying = asyncio.create_task(_tidy())
         yield
+        tidying.cancel()
         self.stopping = True
         # The requests are answered by now; what is left are batches that nobody waits for.
         self.asker.close()
+
+
+async def _tidy() -> None:
+    while True:
+        await asyncio.sleep(_TIDY_SECONDS)
+        await asyncio.to_thread(give_back_free_pages)
