@@ -4,7 +4,7 @@ glibc gives every block above 32 MB back to the system when it is freed, and a t
 pages for every large tensor. On a virtual machine that was half of a training step. What a thread frees it gives back
 too, as soon as enough lies free at the end of the thread's own heap: of the processor time of a server that reads in 8
 bits, up to a sixth went there, by chance in some starts and not in others. Kept or not, blocks of ever other sizes leave
-holes between them, which grow for hours: so a server gives them back, but once a minute.
+holes between them, which grow for hours: so a server gives them back, but seldom: every ten seconds.
 """
 
 from __future__ import annotations

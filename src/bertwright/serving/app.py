@@ -27,8 +27,8 @@ from bertwright.serving.models import Models
 from bertwright.serving.settings import ServeSettings
 from bertwright.version import VERSION
 
-# Seconds between two times that free memory is given back: some milliseconds of work.
-_TIDY_SECONDS = 60.0
+# Seconds between two times that free memory is given back, which takes some milliseconds.
+_TIDY_SECONDS = 10.0
 _ABOUT = """Every head of BERT over HTTP. Texts of any length are read in windows; offsets are characters of the text
 that was sent. A request that cannot be answered gets `{"error": ..., "error_type": ...}`; where too much is asked at
 the moment, 429 with `Retry-After`."""
