@@ -221,9 +221,8 @@ class Bench:
 
 def was_stopped(folder: Path, of: str) -> bool:
     """Whether a run of ours lies there unfinished, of this model and set."""
-    job = folder / "job.json"
-    begun = (folder / "model" / "run" / "run.json").exists() and job.exists()
-    return begun and bool(json.loads(job.read_text()).get("of") == of)
+    saved = any((folder / "model" / "run" / "checkpoints").glob("step-*"))
+    return saved and bool(json.loads((folder / "job.json").read_text()).get("of") == of)
 
 
 def scored(task: Set, gold: Rows, predicted: Sequence[Any], labels: Sequence[str]) -> dict[str, float]:
@@ -391,8 +390,8 @@ def learn(path: Path) -> None:
     job = json.loads(path.read_text())
     settings = FinetuneSettings(**job["settings"])
     out, train, dev = Path(job["out"]), Path(job["train"]), Path(job["dev"])
-    wishes: dict[str, Any] = {"settings": settings, "resume": job["resume"], "progress": Talk()}
-    done = finetune(Path(job["model"]), job["task"], train, dev, out, **wishes)
+    model, task, resume = Path(job["model"]), job["task"], job["resume"]
+    done = finetune(model, task, train, dev, out, settings=settings, resume=resume, progress=Talk())
     scores = evaluate(out, job["test"], precision="auto")
     print(json.dumps({"scores": scores, "training": done.seconds}))
 
@@ -442,7 +441,8 @@ def main() -> None:
             line += f"   Trainer {mean} ({low} to {high})  {row['peer']:>6.0f} s ({row['peer_training']:.0f})"
             line += f"  {row['ratio'] or math.nan:.2f}x (training {row['ratio_training']:.2f}x)"
         if "peer_with_allocator" in row:
-            line += f"; with our allocator {row['peer_with_allocator']:.0f} s, {row['ratio_with_allocator'] or math.nan:.2f}x"
+            tuned_ratio = row["ratio_with_allocator"] or math.nan
+            line += f"; with our allocator {row['peer_with_allocator']:.0f} s, {tuned_ratio:.2f}x"
         print(line)
 
 

@@ -3,8 +3,8 @@
 glibc gives every block above 32 MB back to the system when it is freed, and a training step then touches fresh, zeroed
 pages for every large tensor. On a virtual machine that was half of a training step. What a thread frees it gives back
 too, as soon as enough lies free at the end of the thread's own heap: of the processor time of a server that reads in 8
-bits, up to a sixth went there, by chance in some starts and not in others. Kept or not, blocks of ever other sizes leave
-holes between them, which grow for hours: so a server gives them back, but seldom: every ten seconds.
+bits, up to a sixth went there, by chance in some starts and not in others. Kept or not, blocks of ever other sizes
+leave holes between them, which grow for hours: a server gives them back, but seldom (serving/app.py).
 """
 
 from __future__ import annotations

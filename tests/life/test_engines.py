@@ -56,6 +56,18 @@ def test_openvino_says_the_same(homes: dict[str, Path], name: str) -> None:
     np.testing.assert_allclose(openvino.embed(texts, "cls"), torch.embed(texts, "cls"), atol=1e-5)
 
 
+def test_of_itself_it_is_torch_in_fp32_however_many_texts_there_are(homes: dict[str, Path]) -> None:
+    for lasting in (False, True):
+        assert bertwright.load(homes["sentences"], "cpu", lasting=lasting).runner.engine_told == "torch fp32 on cpu"
+
+
+def test_an_engine_that_holds_to_its_threads_says_so(homes: dict[str, Path]) -> None:
+    pytest.importorskip("openvino")
+    engines: dict[EngineName, bool] = {"torch": True, "torch-compiled": False, "openvino": False}
+    for engine, spreads in engines.items():
+        assert bertwright.load(homes["sentences"], "cpu", engine=engine).runner.spreads == spreads
+
+
 @pytest.mark.parametrize("engine", ["torch-bf16", "torch-int8", "torch-compiled", "openvino-bf16"])
 @pytest.mark.slow
 def test_the_others_are_near(homes: dict[str, Path], engine: EngineName) -> None:

@@ -42,7 +42,7 @@ class Served:
         # Its caches are filled by one thread alone.
         self.aside = Asking(predictor.runner, _again(predictor.tokenizer))
         self.abilities = abilities(predictor.runner)
-        streams = _streams(settings, predictor.runner)
+        streams = _streams(settings, spreads=predictor.runner.spreads)
         self.queue = Queue(
             streams=streams.count,
             threads=streams.threads,
@@ -108,7 +108,8 @@ class Models:
             served.queue.close()
 
     def _open(self, name: str) -> Served:
-        streams = _streams(self._settings)
+        # For an engine that holds to what it began with; torch is told by the queue, batch by batch.
+        streams = _streams(self._settings, spreads=False)
         predictor = load(self._paths[name], engine=self._engine, lasting=True, streams=streams, say=self._say)
         self._say(f"{name}: {predictor.runner.engine_told}")
         # The first batch of a shape takes longer; nobody should wait for it.
@@ -167,10 +168,10 @@ def _again(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer.over(tokenizer.vocabulary)
 
 
-def _streams(settings: ServeSettings, runner: Runner | None = None) -> Streams:
+def _streams(settings: ServeSettings, *, spreads: bool) -> Streams:
     """One, on machines with many cores one for every four: a text that is read by all of them is answered soonest.
 
-    Where the `runner` gives a batch alone all cores anyway, one for each core: many are read soonest so.
+    spreads: a batch alone is given all cores anyway, so that there is one for each: many are read soonest so.
     """
     cores = processors()
     if torch.cuda.is_available():
@@ -178,6 +179,6 @@ def _streams(settings: ServeSettings, runner: Runner | None = None) -> Streams:
     elif cores > _THREADS:
         count = cores // _THREADS
     else:
-        count = cores if runner is not None and runner.spreads else 1
+        count = cores if spreads else 1
     count = settings.streams or count
     return Streams(count, settings.threads or max(1, cores // count))
