@@ -67,6 +67,18 @@ def test_near_what_it_was_made_of_and_each_row_by_itself(shape: tuple[int, ...])
         torch.testing.assert_close(near.part(inputs, 4, 9), found[..., 4:9], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("about", [1.9999, -1.9999, 1.9999 * 2**100])
+@pytest.mark.parametrize("steps", [0, 1, 100, 255, 256, 257, 300, 700, 100_000])
+def test_rows_that_hardly_differ_from_a_number_keep_it(about: float, steps: int) -> None:
+    # From the number on in the least steps that fp32 has there. What ran over its 8 bits would be missed by all of them.
+    small = Int8Linear(linear([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]))
+    step = abs(about) / 1.9999 * 2**-23
+    inputs = torch.tensor([[about, about + steps * step]])
+    with torch.inference_mode():
+        found = small(inputs)
+    torch.testing.assert_close(found, inputs, rtol=2**-23, atol=step * max(4, steps / 255))
+
+
 def test_rows_that_are_no_numbers_stay_so() -> None:
     near = Int8Linear(linear([[1.0, 2.0]], [0.0]))
     with torch.inference_mode():
