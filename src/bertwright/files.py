@@ -1,8 +1,8 @@
 """Files that are either whole or absent (law 7).
 
 Writes go to a name beside the target, are synced, then renamed. A kill leaves at most a `.NAME.bertwright-partial`
-beside the target, or a `.NAME.bertwright-old` where a directory was being replaced; the next write to the same target
-clears them up and says so. Nobody else gives such names, so what bears them is ours.
+beside the target, or a `.NAME.bertwright-old` where a directory was being replaced; the next command with the same
+target clears up such a directory, and says so, or goes on with it. Nobody else gives such names, so what bears them is ours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from bertwright.errors import BertwrightError, DiskFull, StorageError, UserFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 PARTIAL = ".bertwright-partial"
 OLD = ".bertwright-old"
@@ -45,8 +45,7 @@ def storage_faults(path: Path) -> Iterator[None]:
         # The name beside the target is ours; what the user knows is the target.
         place = path if str(error.filename or "").endswith(PARTIAL) else error.filename or path
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"{place}: the disk is full; free some space and start again, nothing half-written was kept"
-            raise DiskFull(message) from None
+            raise DiskFull(f"{place}: the disk is full; free some space and start again") from None
         # numpy writes with C's own file calls and reports a short write without a number.
         if error.errno is None and "requested and" in str(error):
             raise DiskFull(f"{place}: the disk is full; free some space and start again") from None
@@ -95,11 +94,17 @@ def new_directory(
 
 @contextmanager
 def resumable_directory(
-    path: Path, *, overwrite: Collection[str] = (), say: Callable[[str], None] | None = None
+    path: Path,
+    checkpoint: Sequence[str],
+    *,
+    overwrite: Collection[str] = (),
+    say: Callable[[str], None] | None = None,
 ) -> Iterator[Path]:
-    """As `new_directory`, but what a killed or stopped run left is given to the block, which goes on with it.
+    """As `new_directory`, but what an earlier run left unfinished is given to the block, which goes on with it.
 
-    A fault of the user or of the storage removes everything; a wish to stop, a worker that is gone or a kill keeps it.
+    checkpoint: names (as patterns) of what is there only to go on with. Where the first of them lies, all is kept,
+    whatever ends the block. They are removed when the directory has its name, and not before: a kill in between would
+    leave whole work that nobody can go on with.
     """
     refuse_existing(path, overwrite=overwrite)
     path = path.resolve()
@@ -117,9 +122,12 @@ def resumable_directory(
             try:
                 yield partial
                 _put_in_place(partial, path)
-            except (UserFault, OSError):
-                shutil.rmtree(partial, ignore_errors=True)
+            except (UserFault, OSError, StorageError):
+                if not (partial / checkpoint[0]).exists():
+                    shutil.rmtree(partial, ignore_errors=True)
                 raise
+            for done_with in [name for pattern in checkpoint for name in path.glob(pattern)]:
+                done_with.unlink()
 
 
 @contextmanager

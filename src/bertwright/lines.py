@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 import fsspec
 import zstandard
 
-from bertwright.errors import CorpusError, SettingsError, UserFault
+from bertwright.errors import BertwrightError, CorpusError, SettingsError, StorageError, UserFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -35,6 +35,11 @@ def refuse(fault: UserFault) -> None:
 def is_remote(place: str) -> bool:
     """Whether a place is a URL."""
     return "://" in place
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of a library says first, or its name where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def told(place: str | Path) -> str:
@@ -101,17 +106,30 @@ def parse_json_line(line: str, where: str, fault: type[UserFault]) -> Any:
 
 @contextmanager
 def faults_of(place: str | Path, fault: type[UserFault], bad: Callable[[UserFault], None] = refuse) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into `fault`, given to `bad`."""
+    """Turn what is wrong with a file that is read into `fault`, given to `bad`.
+
+    Raises `fault` where it may not be read, StorageError where the machine, or the one that it lies on, cannot go on
+    reading: to pass over that would make another text of the same file.
+    """
     try:
         yield
+    except BertwrightError:
+        raise
     except FileNotFoundError:
         bad(fault("no such file", where=place))
     except IsADirectoryError:
         bad(fault("is a directory, not a file", where=place))
     except (gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError) as error:
         bad(fault(f"the compressed data is damaged: {error}", where=place))
+    except PermissionError as error:
+        raise fault(f"cannot be read: {error.strerror or error}", where=place) from None
     except OSError as error:
-        bad(fault(f"cannot be read: {error.strerror or error}", where=place))
+        raise StorageError(f"{told(place)}: cannot be read on: {error.strerror or error}") from None
+    except Exception as error:
+        # The clients of remote stores have errors of their own.
+        if not is_remote(str(place)):
+            raise
+        raise StorageError(f"{place}: cannot be read: {type(error).__name__}: {one_line(error)}") from None
 
 
 @contextmanager

@@ -6,14 +6,23 @@ Compressed forms (.gz, .zst, .xz) of the first three are read as they lie.
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
 from bertwright.errors import UserFault
-from bertwright.lines import STANDARD_INPUT, faults_of, lines_of, open_bytes, parse_json_line, refuse, told
+from bertwright.lines import (
+    MAX_LINE_BYTES,
+    STANDARD_INPUT,
+    faults_of,
+    lines_of,
+    one_line,
+    open_bytes,
+    parse_json_line,
+    refuse,
+    told,
+)
 
 COMPRESSION = (".gz", ".zst", ".xz")
 TABLES = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -47,7 +56,7 @@ def read_records(
     """
     kind = ".jsonl" if str(place) == STANDARD_INPUT else kind_of(place)
     if kind == ".parquet":
-        yield from _parquet(str(place), fault, bad, columns)
+        yield from _parquet(str(place), fault, bad, columns, opened)
         return
     if kind not in TABLES:
         raise unknown_kind(place, "rows", fault, f"give {', '.join(TABLES[:-1])} or {TABLES[-1]}")
@@ -95,45 +104,90 @@ def _table(
     lines: Lines, place: str | Path, dialect: type[csv.Dialect], fault: type[UserFault], bad: Handler
 ) -> Generator[Record]:
     number = 0
+    ended = False
 
     def counted() -> Iterator[str]:
-        nonlocal number
+        nonlocal number, ended
         for number, line in lines:  # noqa: B007  # the number is read outside, where a row ends
-            yield line + "\n"
+            # A carriage return inside a line is white space; to the csv module it would be a broken row.
+            yield line.replace("\r", " ") + "\n"
+        ended = True
 
-    csv.field_size_limit(sys.maxsize)
+    # As long as a line may be: a quotation mark that is never closed takes no more of the file than that.
+    csv.field_size_limit(MAX_LINE_BYTES)
     reader = csv.reader(counted(), dialect)
-    try:
-        header = next(reader, None)
-        if header is None:
+    header: list[str] | None = None
+    while True:
+        begun = number + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
             return
-        if len(set(header)) < len(header):
-            raise fault("a column name stands twice in the header", where=f"{place}:1")
-        for cells in reader:
-            if not cells:
-                continue
-            where = f"{place}:{number}"
-            if len(cells) == len(header):
-                yield where, dict(zip(header, cells, strict=True))
-            else:
-                bad(fault(f"this row has {len(cells)} columns, the header {len(header)}", where=where))
-    except csv.Error as error:
-        bad(fault(f"{error}", where=f"{place}:{number}"))
+        except csv.Error as error:
+            # The reader goes on with the next line; without a header there is nothing to go on with.
+            found = fault(_wrong(error), where=f"{place}:{number}")
+            if header is None:
+                raise found from None
+            bad(found)
+            continue
+        where = f"{place}:{number}"
+        if ended:
+            # A row ends with its line, and none was left to end it.
+            bad(fault("a quotation mark is not closed, and the rest of the file would be in it", where=f"{place}:{begun}"))
+        elif header is None:
+            header = cells
+            if len(set(header)) < len(header):
+                raise fault("a column name stands twice in the header", where=f"{place}:1")
+        elif len(cells) == len(header):
+            yield where, dict(zip(header, cells, strict=True))
+        elif cells:
+            bad(fault(f"this row has {len(cells)} columns, the header {len(header)}", where=where))
 
 
-def _parquet(place: str, fault: type[UserFault], bad: Handler, columns: Sequence[str] | None) -> Iterator[Record]:
+def _rows_of(batch: Any) -> Iterator[dict[str, Any] | Exception]:
+    """The rows of a batch of Arrow's; in the place of one with text that is no UTF-8, or a time past Python's, why."""
+    unreadable = (ValueError, OverflowError)
+    try:
+        yield from batch.to_pylist()
+    except unreadable:
+        # All were made before the first was given. One by one is twenty times as slow.
+        for at in range(len(batch)):
+            try:
+                row = batch.slice(at, 1).to_pylist()[0]
+            except unreadable as error:
+                row = error
+            yield row
+
+
+def _wrong(error: csv.Error) -> str:
+    if "field larger than" in str(error):
+        return f"a cell is longer than {MAX_LINE_BYTES >> 20} MB; is a quotation mark not closed?"
+    return str(error)
+
+
+def _parquet(
+    place: str,
+    fault: type[UserFault],
+    bad: Handler,
+    columns: Sequence[str] | None,
+    opened: Callable[[IO[bytes]], None] | None,
+) -> Iterator[Record]:
     import pyarrow as pa  # noqa: PLC0415  # a fifth of a second that only this format is worth
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     number = 0
-    with faults_of(place, fault, bad), open_bytes(place) as file:
+    with faults_of(place, fault, bad), open_bytes(place, opened) as file:
         try:
             table = pq.ParquetFile(file)
             known = table.schema_arrow.names
             wanted = None if columns is None else [name for name in columns if name in known]
             for batch in table.iter_batches(_ROWS_AT_ONCE, columns=wanted or None):
-                for row in batch.to_pylist():
+                for row in _rows_of(batch):
                     number += 1
-                    yield f"{place}:row {number}", row
+                    where = f"{place}:row {number}"
+                    if isinstance(row, Exception):
+                        bad(fault(f"a value cannot be read: {one_line(row)}", where=where))
+                    else:
+                        yield where, row
         except pa.ArrowException as error:
-            bad(fault(f"cannot be read as Parquet: {str(error).splitlines()[0]}", where=place))
+            bad(fault(f"cannot be read as Parquet: {one_line(error)}", where=place))

@@ -78,7 +78,9 @@ def checkpoint(partial: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-@pytest.mark.parametrize("damage", ["another format", "a key is gone", "no JSON", "pending is gone"])
+@pytest.mark.parametrize(
+    "damage", ["another format", "a key is gone", "no JSON", "pending is gone", "pending is cut", "pending is empty"]
+)
 def test_a_checkpoint_that_cannot_be_used_is_begun_anew(
     home: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +96,9 @@ def test_a_checkpoint_that_cannot_be_used_is_begun_anew(
     elif damage == "pending is gone":
         for pending in partial.glob("pending-*.npz"):
             pending.unlink()
+    elif damage in ("pending is cut", "pending is empty"):
+        for pending in partial.glob("pending-*.npz"):
+            pending.write_bytes(pending.read_bytes()[: 100 if damage == "pending is cut" else 0])
     else:
         state = json.loads(path.read_text())
         if damage == "another format":
@@ -134,7 +139,7 @@ def test_ray_gives_the_same_bytes(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dedupe", ["none", "near"])
+@pytest.mark.parametrize("dedupe", ["none", "exact", "near"])
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(home: Path, tmp_path: Path, dedupe: str) -> None:
     """kill -9 until a run gets through; small handfuls, so that there are many moments to be killed at."""
     wanted = tmp_path / "straight"
@@ -220,12 +225,92 @@ def test_a_shard_that_was_damaged_meanwhile_is_made_again(
 def test_another_corpus_is_not_gone_on_with(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     moved = tmp_path / "home"
     shutil.copytree(home, moved)
-    stopped(moved, tmp_path / "out")
+    partial = stopped(moved, tmp_path / "out")
     corpus = (moved / "corpus.jsonl").read_text().splitlines(keepends=True)
     (moved / "corpus.jsonl").write_text("".join(corpus[1:]))
+    kept = content(partial)
     assert main(arguments(moved, tmp_path / "out", "--workers", "1")) == 2
-    assert "the corpus is not the one that the earlier run began with" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"{partial}: the corpus does not begin with the " in told
+    assert " documents that an earlier run prepared; give it as it was, or --overwrite to lose them and begin" in told
+    assert content(partial) == kept
+    assert main(arguments(moved, tmp_path / "out", "--workers", "1", "--overwrite")) == 0
+    assert main(arguments(moved, tmp_path / "straight", "--workers", "1")) == 0
+    assert content(tmp_path / "out") == content(tmp_path / "straight")
+
+
+def test_other_settings_are_not_gone_on_with(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    partial = stopped(home, out)
+    kept = content(partial)
+    assert main(arguments(home, out, "--workers", "1", "--dedupe", "exact", "--language", "de")) == 2
+    assert capsys.readouterr().err.strip().endswith(
+        " documents that an earlier run prepared otherwise (language, dedupe); give what that was given, to go on, "
+        "or --overwrite to lose them and begin anew"
+    )
+    assert content(partial) == kept
+    more = ["--workers", "1", "--dedupe", "exact"]
+    assert main(arguments(home, out, *more, "--overwrite")) == 0
+    assert main(arguments(home, tmp_path / "straight", *more)) == 0
+    assert content(out) == content(tmp_path / "straight")
+
+
+def test_a_corpus_that_is_away_for_a_while_costs_nothing(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "home"
+    shutil.copytree(home, moved)
+    stopped(moved, tmp_path / "out")
+    (moved / "corpus.jsonl").rename(moved / "away")
+    assert main(arguments(moved, tmp_path / "out", "--workers", "1")) == 2
+    assert "corpus.jsonl: no such file or folder" in capsys.readouterr().err
+    (moved / "away").rename(moved / "corpus.jsonl")
     assert main(arguments(moved, tmp_path / "out", "--workers", "1")) == 0
+    assert "documents that an earlier run prepared; reading past them" in capsys.readouterr().err
+    assert content(tmp_path / "out") == content(home / "one")
+
+
+# Where a kill would find all written and nothing in its place: (module, what it calls then, before or after it).
+LATE = [
+    ("bertwright.recipes.prepare", "tokenizer_files", "before"),
+    ("bertwright.recipes.prepare", "to_json", "before"),
+    ("bertwright.files", "_put_in_place", "before"),
+    ("bertwright.files", "_put_in_place", "after"),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "when"), LATE)
+def test_killed_at_the_very_end_it_loses_nothing(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], module: str, name: str, when: str
+) -> None:
+    script = f"""
+import importlib, os, signal, sys
+from bertwright.cli.main import main
+module = importlib.import_module({module!r})
+original = module.{name}
+
+def dying(*given, **named):
+    {"result = original(*given, **named)" if when == "after" else ""}
+    os.kill(os.getpid(), signal.SIGKILL)
+
+module.{name} = dying
+main(sys.argv[1:])
+"""
+    out = tmp_path / "out"
+    died = subprocess.run([sys.executable, "-c", script, *arguments(home, out)], capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL
+    if when == "before":
+        assert not out.exists()
+        assert main(arguments(home, out)) == 0
+        assert "documents that an earlier run prepared; reading past them" in capsys.readouterr().err
+        assert content(out) == content(home / "one")
+    else:
+        # Whole, beside what it would be gone on with; that is in nobody's way.
+        found = content(out)
+        assert {name: found[name] for name in content(home / "one")} == content(home / "one")
+        assert main(arguments(home, out, "--overwrite")) == 0
+        assert content(out) == content(home / "one")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_duplicates_are_left_out_and_counted(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

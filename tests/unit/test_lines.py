@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import lzma
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import pytest
 import zstandard
+from fsspec.spec import AbstractFileSystem
 
-from bertwright.errors import CorpusError
+from bertwright.errors import CorpusError, StorageError, UserFault
 from bertwright.lines import lines_of, read_lines
 
 TEXT = "one\n\ntwo é 中\n".encode()
@@ -100,3 +104,52 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         with pytest.raises(CorpusError) as caught:
             list(lines_of(path))
         assert str(caught.value) == f"{path}: {what}"
+
+
+class _Failing(AbstractFileSystem):
+    """A store whose files give a little, and then an error."""
+
+    protocol = "failing"
+    error: Exception
+
+    def _open(self, path: str, mode: str = "rb", **more: Any) -> Any:
+        del path, mode, more
+        error = self.error
+
+        class File(io.RawIOBase):
+            read_once = False
+
+            def readable(self) -> bool:
+                return True
+
+            def readinto(self, buffer: Any) -> int:
+                if self.read_once:
+                    raise error
+                self.read_once = True
+                buffer[:10] = b"one\ntwo\nth"
+                return 10
+
+        return File()
+
+
+class _ClientError(Exception):
+    """Of a library, and no OSError."""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "cannot be read on: Connection reset by peer"),
+        (OSError(errno.EIO, "Input/output error"), "cannot be read on: Input/output error"),
+        (_ClientError("Response payload is not completed\nat all"), "cannot be read: _ClientError: Response payload is not"),
+    ],
+)
+def test_a_connection_that_breaks_is_not_passed_over(error: Exception, told: str) -> None:
+    """Who skips bad lines would get another text of the same file, and not know it."""
+    fsspec.register_implementation("failing", _Failing, clobber=True)
+    _Failing.error = error
+    skipped: list[UserFault] = []
+    found = lines_of("failing://a/b.txt", CorpusError, skipped.append)
+    with pytest.raises(StorageError, match=f"^failing://a/b.txt: {told}"):
+        list(found)
+    assert skipped == []

@@ -17,7 +17,7 @@ from bertwright.files import refuse_existing, resumable_directory, to_json, writ
 from bertwright.lines import STANDARD_INPUT
 from bertwright.parallel import Engine, in_order, processors
 from bertwright.progress import Progress, Task
-from bertwright.recipes.shards_under_way import Preparation
+from bertwright.recipes.shards_under_way import UNFINISHED, AnotherCorpus, Preparation
 from bertwright.settings import Settings
 from bertwright.shards.encode import DocumentEncoder, EncodedDocuments
 from bertwright.shards.format import LONGEST_SENTENCE, SHARD_FILES, Manifest
@@ -66,18 +66,19 @@ def prepare_corpus(
 ) -> Manifest:
     """Turn a corpus into a shard directory, on `workers` processes (None: one a core).
 
-    The same corpus, vocabulary and settings give the same bytes. Raises CorpusError or VocabularyError, or Stopped
-    after saving what is done.
+    The same corpus, vocabulary and settings give the same bytes. What an earlier run left unfinished is gone on with;
+    `overwrite` also lets go of what was left of another corpus or of other settings.
+
+    Raises CorpusError or VocabularyError, or Stopped after saving what is done.
     """
     settings = settings or PrepareSettings()
     begun = time.perf_counter()
-    replaceable = SHARD_FILES if overwrite else ()
+    replaceable = (*SHARD_FILES, *UNFINISHED) if overwrite else ()
     refuse_existing(out, overwrite=replaceable)
     check_language(settings.language)
     tokenizer = read_tokenizer(vocab)
     check_segmenter(settings.segmenter, tokenizer)
-    report = ReadReport()
-    with resumable_directory(out, overwrite=replaceable, say=progress.say) as partial:
+    with resumable_directory(out, UNFINISHED, overwrite=replaceable, say=progress.say) as partial:
         identity = {
             "sources": list(sources),
             "vocabulary_sha256": tokenizer.vocabulary.sha256,
@@ -87,14 +88,25 @@ def prepare_corpus(
         preparation = Preparation(
             partial, identity, len(tokenizer.vocabulary), settings.held_out, settings.tokens_per_shard
         )
-        may_resume = STANDARD_INPUT not in sources
-        preparation.begin(resume=may_resume, dedupe=settings.dedupe, say=progress.say)
-        documents = read_documents(sources, report, text_column=settings.text_column, on_error=settings.on_error)
         encoder = DocumentEncoder(tokenizer, settings.language, settings.segmenter, near=settings.dedupe == "near")
-        with progress.task("preparing", None, "documents") as task, stop_wishes() as wish:
-            several = handfuls(preparation.skip(documents, encoder), _CHARACTERS_AT_ONCE)
-            encoded = in_order(encoder, several, workers=workers or processors(), engine=engine)
-            _write(preparation, encoded, report, task, wish, may_resume=may_resume)
+
+        def read(*, resume: bool) -> ReadReport:
+            preparation.begin(resume=resume, anew=overwrite, dedupe=settings.dedupe, say=progress.say)
+            report = ReadReport()
+            documents = read_documents(sources, report, text_column=settings.text_column, on_error=settings.on_error)
+            with progress.task("preparing", None, "documents") as task, stop_wishes() as wish:
+                several = handfuls(preparation.skip(documents, encoder), _CHARACTERS_AT_ONCE)
+                encoded = in_order(encoder, several, workers=workers or processors(), engine=engine)
+                _write(preparation, encoded, report, task, wish, may_resume=may_resume)
+            return report
+
+        may_resume = STANDARD_INPUT not in sources
+        try:
+            report = read(resume=may_resume)
+        except AnotherCorpus:
+            if not overwrite:
+                raise
+            report = read(resume=False)
         preparation.counts["empty_documents"] = report.empty_documents
         preparation.counts["skipped"] = report.skipped
         preparation.finish()
@@ -104,7 +116,6 @@ def prepare_corpus(
             write_atomic(partial / "tokenizer" / name, content)
         manifest = preparation.manifest(tokenizer.vocabulary.sha256, settings.language, settings.segmenter)
         write_atomic(partial / "manifest.json", to_json(manifest.model_dump()))
-        preparation.clear()
     for line in _summary(manifest, report, out, time.perf_counter() - begun):
         progress.say(line)
     return manifest

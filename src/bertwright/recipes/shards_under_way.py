@@ -5,13 +5,15 @@ While it is under way, the directory also holds
     progress.json      how many documents were read, a chain of their digests, what was counted, the shards so far
     pending-N.npz      documents that are in no shard yet
 
-progress.json is replaced whole after the files that it names are on the disk, so it is always true.
+progress.json is replaced whole after the files that it names are on the disk, so it is always true. Both are removed
+when all is done and the directory has its name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -28,8 +30,15 @@ from bertwright.text.documents import Document
 from bertwright.text.duplicates import Dedupe, NearDuplicates, text_digest
 
 _PROGRESS = "progress.json"
+_PENDING = "pending-{}.npz"
+# What is there only to go on with.
+UNFINISHED = (_PROGRESS, _PENDING.format("*"))
 _DROPPED = ("documents_without_tokens", "exact_duplicates", "near_duplicates", "duplicate_tokens")
 _SIGNED_AT_ONCE = 256
+
+
+class AnotherCorpus(CorpusError):
+    """What was prepared already is not how the corpus begins."""
 
 
 class Preparation:
@@ -42,8 +51,12 @@ class Preparation:
         self.identity = {"format": FORMAT, **identity}
         self.vocabulary_size = vocabulary_size
         self.held_out = held_out
-        self.train = ShardWriter(directory, "train", vocabulary_size, tokens_per_shard)
-        self.aside = ShardWriter(directory, "held_out", vocabulary_size, tokens_per_shard)
+        self._tokens_per_shard = tokens_per_shard
+        self._forget()
+
+    def _forget(self) -> None:
+        self.train = ShardWriter(self.directory, "train", self.vocabulary_size, self._tokens_per_shard)
+        self.aside = ShardWriter(self.directory, "held_out", self.vocabulary_size, self._tokens_per_shard)
         self.counts: Counter[str] = Counter()
         self.documents = 0
         self._chain = ""
@@ -53,18 +66,29 @@ class Preparation:
         self._earlier = 0
         self._earlier_chain = ""
 
-    def begin(self, *, resume: bool, dedupe: Dedupe, say: Callable[[str], None]) -> None:
-        """Go on from the checkpoint in the directory, if there is one that fits, else from nothing."""
+    def begin(self, *, resume: bool, anew: bool, dedupe: Dedupe, say: Callable[[str], None]) -> None:
+        """Go on from the checkpoint in the directory, if there is one that can be gone on with, else from nothing.
+
+        anew: one of other work may be lost; without it that raises SettingsError.
+        """
+        state = self._checkpoint()
+        self._forget()
+        if state is not None and (other := self._otherwise(state)):
+            if not anew:
+                what = f"holds {state['documents']:,} documents that an earlier run prepared otherwise ({other})"
+                cure = "give what that was given, to go on, or --overwrite to lose them and begin anew"
+                raise SettingsError(what, where=self.directory, cure=cure)
+            state = None
+        went_on = state is not None and resume and self._went_on(state)
+        if went_on:
+            say(f"going on after the {self._earlier:,} documents that an earlier run prepared; reading past them")
+        else:
+            self._forget()
+            if any(self.directory.iterdir()):
+                say(f"{self.directory}: left by an earlier run that this one cannot go on with; begun anew")
+        self._clear(keep=state if went_on else None)
         self._seen = None if dedupe == "none" else set()
         self._alike = NearDuplicates() if dedupe == "near" else None
-        path = self.directory / _PROGRESS
-        if path.exists() and resume and self._may_go_on(path):
-            say(f"going on after the {self._earlier:,} documents that an earlier run prepared; reading past them")
-            return
-        if any(self.directory.iterdir()):
-            say(f"{self.directory}: left by an earlier run that this one cannot go on with; begun anew")
-            for item in self.directory.iterdir():
-                shutil.rmtree(item) if item.is_dir() else item.unlink()
 
     def skip(self, documents: Iterable[Document], encoder: DocumentEncoder) -> Iterator[Document]:
         """The documents after those that are done already. Raises CorpusError where those are not what they were."""
@@ -78,10 +102,11 @@ class Preparation:
             chain = _chained(chain, digest)
             if self._seen is not None and digest not in self._seen:
                 self._seen.add(digest)
-                signed.append(document.paragraphs)
+                if self._alike is not None:
+                    signed.append(document.paragraphs)
             if number == self._earlier and chain != self._earlier_chain:
                 break
-            if self._alike is not None and (len(signed) == _SIGNED_AT_ONCE or number == self._earlier):
+            if self._alike is not None and (len(signed) >= _SIGNED_AT_ONCE or number == self._earlier):
                 # Signatures are not saved: made again, they are a small part of what making the ids would take.
                 for encoded in encoder(signed):
                     assert encoded.signature is not None
@@ -89,8 +114,9 @@ class Preparation:
                         self._alike.alike(encoded.signature)
                 signed = []
         if number < self._earlier or chain != self._earlier_chain:
-            what = "the corpus is not the one that the earlier run began with"
-            raise CorpusError(what, where=self.directory, cure="start again: what it left is removed")
+            what = f"the corpus does not begin with the {self._earlier:,} documents that an earlier run prepared"
+            cure = "give it as it was, or --overwrite to lose them and begin anew"
+            raise AnotherCorpus(what, where=self.directory, cure=cure)
 
     def add(self, document: EncodedDocument) -> bool:
         """Take in the next document; returns whether a shard was written."""
@@ -114,7 +140,7 @@ class Preparation:
     def save(self) -> None:
         """Write the checkpoint, so that a later run goes on here."""
         self._saves += 1
-        pending = f"pending-{self._saves}.npz"
+        pending = _PENDING.format(self._saves)
         with (self.directory / pending).open("wb") as file:
             arrays = {
                 f"{split}.{name}": values
@@ -134,7 +160,7 @@ class Preparation:
             "held_out": [entry.model_dump() for entry in self.aside.entries],
         }
         write_atomic(self.directory / _PROGRESS, to_json(state))
-        for old in self.directory.glob("pending-*.npz"):
+        for old in self.directory.glob(UNFINISHED[1]):
             if old.name != pending:
                 old.unlink()
 
@@ -167,26 +193,44 @@ class Preparation:
             shards=self.train.entries + self.aside.entries,
         )
 
-    def clear(self) -> None:
-        """Remove the checkpoint, once the manifest stands for it."""
-        for path in (self.directory / _PROGRESS, *self.directory.glob("pending-*.npz")):
-            path.unlink(missing_ok=True)
-
     def _drop(self, document: EncodedDocument, why: str) -> bool:
         self.counts[why] += 1
         self.counts["duplicate_tokens"] += len(document.tokens)
         return False
 
-    def _may_go_on(self, path: Path) -> bool:
-        """Restore the checkpoint, if it is whole, of this version and of the same work."""
+    def _checkpoint(self) -> dict[str, Any] | None:
+        """What an earlier run of this version saved last, if there is such a one."""
         try:
-            return self._restore(read_json(path, ShardError))
-        except (ShardError, SettingsError, OSError, KeyError, TypeError, ValueError):
+            state = read_json(self.directory / _PROGRESS, ShardError)
+            return state if state["identity"]["format"] == FORMAT and state["documents"] + 0 else None
+        except (ShardError, KeyError, TypeError):
+            return None
+
+    def _otherwise(self, state: dict[str, Any]) -> str:
+        """What differs between what that run was given and what this one is; empty where nothing does."""
+        theirs, mine = ({**each, **each.get("settings", {})} for each in (state["identity"], self.identity))
+        names = dict.fromkeys([*mine, *theirs])
+        return ", ".join(name for name in names if name != "settings" and mine.get(name) != theirs.get(name))
+
+    def _went_on(self, state: dict[str, Any]) -> bool:
+        """Restore a checkpoint, if all is there that it names."""
+        try:
+            return self._restore(state)
+        except (ShardError, SettingsError, OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
             return False
 
+    def _clear(self, keep: dict[str, Any] | None) -> None:
+        """Remove all that a checkpoint does not name: it was written after it, or before a run that begins anew."""
+        named = set()
+        if keep is not None:
+            entries = [*self.train.entries, *self.aside.entries]
+            named = {array_path(self.directory, entry.name, array) for entry in entries for array in ARRAYS}
+            named |= {self.directory / _PROGRESS, self.directory / keep["pending"]}
+        for item in self.directory.iterdir():
+            if item not in named:
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
+
     def _restore(self, state: dict[str, Any]) -> bool:
-        if state.get("identity") != self.identity:
-            return False
         entries = {
             split: [ShardEntry.from_values(values) for values in state[split]] for split in ("train", "held_out")
         }
@@ -195,7 +239,11 @@ class Preparation:
                 path = array_path(self.directory, entry.name, array)
                 if not path.exists() or sha256(path) != entry.sha256[array]:
                     return False
-        with np.load(self.directory / state["pending"], allow_pickle=False) as arrays:
+        # Opened here: numpy leaves a file open that is no archive.
+        with (
+            (self.directory / state["pending"]).open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             pending = {name: arrays[name] for name in arrays.files}
         for split, writer in (("train", self.train), ("held_out", self.aside)):
             mine = {

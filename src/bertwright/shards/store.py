@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import fsspec
 
 from bertwright.errors import ShardError, StorageError
-from bertwright.lines import address_faults
+from bertwright.lines import address_faults, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,14 +75,14 @@ class Store:
                 raise
             except PermissionError as error:
                 cure = "look at the credentials and at the rights of the bucket"
-                raise ShardError(f"may not be read: {_reason(error)}", where=self.place(name), cure=cure) from None
+                raise ShardError(f"may not be read: {one_line(error)}", where=self.place(name), cure=cure) from None
             except Exception as error:  # noqa: BLE001  # each store has errors of its own, and few are OSErrors
                 if wait is None:
                     raise StorageError(
-                        f"{self.place(name)}: the store does not answer: {_reason(error)}; "
+                        f"{self.place(name)}: the store does not answer: {one_line(error)}; "
                         "start again when it does, a run that had begun with --resume"
                     ) from None
-                self._say(f"{self.place(name)}: {_reason(error)}; tried again in {wait} s")
+                self._say(f"{self.place(name)}: {one_line(error)}; tried again in {wait} s")
                 time.sleep(wait)
         raise AssertionError  # the last try returns or raises
 
@@ -90,7 +90,3 @@ class Store:
 def missing(place: str) -> ShardError:
     """What is told of a file that the manifest names and the store does not hold."""
     return ShardError("this file of the shard is missing", where=place, cure="upload the shards again")
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0].strip() or type(error).__name__

@@ -22,8 +22,8 @@ from typing import IO, Any, Literal
 
 import fsspec
 
-from bertwright.errors import CorpusError, UserFault
-from bertwright.lines import STANDARD_INPUT, address_faults, is_remote, lines_of, refuse, told
+from bertwright.errors import CorpusError, StorageError, UserFault
+from bertwright.lines import STANDARD_INPUT, address_faults, is_remote, lines_of, one_line, refuse, told
 from bertwright.records import TABLES, kind_of, read_records
 
 OnError = Literal["stop", "skip"]
@@ -128,8 +128,10 @@ def _remote_files(source: str) -> list[str]:
             found = [name for name in system.find(path) if kind_of(name) in KINDS]
         else:
             found = [path] if system.exists(path) else []
-    except OSError as error:
-        raise CorpusError(f"cannot be listed: {error}", where=source) from None
+    except PermissionError as error:
+        raise CorpusError(f"cannot be listed: {one_line(error)}", where=source) from None
+    except Exception as error:  # noqa: BLE001  # each store's client has errors of its own
+        raise StorageError(f"{source}: cannot be listed: {type(error).__name__}: {one_line(error)}") from None
     if not found:
         raise CorpusError("no such file, and no folder with files to read", where=source)
     return sorted(system.unstrip_protocol(name) for name in found)
@@ -201,7 +203,7 @@ def _size_of(place: str) -> int | None:
         return None
     try:
         return int(fsspec.core.url_to_fs(place)[0].size(place)) if is_remote(place) else Path(place).stat().st_size
-    except (OSError, TypeError):
+    except Exception:  # noqa: BLE001  # each store's client has errors of its own; the reading will tell
         return None
 
 
