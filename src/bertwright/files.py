@@ -2,7 +2,8 @@
 
 Writes go to a name beside the target, are synced, then renamed. A kill leaves at most a `.NAME.bertwright-partial`
 beside the target, or a `.NAME.bertwright-old` where a directory was being replaced; the next command with the same
-target clears up such a directory, and says so, or goes on with it. Nobody else gives such names, so what bears them is ours.
+target clears up such a directory, and says so, or goes on with it. Nobody else gives such names, so what bears them is
+ours.
 """
 
 from __future__ import annotations

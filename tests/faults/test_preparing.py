@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import random
 import shutil
 import signal
@@ -199,6 +200,20 @@ def test_a_worker_that_is_gone_loses_nothing(
     assert content(out) == content(home / "one")
 
 
+def test_a_scheduler_that_tells_the_workers_too_loses_nothing(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", STEPWISE, *arguments(home, out, "--workers", "2")]
+    # As GNU timeout, systemd and SLURM do: the signal goes to all of a group.
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        wait_for(process, beside(out, PARTIAL), "train-00000")
+        os.killpg(process.pid, signal.SIGTERM)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, told
+    assert "and saved; the same command goes on from there" in told
+    assert main(arguments(home, out, "--workers", "1")) == 0
+    assert content(out) == content(home / "one")
+
+
 def stopped(home: Path, out: Path) -> Path:
     """What a run leaves that was killed half way; returns its folder."""
     partial = beside(out, PARTIAL)
@@ -228,12 +243,12 @@ def test_another_corpus_is_not_gone_on_with(home: Path, tmp_path: Path, capsys: 
     partial = stopped(moved, tmp_path / "out")
     corpus = (moved / "corpus.jsonl").read_text().splitlines(keepends=True)
     (moved / "corpus.jsonl").write_text("".join(corpus[1:]))
-    kept = content(partial)
+    kept = checkpoint(partial)
     assert main(arguments(moved, tmp_path / "out", "--workers", "1")) == 2
     told = capsys.readouterr().err
     assert f"{partial}: the corpus does not begin with the " in told
     assert " documents that an earlier run prepared; give it as it was, or --overwrite to lose them and begin" in told
-    assert content(partial) == kept
+    assert checkpoint(partial) == kept
     assert main(arguments(moved, tmp_path / "out", "--workers", "1", "--overwrite")) == 0
     assert main(arguments(moved, tmp_path / "straight", "--workers", "1")) == 0
     assert content(tmp_path / "out") == content(tmp_path / "straight")
@@ -244,9 +259,13 @@ def test_other_settings_are_not_gone_on_with(home: Path, tmp_path: Path, capsys:
     partial = stopped(home, out)
     kept = content(partial)
     assert main(arguments(home, out, "--workers", "1", "--dedupe", "exact", "--language", "de")) == 2
-    assert capsys.readouterr().err.strip().endswith(
-        " documents that an earlier run prepared otherwise (language, dedupe); give what that was given, to go on, "
-        "or --overwrite to lose them and begin anew"
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith(
+            " documents that an earlier run prepared otherwise (language, dedupe); give what that was given, to go on, "
+            "or --overwrite to lose them and begin anew"
+        )
     )
     assert content(partial) == kept
     more = ["--workers", "1", "--dedupe", "exact"]

@@ -106,7 +106,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: {what}"
 
 
-class _Failing(AbstractFileSystem):
+class _Failing(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
     """A store whose files give a little, and then an error."""
 
     protocol = "failing"
@@ -139,9 +139,15 @@ class _ClientError(Exception):
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "cannot be read on: Connection reset by peer"),
+        (
+            ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+            "cannot be read on: Connection reset by peer",
+        ),
         (OSError(errno.EIO, "Input/output error"), "cannot be read on: Input/output error"),
-        (_ClientError("Response payload is not completed\nat all"), "cannot be read: _ClientError: Response payload is not"),
+        (
+            _ClientError("Response payload is not completed\nat all"),
+            "cannot be read: _ClientError: Response payload is not",
+        ),
     ],
 )
 def test_a_connection_that_breaks_is_not_passed_over(error: Exception, told: str) -> None:

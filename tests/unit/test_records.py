@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,6 +60,6 @@ def test_values_that_python_has_not_cost_their_rows(tmp_path: Path) -> None:
     when = pa.array([0, 0, 1, second], pa.timestamp("ns"))
     pq.write_table(pa.table({"text": text, "when": when}), tmp_path / "a.parquet")
     rows, told = read(tmp_path / "a.parquet")
-    at = datetime.datetime(1970, 1, 1)  # noqa: DTZ001  # as the file has it
-    assert rows == [{"text": "good", "when": at}, {"text": "good", "when": at + datetime.timedelta(seconds=1)}]
+    at = dt.datetime(1970, 1, 1)  # noqa: DTZ001  # as the file has it
+    assert rows == [{"text": "good", "when": at}, {"text": "good", "when": at + dt.timedelta(seconds=1)}]
     assert [line.partition(": a value cannot be read: ")[0] for line in told] == ["a.parquet:row 2", "a.parquet:row 3"]

@@ -99,7 +99,7 @@ def _step(  # the state of one walk; a class around one function would only hide
     """One pair for each `live` document, from token `begin` on; returns them and the tokens at which to go on."""
     starts, maximum = shard.sentences, settings.max_tokens
     random = stream.words(counter, _Lane.LENGTHS) << np.uint64(32)
-    is_short = random[:, 0] < np.uint64(settings.short_fraction * 2**32) << np.uint64(32)
+    is_short = random[:, 0] >> np.uint64(32) < np.uint64(settings.short_fraction * 2**32)
     target = np.where(is_short, 2 + scale(random[:, 1], maximum - 1), maximum)
     last = np.minimum(np.searchsorted(starts, begin + target), shard.documents[live + 1])
     end = starts[last]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bertwright.errors import CorpusError, Stopped
+from bertwright.errors import CorpusError, OperationalFault, Stopped
 from bertwright.files import refuse_existing, resumable_directory, to_json, write_atomic
 from bertwright.lines import STANDARD_INPUT
 from bertwright.parallel import Engine, in_order, processors
@@ -131,23 +131,26 @@ def _write(
     may_resume: bool,
 ) -> None:
     saved = begun = time.perf_counter()
-    for several in encoded:
-        written = [preparation.add(document) for document in several]
-        now = time.perf_counter()
-        figures = f"{preparation.counts['tokens']:,} tokens, {report.progress(now - begun)}"
-        task.update(preparation.documents, figures)
-        stopping = wish.signal_number is not None
-        if may_resume and (any(written) or stopping or now - saved > _CHECKPOINT_SECONDS):
+    try:
+        for several in encoded:
+            written = [preparation.add(document) for document in several]
+            now = time.perf_counter()
+            figures = f"{preparation.counts['tokens']:,} tokens, {report.progress(now - begun)}"
+            task.update(preparation.documents, figures)
+            if wish.signal_number is not None:
+                raise Stopped("", wish.signal_number)
+            if may_resume and (any(written) or now - saved > _CHECKPOINT_SECONDS):
+                preparation.save()
+                saved = time.perf_counter()
+    except OperationalFault:
+        # A scheduler tells the workers to end too, and then one that is gone is no fault.
+        if wish.signal_number is None:
+            raise
+        how = "; standard input cannot be read again"
+        if may_resume:
             preparation.save()
-            saved = time.perf_counter()
-        if stopping:
-            assert wish.signal_number is not None
-            how = (
-                "and saved; the same command goes on from there"
-                if may_resume
-                else "; standard input cannot be read again"
-            )
-            raise Stopped(f"stopped after {preparation.documents:,} documents {how}", wish.signal_number)
+            how = " and saved; the same command goes on from there"
+        raise Stopped(f"stopped after {preparation.documents:,} documents{how}", wish.signal_number) from None
 
 
 def _refuse_small(sources: Sequence[str], preparation: Preparation) -> None:

@@ -32,7 +32,7 @@ from bertwright.tasks.questions import Question, questions_of, read_questions
 from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.task import Item, Said, Task
 from bertwright.text.documents import OnError
-from bertwright.text.ideographs import IDEOGRAPHS
+from bertwright.text.ideographs import IDEOGRAPH
 from bertwright.tokens.tokenizer import Tokenizer
 
 MetricName = Literal["auto", "squad", "cmrc"]
@@ -43,7 +43,6 @@ BEST = 5
 # Contexts that tell in which script a file is.
 _LOOKED_AT = 1000
 _LETTER = re.compile(r"[^\W\d_]")
-_IDEOGRAPH = re.compile(f"[{IDEOGRAPHS}]")
 # What a window is taught that does not hold the answer.
 _NOWHERE = (0, 0)
 
@@ -315,7 +314,7 @@ def metric_of(rows: Sequence[Question]) -> tuple[Literal["squad", "cmrc"], str]:
         return "squad", f"{impossible:,} of {len(rows):,} questions have no answer"
     contexts = list(dict.fromkeys(row.context for row in rows))[:_LOOKED_AT]
     letters = sum(len(_LETTER.findall(context)) for context in contexts)
-    chinese = sum(len(_IDEOGRAPH.findall(context)) for context in contexts)
+    chinese = sum(len(IDEOGRAPH.findall(context)) for context in contexts)
     share = f"{chinese / max(letters, 1):.0%} of the contexts' letters are Chinese characters"
     return ("cmrc" if chinese > letters / 2 else "squad"), share
 

@@ -11,12 +11,11 @@ from types import ModuleType
 from typing import Literal
 
 from bertwright.errors import SettingsError
-from bertwright.text.ideographs import IDEOGRAPHS
+from bertwright.text.ideographs import IDEOGRAPH, IDEOGRAPHS
 
 Segmenter = Literal["none", "jieba"]
 
 _RUN = re.compile(f"[{IDEOGRAPHS}]+|[^{IDEOGRAPHS}]+")
-_IDEOGRAPH = re.compile(f"[{IDEOGRAPHS}]")
 
 
 def refuse_without(segmenter: Segmenter) -> None:
@@ -27,12 +26,12 @@ def refuse_without(segmenter: Segmenter) -> None:
 
 def words_and_rest(text: str) -> list[tuple[str, bool]]:
     """Cut a text into Chinese words, told by true, and what stands between them; together they are the text."""
-    if not _IDEOGRAPH.search(text):
+    if not IDEOGRAPH.search(text):
         return [(text, False)]
     jieba = _library()
     found: list[tuple[str, bool]] = []
     for run in _RUN.findall(text):
-        if _IDEOGRAPH.match(run):
+        if IDEOGRAPH.match(run):
             found += [(word, True) for word in jieba.cut(run)]
         else:
             found.append((run, False))

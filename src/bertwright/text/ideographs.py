@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Eight blocks, as in the original BERT. Hangul and kana are not among them: those languages put spaces or need none
 # here.
 BLOCKS = (
@@ -17,3 +19,4 @@ BLOCKS = (
 
 # For the inside of a character class of `re`.
 IDEOGRAPHS = "".join(f"{chr(first)}-{chr(last)}" for first, last in BLOCKS)
+IDEOGRAPH = re.compile(f"[{IDEOGRAPHS}]")

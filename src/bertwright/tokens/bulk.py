@@ -188,22 +188,17 @@ class BulkSpeller:
         self._spell_new()
         numbers = parts[found.of_chunks.numbers]
         of_parts = _joined(known.pieces, Occurrences(numbers, np.arange(len(numbers) + 1)))
-        inside = within_word(known.edges[numbers], found.of_chunks.offsets)
+        inside = within_word(known.edges.values[numbers], found.of_chunks.offsets)
         of_parts.word_starts[of_parts.offsets[:-1][inside]] = False
         of_chunks = Pieces(of_parts.ids, of_parts.word_starts, of_parts.offsets[found.of_chunks.offsets])
         return _joined(of_chunks, found.of_texts)
 
     def _spell_new(self) -> None:
-        known, new = self._known, self._known.numbers.new
-        found = self._spell(new)
-        known.pieces = Pieces(
-            np.concatenate([known.pieces.ids, np.array(found.ids, dtype=np.int32)]),
-            np.concatenate([known.pieces.word_starts, np.array(found.word_starts, dtype=np.bool_)]),
-            np.concatenate([known.pieces.offsets, known.pieces.offsets[-1] + np.array(found.ends, dtype=np.int64)]),
-        )
-        known.edges = np.concatenate([known.edges, np.array(found.edges, dtype=np.uint8)])
-        known.characters += sum(map(len, new))
-        new.clear()
+        new = self._known.numbers.new
+        if new:
+            self._known.add(self._spell(new))
+            self._known.characters += sum(map(len, new))
+            new.clear()
 
 
 def _joined(pieces: Pieces, runs: Occurrences) -> Pieces:
@@ -234,8 +229,35 @@ class _Known:
     """Parts met so far: their numbers, and by number their pieces and edges."""
 
     numbers: _Numbered = field(default_factory=_Numbered)
-    pieces: Pieces = field(
-        default_factory=lambda: Pieces(np.empty(0, np.int32), np.empty(0, np.bool_), np.zeros(1, np.int64))
-    )
-    edges: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    ids: _Growing = field(default_factory=lambda: _Growing([], np.int32))
+    word_starts: _Growing = field(default_factory=lambda: _Growing([], np.bool_))
+    offsets: _Growing = field(default_factory=lambda: _Growing([0], np.int64))
+    edges: _Growing = field(default_factory=lambda: _Growing([], np.uint8))
     characters: int = 0
+
+    @property
+    def pieces(self) -> Pieces:
+        """Those of all parts."""
+        return Pieces(self.ids.values, self.word_starts.values, self.offsets.values)
+
+    def add(self, found: Spelling) -> None:
+        """Take in the pieces of the parts that were numbered last."""
+        self.offsets.extend(len(self.ids.values) + np.array(found.ends, dtype=np.int64))
+        self.ids.extend(found.ids)
+        self.word_starts.extend(found.word_starts)
+        self.edges.extend(found.edges)
+
+
+class _Growing:
+    """An array that grows at its end, by doubling: a few values more do not copy all that are there."""
+
+    def __init__(self, values: Sequence[int], dtype: type[np.generic]) -> None:
+        self._room = np.array(values, dtype=dtype)
+        self.values = self._room
+
+    def extend(self, more: Sequence[int] | NDArray[np.int64]) -> None:
+        size, wanted = len(self.values), len(self.values) + len(more)
+        if wanted > len(self._room):
+            self._room = np.concatenate([self.values, np.empty(max(wanted, 1024), self._room.dtype)])
+        self._room[size:wanted] = more
+        self.values = self._room[:wanted]

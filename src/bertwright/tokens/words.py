@@ -14,6 +14,8 @@ from bertwright.tokens.bulk import BulkSpeller, Pieces, Spelling, blocks, cut
 from bertwright.tokens.normalize import words
 from bertwright.tokens.true_words import begins_word, edges
 
+# Sorted files that are read side by side; a process may have some 1,000 files open.
+_RUNS_AT_ONCE = 100
 _PENDING_PARTS = 2**19  # distinct parts held before they are normalised; some 60 MB
 
 
@@ -97,6 +99,7 @@ class WordTally:
         self._folder = folder
         self._counts: Counter[str] = Counter()
         self._runs: list[Path] = []
+        self._written = 0
         self.occurrences = self.distinct = 0
 
     def add(self, counts: Mapping[str, int]) -> None:
@@ -111,27 +114,40 @@ class WordTally:
             self.distinct, self.occurrences = len(self._counts), self._counts.total()
             return dict(self._counts)
         self._spill()
-        summed = self._summed()
         # heapq keeps no more than it will give back, however many words stream past.
-        kept = heapq.nsmallest(self._most, summed, key=lambda word: (-word[1], word[0]))
+        kept = heapq.nsmallest(self._most, self._counted(), key=lambda word: (-word[1], word[0]))
         for run in self._runs:
             run.unlink()
         return dict(kept)
 
-    def _summed(self) -> Iterator[tuple[str, int]]:
-        merged = heapq.merge(*map(_read_run, self._runs))
-        for word, group in itertools.groupby(merged, key=lambda entry: entry[0]):
-            count = sum(number for _, number in group)
+    def _counted(self) -> Iterator[tuple[str, int]]:
+        for word, count in _summed(self._runs):
             self.distinct += 1
             self.occurrences += count
             yield word, count
 
     def _spill(self) -> None:
-        run = self._folder / f"words-{len(self._runs)}"
-        with run.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
-            file.writelines(f"{word}\t{count}\n" for word, count in sorted(self._counts.items()))
-        self._runs.append(run)
+        self._write(sorted(self._counts.items()))
         self._counts.clear()
+        if len(self._runs) >= _RUNS_AT_ONCE:
+            runs, self._runs = self._runs, []
+            self._write(_summed(runs))
+            for run in runs:
+                run.unlink()
+
+    def _write(self, counts: Iterable[tuple[str, int]]) -> None:
+        run = self._folder / f"words-{self._written}"
+        self._written += 1
+        with run.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            file.writelines(f"{word}\t{count}\n" for word, count in counts)
+        self._runs.append(run)
+
+
+def _summed(runs: Iterable[Path]) -> Iterator[tuple[str, int]]:
+    """The words of sorted files in their order, each once."""
+    merged = heapq.merge(*map(_read_run, runs))
+    for word, group in itertools.groupby(merged, key=lambda entry: entry[0]):
+        yield word, sum(number for _, number in group)
 
 
 def _read_run(path: Path) -> Iterator[tuple[str, int]]:

@@ -49,6 +49,17 @@ CORPORA: dict[str, Lengths] = {
 }
 
 
+def test_all_may_be_short() -> None:
+    lengths = [[3] * 400] * 20
+    sizes = {}
+    for share in (0.0, 0.5, 1.0):
+        _, pairs = draw(lengths, max_length=128, short_fraction=share)
+        sizes[share] = pairs.a_length + pairs.b_length
+    # Short targets are even from 2 to 125 tokens: their mean is half of what the others have.
+    assert np.median(sizes[0.0]) >= 120
+    assert np.median(sizes[1.0]) < 80 < np.quantile(sizes[0.5], 0.7)
+
+
 def test_pairs_by_eye() -> None:
     # Document 0 is 5..14 in sentences of 4, 3 and 3; document 1 is 15..20 in two of 3.
     shard, pairs = draw([[4, 3, 3], [3, 3]], max_length=16, short_fraction=0, seed=2)

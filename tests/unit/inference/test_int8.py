@@ -70,7 +70,7 @@ def test_near_what_it_was_made_of_and_each_row_by_itself(shape: tuple[int, ...])
 @pytest.mark.parametrize("about", [1.9999, -1.9999, 1.9999 * 2**100])
 @pytest.mark.parametrize("steps", [0, 1, 100, 255, 256, 257, 300, 700, 100_000])
 def test_rows_that_hardly_differ_from_a_number_keep_it(about: float, steps: int) -> None:
-    # From the number on in the least steps that fp32 has there. What ran over its 8 bits would be missed by all of them.
+    # From the number on in the least steps that fp32 has there. What ran over its 8 bits would be missed by all.
     small = Int8Linear(linear([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]))
     step = abs(about) / 1.9999 * 2**-23
     inputs = torch.tensor([[about, about + steps * step]])

@@ -33,6 +33,18 @@ def test_chinese_words() -> None:
     assert true_words(text, "jieba") == ["北京大学", "的", "研究生", "喜欢", "读书", ",", "ab-1"]
 
 
+def test_an_added_token_that_would_be_cut_is_refused() -> None:
+    vocabulary = Vocabulary([*SPECIALS, *"深度学习", "深度学习", "drug"])
+    for token, refused in (("drug", False), ("深度学习", True)):
+        tokenizer = Tokenizer(vocabulary, added={token: False})
+        check_segmenter("none", tokenizer)
+        if not refused:
+            check_segmenter("jieba", tokenizer)
+            continue
+        with pytest.raises(VocabularyError, match="`--segmenter jieba` would cut the added token `深度学习`, which is"):
+            check_segmenter("jieba", tokenizer)
+
+
 def test_unknown_characters_belong_to_words_too() -> None:
     assert true_words("北京图书馆", "jieba") == ["北京", "[UNK]书[UNK]"]
 
