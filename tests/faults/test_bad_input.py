@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 import bertwright
+from bertwright.checkpoints.model_directory import read_model, write_model
 from bertwright.cli.main import main
 from bertwright.errors import UserFault
+from bertwright.heads.model import Parts
 from tests.made_text import write_corpus, write_rows
+from tests.unit.checkpoints.small import TOKENIZER, small_model
 
 Run = Callable[..., str]
 
@@ -144,6 +147,13 @@ def test_a_padded_vocabulary_gives_no_words_that_are_not_there(home: Path, tmp_p
     vocabulary = tmp_path / "copy/vocab.txt"
     vocabulary.write_text("".join(f"{line}\n" for line in vocabulary.read_text().splitlines()[:-3]))
     assert main(["fill", str(tmp_path / "copy"), "The [MASK].", "--top", "500"]) == 0
+
+
+def test_what_is_for_rows_is_not_for_shards(home: Path, fails: Run) -> None:
+    message = fails("evaluate", home / "model", home / "shards", "--text-column", "text", "--on-error", "skip")
+    assert message == (
+        f"{home / 'shards'}: --text-column, --on-error: for labelled rows, and this is a shard directory; leave it out"
+    )
 
 
 def test_a_vocabulary_that_does_not_match_the_shards(home: Path, tmp_path: Path, fails: Run) -> None:
@@ -473,6 +483,8 @@ def test_lines_to_fill_are_named(home: Path, fails: Run, monkeypatch: pytest.Mon
         ("config.json", {"id2label": {"0": "sea", "1": "sea"}}, "`id2label` gives two classes one name"),
         ("bertwright.json", {"task": []}, "`task` is [], which no command writes"),
         ("bertwright.json", {"max_length": True}, "`max_length` must be a number of tokens, but is True"),
+        ("bertwright.json", {"columns": {"texts": 5}}, "`columns` is {'texts': 5}, which no command writes"),
+        ("bertwright.json", {"columns": {"label": ["a", 1]}}, "`columns` is {'label': ['a', 1]}, which no command"),
         ("bertwright.json", {"temperature": 0}, "`temperature` is 0, which no command writes"),
         ("bertwright.json", {"max_windows": 0}, "`max_windows` is 0, which no command writes"),
         ("bertwright.json", {"temperature": float("nan")}, "`temperature` is nan, which no command writes"),
@@ -491,6 +503,25 @@ def test_odd_files_in_a_model_directory(
     message = fails("predict", tmp_path / "out", rows)
     assert message.startswith(f"{path}: ")
     assert what in message
+
+
+@pytest.mark.parametrize("change", [{"data": 1}, {"adaptation": "x"}])
+def test_a_record_that_no_card_can_be_made_of(
+    home: Path, tmp_path: Path, fails: Run, change: dict[str, object]
+) -> None:
+    assert main(["convert", str(home / "model"), str(tmp_path / "copy")]) == 0
+    record = tmp_path / "copy" / "bertwright.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | change))
+    message = fails("convert", tmp_path / "copy", tmp_path / "again")
+    assert "bertwright.json says what no command writes" in message
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_problem_of_no_name_is_no_task(tmp_path: Path) -> None:
+    write_model(tmp_path, small_model(Parts(labels=2)), TOKENIZER, labels=("no", "yes"))
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"problem_type": ["x"]}))
+    assert read_model(tmp_path).task == ""
 
 
 def test_a_recipe_of_another_version_in_the_record(home: Path, tmp_path: Path, fails: Run) -> None:

@@ -101,6 +101,21 @@ def until(holds: object, what: str) -> None:
     raise AssertionError(what)
 
 
+def test_who_sends_half_a_body_is_told_so(slow: Path) -> None:
+    with serving(str(slow), settings=("timeout_seconds=1",)) as server:
+        host, _, port = server.address.removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            head = b"POST /embed HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+            connection.sendall(head + b'{"inputs"')
+            told = b""
+            while part := connection.recv(4096):
+                told += part
+                if b"}" in told:
+                    break
+        assert told.startswith(b"HTTP/1.1 408 ")
+        assert b"the body did not come in 1 seconds" in told
+
+
 def test_who_goes_away_frees_the_place(slow: Path) -> None:
     with serving(str(slow), settings=("max_texts=2000", "max_tokens=1000000", "max_waiting_tokens=10000000")) as server:
         body = json.dumps({"inputs": [LONG] * 2000}).encode()

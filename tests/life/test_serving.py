@@ -16,11 +16,18 @@ import pytest
 from starlette.testclient import TestClient
 
 import bertwright
+from bertwright.checkpoints.model_directory import write_model
+from bertwright.cli.main import main
+from bertwright.errors import SettingsError
+from bertwright.heads.model import Parts
 from bertwright.inference.kinds import OfMasks
 from bertwright.serving.app import Server
 from bertwright.serving.log import Log
+from bertwright.serving.models import named_paths
+from bertwright.serving.run import read_keys
 from bertwright.serving.settings import ServeSettings
 from tests.life.served import write_models
+from tests.unit.checkpoints.small import TOKENIZER, small_model
 
 LOG = io.StringIO()
 LONG = "i like dog playing " * 9
@@ -127,6 +134,13 @@ def test_embed_as_text_embeddings_inference_and_openai_do(client: TestClient, ho
     assert refused.status_code == 422
     assert refused.json()["error"]["message"] == "`dimensions` is 3, and the model's vectors have 8"
     assert [each["id"] for each in client.get("/v1/models").json()["data"]] == list(homes)
+
+
+def test_a_vector_is_of_all_windows_however_many(homes: dict[str, Path]) -> None:
+    model = bertwright.load(homes["sentences"])
+    long = "dog " * 40 * model.max_length
+    one, other = model.embed([long + "dog", long + "playing"])
+    assert not np.array_equal(one, other)
 
 
 def test_similarity(client: TestClient, homes: dict[str, Path]) -> None:
@@ -259,6 +273,33 @@ def test_bytes_that_are_no_request(client: TestClient, content: bytes, status: i
     assert answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("route", "body", "told"),
+    [
+        # A tokenizer makes nothing of these words, and so 2 tokens of them all.
+        ("/tag", {"texts": [[""] * 600]}, "600 words in one request; 550 are taken"),
+        ("/tag", {"texts": ["\u200b " * 600]}, "600 words in one request; 550 are taken"),
+        ("/fill", {"texts": ["[MASK] [MASK]"] * 3, "top": 100}, "600 words to be told in one request; 550 are taken"),
+        ("/tokenize", {"inputs": "!" * 600}, "602 tokens in one request; 550 are taken"),
+    ],
+)
+def test_what_would_take_long_to_tell_is_refused(
+    client: TestClient, route: str, body: dict[str, Any], told: str
+) -> None:
+    answer = client.post(route, json=body)
+    assert (answer.status_code, answer.json()["error"]) == (413, told)
+
+
+def test_a_graph_of_the_next_sentence_fills_nothing(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    write_model(tmp_path / "weights", small_model(Parts(next_sentence=True)), TOKENIZER)
+    assert main(["convert", str(tmp_path / "weights"), str(tmp_path / "graph"), "--to", "onnx"]) == 0
+    server = Server({"graph": tmp_path / "graph"}, log=Log(io.StringIO()))
+    with TestClient(server.app) as client:
+        assert client.get("/models").json()[0]["can"] == ["embed", "similarity", "tokenize"]
+        assert client.post("/fill", json={"texts": ["[MASK]"]}).status_code == 400
+
+
 def test_half_of_a_refused_request_is_not_read(homes: dict[str, Path]) -> None:
     """Each text of `fill` waits by itself: where the last finds no room, the first give up theirs."""
     settings = ServeSettings(max_waiting_tokens=512, streams=1)
@@ -313,6 +354,22 @@ def test_keys(homes: dict[str, Path]) -> None:
         assert client.post("/tokenize", json={}).headers["www-authenticate"] == "Bearer"
         assert (client.get("/health").status_code, client.get("/").status_code) == (200, 200)
         assert client.get("/metrics").status_code == 401
+
+
+def test_keys_that_are_meant_and_missing_are_told() -> None:
+    assert read_keys(None, None) == []
+    assert read_keys(None, "a, b,") == ["a", "b"]
+    for empty in ("", " , "):
+        with pytest.raises(
+            SettingsError, match="BERTWRIGHT_API_KEYS is set and holds no key; give it one, or unset it"
+        ):
+            read_keys(None, empty)
+
+
+def test_a_directory_may_have_a_sign_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lr=3e-5").mkdir()
+    assert named_paths(["lr=3e-5", "other=dir"]) == {"lr=3e-5": Path("lr=3e-5"), "other": Path("dir")}
 
 
 def test_other_sites_may_ask_only_where_they_are_named(client: TestClient, homes: dict[str, Path]) -> None:

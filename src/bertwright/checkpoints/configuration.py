@@ -112,7 +112,7 @@ def task_name(parts: Parts, values: dict[str, Any]) -> str:
     if is_of(values, "MultipleChoice"):
         return CHOICE if parts.labels == 1 else ""
     kind = values.get("problem_type") or ("regression" if parts.labels == 1 else "single_label_classification")
-    return _TASKS.get(kind, "") if (kind == "regression") == (parts.labels == 1) else ""
+    return _TASKS.get(str(kind), "") if (kind == "regression") == (parts.labels == 1) else ""
 
 
 def headless(values: dict[str, Any], parts: Parts) -> list[str]:

@@ -132,7 +132,15 @@ def write_card(
     if not (path / DEV).is_dir():
         # A converted model: the rows it got wrong are listed where it was fine-tuned.
         record = {key: value for key, value in record.items() if key != "errors"}
-    write_atomic(path / CARD, model_card(name or path.name, model, labels, record, pictures, form=form).encode())
+    try:
+        card = model_card(name or path.name, model, labels, record, pictures, form=form)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # Of a record that others wrote, or changed: only what is computed with is checked when it is read.
+        what = f"{RECORD} says what no command writes ({type(error).__name__}: {error})"
+        raise ModelError(
+            what, where=path, cure="remove that file from the model to use it as one of unknown origin"
+        ) from error
+    write_atomic(path / CARD, card.encode())
 
 
 def read_model(path: Path) -> LoadedModel:
@@ -195,7 +203,10 @@ def model_of(
     tokenizer, unheard = fitted(tokenizer, config.vocab_size, path)
     # A classifier without a pooler is one of tokens: that of a sequence stands on it.
     of_tokens = is_of(values, "TokenClassification") or not any("pooler.dense" in name for name in theirs)
-    ours, unused = to_ours(theirs, of_tokens=of_tokens)
+    # A single number is no weight of ours, whatever its name.
+    single = [name for name, tensor in theirs.items() if not tensor.ndim]
+    ours, unused = to_ours({name: theirs[name] for name in theirs if name not in single}, of_tokens=of_tokens)
+    unused += single
     parts = _parts_in(ours)
     unused += [f"the head of {name}, whose weights are missing" for name in headless(values, parts)]
     task = task_name(parts, values)
@@ -270,6 +281,7 @@ def _parts_in(ours: dict[str, Tensor]) -> Parts:
 def _refuse_unfit(model: Bert, theirs: dict[str, Tensor], path: Path) -> None:
     """Tell what is missing and what has another shape, under the names of the file."""
     found = {plain_name(name): tuple(tensor.shape) for name, tensor in theirs.items()}
+    whole = [name for name, tensor in theirs.items() if not tensor.is_floating_point()]
     shapes = {name: tuple(tensor.shape) for name, tensor in to_theirs(dict(model.named_parameters())).items()}
     missing = [name for name in shapes if name not in found]
     if missing:
@@ -282,6 +294,8 @@ def _refuse_unfit(model: Bert, theirs: dict[str, Tensor], path: Path) -> None:
     ]
     if unlike:
         raise ModelError(_some(unlike), where=path)
+    if wrong := [f"`{name}`" for name in whole if plain_name(name) in shapes]:
+        raise ModelError(f"holds whole numbers where weights belong: {_some(wrong)}", where=path)
 
 
 def _some(things: Sequence[str]) -> str:

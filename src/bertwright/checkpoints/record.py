@@ -34,6 +34,10 @@ def checked_record(record: dict[str, Any], path: Path) -> dict[str, Any]:
     for name, kind in (("task", str), ("columns", dict), ("metrics", dict)):
         if not isinstance(record.get(name, kind()), kind):
             raise ModelError(f"`{name}` is {record[name]!r}, which no command writes", where=path, cure=cure)
+    columns = record.get("columns", {})
+    texts, label = columns.get("texts", []), columns.get("label")
+    if not isinstance(texts, list) or not all(isinstance(name, str) for name in (*texts, label or "")):
+        raise ModelError(f"`columns` is {columns!r}, which no command writes", where=path, cure=cure)
     return record
 
 

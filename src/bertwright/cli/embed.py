@@ -58,7 +58,4 @@ def run(
         overwrite=overwrite,
         progress=talk,
     )
-    if written.cut:
-        told = f"{written.cut:,} of {written.rows:,} texts did not fit {predictor.max_length} tokens"
-        talk.say(f"{told} and were cut")
     talk.say(f"{written.rows:,} vectors of {predictor.hidden_size} -> {out}")

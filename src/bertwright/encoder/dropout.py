@@ -97,7 +97,8 @@ class Dropout(nn.Module):
             return hidden
         if hidden.device.type != "cpu" or torch.compiler.is_compiling():
             return functional.dropout(hidden, self.probability)
-        dropped = round(self.probability * _ONE)
+        # What is as good as 1 leaves a little: nothing could be multiplied up from none.
+        dropped = min(round(self.probability * _ONE), _ONE - 1)
         mask = _keep_mask(hidden.shape, dropped, positions, length)
         kept: Tensor = _MaskedDropout.apply(hidden, mask, _ONE / (_ONE - dropped))  # type: ignore[no-untyped-call]
         return kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -15,7 +15,7 @@ from bertwright.errors import ModelError, RowError, SettingsError
 from bertwright.heads.embed import Pooling
 from bertwright.inference.asked import Asked, rows_asked, windows_asked
 from bertwright.inference.kinds import OfAttention, OfChoices, OfMasks
-from bertwright.inference.known_task import lengths_of, normalizes, pooling_of, task_of
+from bertwright.inference.known_task import lengths_of, normalizes, pooling_of, task_of, whole_texts
 from bertwright.inference.results import Attention, Candidate, Chosen, Filled
 from bertwright.inference.runners import Runner
 from bertwright.records import Record
@@ -30,14 +30,6 @@ from bertwright.tasks.tag import Tag, Tagged
 from bertwright.tasks.tagged_rows import row_of
 from bertwright.tasks.task import Said, Task
 from bertwright.tokens.tokenizer import Tokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """vectors: (texts, hidden) fp32. cut: texts that were longer than all windows that a text may have."""
-
-    vectors: NDArray[np.float32]
-    cut: int
 
 
 class Asking:
@@ -82,22 +74,23 @@ class Asking:
 
     def embed(
         self, texts: Iterable[str], pooling: Pooling | None = None, *, normalize: bool | None = None
-    ) -> Asked[Vectors]:
-        """One vector a text, as `Predictor.embed` says. Raises SettingsError."""
+    ) -> Asked[NDArray[np.float32]]:
+        """One vector a text, as `Predictor.embed` says: (texts, hidden). Raises SettingsError."""
         _refuse_one(texts)
         pooling = pooling or pooling_of(self.described)
         normalize = normalizes(self.described) if normalize is None else normalize
         if pooling not in get_args(Pooling):
             raise SettingsError(f"`pooling` is {pooling!r}", cure=f"it is one of {', '.join(get_args(Pooling))}")
-        task = Embed(columns=SINGLE, lengths=self._lengths, pooling=pooling, normalize=normalize)
+        lengths = whole_texts(self._lengths)
+        task = Embed(columns=SINGLE, lengths=lengths, pooling=pooling, normalize=normalize)
         rows = [Row((text,), None, "") for text in texts]
         hidden_size = self.described.config.hidden_size
 
-        def together(found: list[Embedded]) -> Vectors:
+        def together(found: list[Embedded]) -> NDArray[np.float32]:
             vectors = np.zeros((len(found), hidden_size), dtype=np.float32)
             for number, each in enumerate(found):
                 vectors[number] = each.vectors[0]
-            return Vectors(vectors, sum(each.cut > 0 for each in found))
+            return vectors
 
         return self._rows(task, rows).then(together)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
@@ -101,7 +102,7 @@ def task_of(
             columns=one or columns_of(name, text_columns, model=known),
             named=bool(text_columns),
             label_column=label_column or known.get("label"),
-            lengths=lengths_of(loaded),
+            lengths=whole_texts(lengths_of(loaded)),
             pooling=pooling_of(loaded),
             normalize=normalizes(loaded),
             top=_number(loaded, "similar_score", 1.0, above=0.0),
@@ -146,6 +147,11 @@ def lengths_of(loaded: Described) -> Lengths:
     # Null where a text may have any number.
     most = None if loaded.record.get("max_windows", 0) is None else int(_number(loaded, "max_windows", 16, least=1))
     return Lengths(max_length=longest, overlap=min(overlap, longest // 2), most=most)
+
+
+def whole_texts(lengths: Lengths) -> Lengths:
+    """The same for vectors: while a model learns, windows of a text are limited, and what it makes of one is not."""
+    return replace(lengths, most=None)
 
 
 def pooling_of(loaded: Described) -> Pooling:

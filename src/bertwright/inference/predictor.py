@@ -68,7 +68,7 @@ class Predictor:
         A text longer than the model takes is read in windows: its mean is over the tokens of all of them, its [CLS] the
         mean of theirs. `progress` is told how many windows are read.
         """
-        return answered(self.asking.embed(texts, pooling, normalize=normalize), progress).vectors
+        return answered(self.asking.embed(texts, pooling, normalize=normalize), progress)
 
     def classify(self, texts: Iterable[str | Sequence[str]]) -> list[Classified]:
         """The label of each text, or of each pair of texts where the model reads pairs.

@@ -161,8 +161,16 @@ class GraphRunner:
         self.batch_tokens = token_budget(torch.device("cpu"))
         self.engine_told = f"{engine.form} {described.record.get('precision', 'fp32')} on cpu"
         self.embeds = "last_hidden_state" in engine.names
-        self.fills = not described.task and not {"prediction_logits", "logits"}.isdisjoint(engine.names)
         self.shows_attention = False
+        self.fills = not described.task and ("prediction_logits" in engine.names or self._scores_words())
+
+    def _scores_words(self) -> bool:
+        """Whether `logits` are of the words at each token, and not of the next sentence."""
+        if "logits" not in self.engine.names:
+            return False
+        vocabulary = self.described.tokenizer.vocabulary
+        ids = torch.tensor([[vocabulary.cls_id, vocabulary.sep_id]])
+        return self.engine.run(InputBatch(ids, torch.zeros_like(ids), torch.ones_like(ids).bool()))["logits"].ndim == 3
 
     def weights_hash(self) -> str:
         """Of the graph's files."""

@@ -58,8 +58,15 @@ def evaluate(
     device = torch.device("cuda" if torch.cuda.is_available() and not in_int8 else "cpu")
     dtype = torch.float32 if precision == "int8" else choose_dtype(precision, device)
     if data.is_dir():
-        if null_threshold is not None:
-            raise SettingsError("--null-threshold is for `answer`, and this is a shard directory", where=data)
+        given = {
+            "--null-threshold": null_threshold is not None,
+            "--text-column": bool(text_columns),
+            "--label-column": label_column is not None,
+            "--on-error": on_error != "stop",
+        }
+        if wrong := [name for name, is_given in given.items() if is_given]:
+            what = f"{', '.join(wrong)}: for labelled rows, and this is a shard directory"
+            raise SettingsError(what, where=data, cure="leave it out")
         loaded = read_model(path)
         loaded.model.to(device)
         if in_int8:

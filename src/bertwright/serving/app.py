@@ -37,6 +37,7 @@ _FAULTS: dict[int | str, dict[str, object]] = {
     for status, what in (
         (400, "No JSON, or no model can do it"),
         (404, "No such model"),
+        (408, "The body did not come"),
         (413, "Too long, or too many texts or tokens"),
         (422, "Not what the route reads"),
         (429, "Too much is asked at the moment"),
@@ -65,7 +66,14 @@ class Server:
         self.asker = Asker(self.models, settings)
         self.stopping = False
         inner = self._routes(measures)
-        door = Door(inner, keys=keys, max_body_bytes=settings.max_body_bytes, measures=measures, log=self.log)
+        door = Door(
+            inner,
+            keys=keys,
+            max_body_bytes=settings.max_body_bytes,
+            body_seconds=settings.timeout_seconds,
+            measures=measures,
+            log=self.log,
+        )
         # Around the door, so that a page of another site can read why it was refused.
         self.app: ASGIApp = (
             CORSMiddleware(

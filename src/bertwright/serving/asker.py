@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.requests import Request
 
 from bertwright.errors import UserFault
 from bertwright.inference.asked import Asked
-from bertwright.inference.asking import Asking, Vectors
+from bertwright.inference.asking import Asking
 from bertwright.serving.faults import Refused
 from bertwright.serving.models import Models, Served, Unfit
 from bertwright.serving.queue import Closed, Full, seconds_told
@@ -69,10 +71,11 @@ class Asker:
         Raises Refused where it is too large, too much waits, it takes too long or who asked has gone.
         """
         self.check(texts, repeated)
+        until = self._until()
         # A model may be replaced between its finding and the asking: then the new one is asked.
         for _ in range(3):
             served = self.find(name, ability)
-            asked = await self.work(request, served, texts, make, repeated)
+            asked = await self.work(request, served, texts, make, repeated, until)
             tokens = sum(each.tokens for each in asked)
             request.scope["state"]["about"].update(model=served.name, texts=len(texts), tokens=tokens)
             self.check_tokens(tokens)
@@ -86,10 +89,13 @@ class Asker:
                 if isinstance(full, Closed):
                     continue
                 raise _overloaded(seconds_told(full)) from None
-            said = await self._waited(request, waiting)
-            if tokens <= _FINISHED_AT_ONCE:
+            said = await self._waited(request, waiting, until)
+            # Words may be many though tokens are few: of some a tokenizer makes nothing.
+            if tokens <= _FINISHED_AT_ONCE and sum(map(len, texts)) <= _AT_ONCE:
                 return served, _finished(asked, said)
-            return served, await asyncio.get_running_loop().run_in_executor(self._aside, _finished, asked, said)
+            later = asyncio.get_running_loop().run_in_executor(self._aside, _finished, asked, said)
+            (found,) = await self._waited(request, [later], until)
+            return served, found
         raise Refused(503, "the server is being stopped")
 
     def check(self, texts: Sequence[str], repeated: int = 0) -> None:
@@ -108,17 +114,21 @@ class Asker:
 
     async def vectors(
         self, request: Request, name: str | None, texts: Sequence[str], *, normalize: bool
-    ) -> tuple[Served, Vectors]:
-        """The vectors of texts. Raises Refused."""
+    ) -> tuple[Served, NDArray[np.float32]]:
+        """The vectors of texts, (texts, hidden). Raises Refused."""
         served, (found,) = await self.ask(
             request, name, "embed", texts, lambda asking: [asking.embed(texts, normalize=normalize)]
         )
         return served, found
 
-    def check_tokens(self, tokens: int) -> None:
-        """Raise Refused where there are too many in one request."""
+    def check_tokens(self, tokens: int, what: str = "tokens") -> None:
+        """Raise Refused where there are too many in one request, or of `what` else takes as long."""
         if tokens > self.settings.max_tokens:
-            raise Refused(413, f"{tokens:,} tokens in one request; {self.settings.max_tokens:,} are taken")
+            raise Refused(413, f"{tokens:,} {what} in one request; {self.settings.max_tokens:,} are taken")
+
+    def _until(self) -> float:
+        """When a request that comes now has been waited for long enough, by the loop's clock."""
+        return asyncio.get_running_loop().time() + self.settings.timeout_seconds
 
     async def work(
         self,
@@ -127,6 +137,7 @@ class Asker:
         texts: Sequence[str],
         work: Callable[[Asking], T],
         repeated: int = 0,
+        until: float | None = None,
     ) -> T:
         """What `work` makes of texts: at once where they are short, else in a thread of its own. Raises Refused."""
         characters = sum(map(len, texts)) + repeated
@@ -138,7 +149,7 @@ class Asker:
             self._characters += characters
             try:
                 later = asyncio.get_running_loop().run_in_executor(self._aside, work, served.aside)
-                (made,) = await self._waited(request, [later])
+                (made,) = await self._waited(request, [later], until or self._until())
                 return made
             finally:
                 self._characters -= characters
@@ -146,11 +157,11 @@ class Asker:
             # Without its place, which may be a path.
             raise Refused(422, fault.what if fault.cure is None else f"{fault.what}; {fault.cure}") from None
 
-    async def _waited(self, request: Request, waiting: Sequence[asyncio.Future[T]]) -> list[T]:
+    async def _waited(self, request: Request, waiting: Sequence[asyncio.Future[T]], until: float) -> list[T]:
         gone: asyncio.Future[Any] = asyncio.ensure_future(_gone(request))
         left: set[asyncio.Future[Any]] = set(waiting)
         try:
-            async with asyncio.timeout(self.settings.timeout_seconds):
+            async with asyncio.timeout_at(until):
                 while left:
                     done, _ = await asyncio.wait({*left, gone}, return_when="FIRST_COMPLETED")
                     left -= done

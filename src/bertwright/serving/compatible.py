@@ -19,6 +19,7 @@ from bertwright.serving import wire
 from bertwright.serving.asker import Asker
 from bertwright.serving.faults import Refused, json_response
 from bertwright.serving.models import Served
+from bertwright.tokens.tokenizer import Encoding
 from bertwright.tokens.vocabulary import SPECIALS
 from bertwright.version import VERSION
 
@@ -31,7 +32,7 @@ def routes(asker: Asker) -> APIRouter:
     async def embed(request: Request, body: wire.EmbedRequest) -> Response:
         """One vector a text; with `normalize` of length 1."""
         _, found = await asker.vectors(request, body.model, _listed(body.inputs), normalize=body.normalize)
-        return json_response(found.vectors)
+        return json_response(found)
 
     @router.post("/similarity")
     async def similarity(request: Request, body: wire.SimilarityRequest) -> Response:
@@ -41,7 +42,7 @@ def routes(asker: Asker) -> APIRouter:
         given = body.inputs
         texts = body.texts or ([] if given is None else [given.source_sentence, *given.sentences])
         _, found = await asker.vectors(request, body.model, texts, normalize=True)
-        cosines = np.clip(found.vectors @ found.vectors.T, -1, 1)
+        cosines = np.clip(found @ found.T, -1, 1)
         return json_response(cosines if given is None else cosines[0, 1:].copy())
 
     @router.post("/tokenize")
@@ -50,14 +51,19 @@ def routes(asker: Asker) -> APIRouter:
         texts = _listed(body.inputs)
         asker.check(texts)
         served = asker.find(body.model, "tokenize")
-        found = await asker.work(
-            request,
-            served,
-            texts,
-            lambda asking: [_tokens(asking, text, special=body.add_special_tokens) for text in texts],
-        )
-        asker.check_tokens(sum(map(len, found)))
-        return json_response(found)
+
+        def make(asking: Asking) -> list[list[dict[str, Any]]]:
+            encodings, tokens = [], 0
+            for text in texts:
+                encodings.append(asking.tokenizer.encode(text))
+                tokens += len(encodings[-1].ids) + 2 * body.add_special_tokens
+                # Before they are many objects.
+                asker.check_tokens(tokens)
+            return [
+                _tokens(asking, *each, special=body.add_special_tokens) for each in zip(texts, encodings, strict=True)
+            ]
+
+        return json_response(await asker.work(request, served, texts, make))
 
     @router.post("/predict")
     async def predict(request: Request, body: wire.PredictRequest) -> Response:
@@ -131,8 +137,7 @@ def _sequences(inputs: str | list[str] | list[list[str]]) -> tuple[bool, list[tu
     return False, [tuple(each) for each in inputs if not isinstance(each, str)]
 
 
-def _tokens(asking: Asking, text: str, *, special: bool) -> list[dict[str, Any]]:
-    encoding = asking.tokenizer.encode(text)
+def _tokens(asking: Asking, text: str, encoding: Encoding, *, special: bool) -> list[dict[str, Any]]:
     pieces = [
         {"id": number, "text": text[start:end], "special": piece in SPECIALS, "start": start, "stop": end}
         for number, piece, (start, end) in zip(encoding.ids, encoding.pieces, encoding.spans, strict=True)

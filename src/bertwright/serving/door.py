@@ -6,6 +6,7 @@ held up.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hmac
 import time
@@ -30,10 +31,20 @@ _HEADERS = (
 class Door:
     """All requests go through it."""
 
-    def __init__(self, app: ASGIApp, *, keys: Sequence[str], max_body_bytes: int, measures: Measures, log: Log) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: Sequence[str],
+        max_body_bytes: int,
+        body_seconds: float,
+        measures: Measures,
+        log: Log,
+    ) -> None:
+        """body_seconds: in which a body must be there, so that nobody holds a place by sending none."""
         self._app, self._measures, self._log = app, measures, log
         self._keys = [key.encode() for key in keys]
-        self._most = max_body_bytes
+        self._most, self._seconds = max_body_bytes, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's own life."""
@@ -83,14 +94,23 @@ class Door:
         return None
 
     def _counted(self, receive: Receive) -> Callable[[], Any]:
-        """The same messages; Refused where the body grows too long."""
+        """The same messages; Refused where the body grows too long or does not come."""
         read = 0
+        whole = False
+        until = asyncio.get_running_loop().time() + self._seconds
 
         async def counted() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError:
+                raise Refused(408, f"the body did not come in {self._seconds:g} seconds") from None
             if message["type"] == "http.request":
                 read += len(message.get("body", b""))
+                whole = not message.get("more_body", False)
                 if read > self._most:
                     raise self._too_long()
             return message

@@ -151,7 +151,8 @@ def named_paths(given: list[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for each in given:
         name, separator, path = each.partition("=")
-        if not separator:
+        # A directory's name may hold the sign too, as in runs/lr=3e-5.
+        if not separator or Path(each).exists():
             # The name of a model on the hub has a slash, and no directory lies there.
             name, path = (Path(each).resolve().name if Path(each).exists() else each), each
         if not name or name in found:

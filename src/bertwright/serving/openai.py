@@ -28,9 +28,7 @@ def routes(asker: Asker) -> APIRouter:
             raise Refused(422, f"`dimensions` is {body.dimensions}, and the model's vectors have {hidden}")
         served, found = await asker.vectors(request, name, texts, normalize=True)
         encoded = body.encoding_format == "base64"
-        rows: list[Any] = [
-            base64.b64encode(row.astype("<f4").tobytes()).decode() if encoded else row for row in found.vectors
-        ]
+        rows: list[Any] = [base64.b64encode(row.astype("<f4").tobytes()).decode() if encoded else row for row in found]
         tokens = request.scope["state"]["about"]["tokens"]
         return json_response(
             {

@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bertwright.inference.asking import Asking
+from bertwright.inference.results import Filled
 from bertwright.serving import wire
 from bertwright.serving.asker import Asker
 from bertwright.serving.faults import Refused, json_response
 from bertwright.tasks.answer import AnswerTask
 from bertwright.tasks.tag import Tag
+from bertwright.tokens.vocabulary import MASK
 
 # Tokens of a text whose attention is shown: a page can draw no more, and an answer grows with their square.
 MOST_TOKENS_SEEN = 128
@@ -30,15 +32,13 @@ def routes(asker: Asker) -> APIRouter:
     @router.post("/fill", **answer)
     async def fill(request: Request, body: wire.FillRequest) -> Response:
         """The likeliest words for each `[MASK]` of each text."""
-        served, found = await asker.ask(
-            request,
-            body.model,
-            "fill",
-            body.texts,
-            lambda asking: [asking.fill(text, body.top) for text in body.texts],
-        )
-        results = [{"masks": [asdict(mask) for mask in masks]} for masks in found]
-        return _results(served.name, results)
+        asker.check_tokens(sum(text.count(MASK) for text in body.texts) * body.top, "words to be told")
+
+        def make(asking: Asking) -> Any:
+            return [asking.fill(text, body.top).then(_masks) for text in body.texts]
+
+        served, found = await asker.ask(request, body.model, "fill", body.texts, make)
+        return _results(served.name, found)
 
     @router.post("/classify", **answer)
     async def classify(request: Request, body: wire.TextsRequest) -> Response:
@@ -60,6 +60,7 @@ def routes(asker: Asker) -> APIRouter:
     @router.post("/tag", **answer)
     async def tag(request: Request, body: wire.TagRequest) -> Response:
         """The words, tags and spans of each text; spans point into the text, or into its words joined by spaces."""
+        asker.check_tokens(sum(len(text.split() if isinstance(text, str) else text) for text in body.texts), "words")
         texts = [text if isinstance(text, str) else " ".join(text) for text in body.texts]
 
         def make(asking: Asking) -> Any:
@@ -139,6 +140,19 @@ def routes(asker: Asker) -> APIRouter:
         )
 
     return router
+
+
+def _masks(found: list[Filled]) -> dict[str, Any]:
+    return {
+        "masks": [
+            {
+                "start": mask.start,
+                "end": mask.end,
+                "candidates": [{"word": each.word, "probability": each.probability} for each in mask.candidates],
+            }
+            for mask in found
+        ]
+    }
 
 
 def _results(model: str, results: list[Any]) -> Response:

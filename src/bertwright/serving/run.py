@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ import uvicorn
 from bertwright.errors import BertwrightError, OperationalFault, SettingsError
 from bertwright.serving.app import Server
 
-# Seconds that requests have to end in once the server is told to stop.
+# Seconds that requests have at least to end in once the server is told to stop.
 _GRACE = 60
 
 
@@ -32,7 +33,7 @@ def serve(server: Server, *, host: str, port: int) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_GRACE,
+        timeout_graceful_shutdown=max(_GRACE, math.ceil(server.asker.settings.timeout_seconds)),
         lifespan="on",
     )
     server.log.take_over()
@@ -106,6 +107,9 @@ def pass_over_hangups() -> None:
 def read_keys(file: Path | None, environment: str | None) -> Sequence[str]:
     """The keys of a file, one a line, and of a variable of the environment, parted by commas. Raises SettingsError."""
     keys = [key.strip() for key in (environment or "").split(",") if key.strip()]
+    if environment is not None and not keys:
+        # Who sets it means to have one: `$(cat missing-file)` is empty too.
+        raise SettingsError("BERTWRIGHT_API_KEYS is set and holds no key", cure="give it one, or unset it")
     if file is not None:
         try:
             lines = file.read_text(encoding="utf-8").splitlines()

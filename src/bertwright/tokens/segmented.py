@@ -28,8 +28,8 @@ def segmented_pieces(tokenizer: Tokenizer, texts: Iterable[str], segmenter: Segm
     """The pieces of texts; where true words begin is what the segmenter says of ideographs."""
     if segmenter == "none":
         return tokenizer.arrays(texts)
-    # An ideograph is a token whatever stands beside it, for no added token holds one: words and what is between them may
-    # go one by one.
+    # An ideograph is a token whatever stands beside it, for no added token holds one: words and what is between them
+    # may go one by one.
     cut = [words_and_rest(text) for text in texts]
     found = tokenizer.arrays(part for parts in cut for part, _ in parts)
     chinese = np.array([is_word for parts in cut for _, is_word in parts], dtype=np.bool_)

@@ -237,6 +237,28 @@ def test_a_key_of_another_shape(directory: Path) -> None:
     assert fault(directory) == f": `{key}` has shape (8, 7), but config.json makes it (8, 8)"
 
 
+@pytest.mark.parametrize("names", [["query", "key", "value"], ["key"]])
+def test_a_single_number_is_no_weight(directory: Path, names: list[str]) -> None:
+    keys = [f"bert.encoder.layer.0.attention.self.{name}.weight" for name in names]
+    change_weights(directory, lambda tensors: tensors.update({key: torch.tensor(1.0) for key in keys}))
+    told = ", ".join(f"`{key}` has shape (), but config.json makes it (8, 8)" for key in keys)
+    assert fault(directory) == f": {told}"
+
+
+def test_a_classifier_of_a_single_number(tmp_path: Path) -> None:
+    write_model(tmp_path, small_model(Parts(labels=2)), TOKENIZER, labels=("no", "yes"))
+    change_weights(tmp_path, lambda tensors: tensors.update({"classifier.weight": torch.tensor(1.0)}))
+    loaded = read_model(tmp_path)
+    assert loaded.task == ""
+    assert "classifier.weight" in loaded.unused
+
+
+def test_whole_numbers_are_no_weights(directory: Path) -> None:
+    key = "bert.encoder.layer.0.attention.self.key.weight"
+    change_weights(directory, lambda tensors: tensors.update({key: torch.zeros(8, 8, dtype=torch.int64)}))
+    assert fault(directory) == f": holds whole numbers where weights belong: `{key}`"
+
+
 def test_no_weights(directory: Path) -> None:
     (directory / "model.safetensors").unlink()
     assert fault(directory) == ": holds no weights (model.safetensors or pytorch_model.bin)"

@@ -130,3 +130,9 @@ def test_a_repeated_computation_draws_the_same_again() -> None:
         gradients.append(gradient)
     assert torch.equal(*outputs)
     assert torch.equal(*gradients)
+
+
+def test_as_good_as_all_may_be_dropped() -> None:
+    with torch.no_grad():
+        found = Dropout(0.99999).train()(torch.ones(64, 64))
+    assert set(found.unique().tolist()) <= {0.0, 2.0**15}

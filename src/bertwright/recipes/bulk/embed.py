@@ -38,7 +38,7 @@ class TextsEmbedded(Answerer):
         """(texts, hidden) fp32."""
         asked = self.predictor.asking.embed([text for _, text in rows], self.pooling, normalize=self.normalize)
         found = answered(asked)
-        return Part(found.vectors.tobytes(), found.cut)
+        return Part(found.tobytes())
 
 
 def embed_file(

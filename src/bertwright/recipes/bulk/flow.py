@@ -21,7 +21,7 @@ class Part(NamedTuple):
     """What some rows become in a file, and how many of them were not read whole."""
 
     content: bytes
-    cut: int
+    cut: int = 0
 
 
 def answer_into(

@@ -65,7 +65,9 @@ def finetune(
         settings = _as_the_source(settings, loaded, progress)
         positions = min(positions, loaded.longest)
     # All read and cut before anything is written: what is wrong with the rows leaves no run behind.
-    lesson = assemble(task, train_file, dev_file, settings, settings.lengths(positions, task), progress.say)
+    lesson = assemble(
+        task, train_file, dev_file, settings, settings.lengths(positions, task, loaded.longest), progress.say
+    )
     check_best_by(settings, lesson.task)
     items = {
         "train": lesson.task.items(lesson.train, loaded.tokenizer),

@@ -58,7 +58,8 @@ class Series:
         self._path = self.folder / "results.jsonl"
         self.results: dict[str, Result] = {}
         if self._path.exists():
-            for line in self._path.read_text(encoding="utf-8").splitlines():
+            # Not splitlines(), to which a label may hold the end of a line.
+            for line in self._path.read_text(encoding="utf-8").rstrip("\n").split("\n"):
                 values = json.loads(line)
                 self.results[values["name"]] = Result(**values | {"labels": tuple(values["labels"])})
 
@@ -126,9 +127,13 @@ def open_series(
     folder.mkdir(parents=True, exist_ok=True)
     with storage_faults(out), hold(folder):
         if not resume:
+            # Until all else is gone it is a series that nothing goes on with; without series.json it would be none.
+            if path.exists():
+                write_atomic(path, to_json({}))
             (out / CONFIG).unlink(missing_ok=True)
             for entry in folder.iterdir():
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+                if entry != path:
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             write_atomic(path, to_json(identity))
         yield Series(out, train)
 

@@ -64,8 +64,8 @@ class FinetuneSettings(Settings):
     # "auto": bf16 where the processor computes in it, else fp32. Weights and optimizer are fp32 in any case.
     precision: PrecisionName = "auto"
 
-    # Tokens in an input, [CLS] and [SEP] included; longer texts are cut into windows. None: as many as the model takes,
-    # for `answer` at most 384 as in the original code.
+    # Tokens in an input, [CLS] and [SEP] included; longer texts are cut into windows. None: as many as the model was
+    # trained on, for `answer` at most 384 as in the original code.
     max_length: int | None = Field(default=None, ge=8, le=512)
     # Tokens that neighbouring windows share (the original's doc_stride is how far they move on). None: 128, of
     # short inputs a third for `answer` and a quarter for the others.
@@ -151,13 +151,17 @@ class FinetuneSettings(Settings):
         """The settings that `task` looks at, as JSON has them."""
         return {name: value for name, value in self.model_dump().items() if task in _ONLY.get(name, (task,))}
 
-    def lengths(self, positions: int, task: str) -> Lengths:
-        """How texts are cut for a task and a model of so many positions. Raises SettingsError."""
+    def lengths(self, positions: int, task: str, trained: int = 512) -> Lengths:
+        """How texts are cut for a task and a model of so many positions, trained on inputs of so many tokens.
+
+        Raises SettingsError.
+        """
         if self.max_length is not None and self.max_length > positions:
             what = f"`max_length` is {self.max_length}, but the model has {positions} positions"
             raise SettingsError(what, cure=f"set it to {positions} or less")
         usual, part = (384, 3) if task == "answer" else (512, 4)
-        longest = min(usual, positions) if self.max_length is None else self.max_length
+        # What lies beyond was never trained, and a few rows would not make up for it.
+        longest = min(usual, positions, trained) if self.max_length is None else self.max_length
         overlap = min(128, longest // part) if self.overlap is None else self.overlap
         # A half, so that a window's middle is always its own.
         if overlap > longest // 2:

@@ -66,7 +66,7 @@ def check_rows(
         if other is not file:
             what = f"holds the same as {other}" if other != file else "is named twice"
             raise RowError(f"{what}: no score on it would say anything", where=file, cure="give other rows")
-    lengths = settings.lengths(loaded.model.config.max_position_embeddings, task)
+    lengths = settings.lengths(loaded.model.config.max_position_embeddings, task, loaded.longest)
     lesson = assemble(task, files.train, files.dev, settings, lengths, progress.say)
     check_best_by(settings, lesson.task)
     rows, _ = task_documents([str(files.train)], adapting.task.text_columns, adapting.task.rows)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from bertwright.checkpoints.model_directory import read_model, write_model
 from bertwright.encoder.config import EncoderConfig
 from bertwright.errors import ModelError, SettingsError, UserFault
-from bertwright.files import PARTIAL, beside
+from bertwright.files import PARTIAL, beside, write_atomic
 from bertwright.heads.model import Parts
 from bertwright.progress import Silent
 from bertwright.recipes.finetuning.search import PAPER, check_grid, grid_of, search
@@ -119,10 +121,58 @@ def test_a_series_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(afresh.calls) == 5
 
 
+def test_labels_may_hold_what_ends_a_line_elsewhere(tmp_path: Path) -> None:
+    class Odd(Trainer):
+        def __call__(self, settings: FinetuneSettings, place: Path) -> Finetuned:
+            return replace(super().__call__(settings, place), labels=("a\u2028b", "c\x85d"))
+
+    with pytest.raises(KeyboardInterrupt):
+        in_series(tmp_path / "out", Odd(fail_at=3), five_seeds)
+    trainer = Odd()
+    in_series(tmp_path / "out", trainer, five_seeds, resume=True)
+    assert len(trainer.calls) == 2
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_a_kill_while_it_is_cleared_leaves_what_can_be_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    out = tmp_path / "out"
+    in_series(out, Trainer(), five_seeds)
+    (out / "series/seed-9").mkdir()
+    calls = 0
+
+    def dying(original: Any) -> Any:
+        def called(*given: Any, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls > at:
+                raise KeyboardInterrupt
+            return original(*given, **named)
+
+        return called
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", dying(Path.unlink))
+        patched.setattr("bertwright.recipes.finetuning.series.shutil.rmtree", dying(shutil.rmtree))
+        patched.setattr("bertwright.recipes.finetuning.series.write_atomic", dying(write_atomic))
+        with pytest.raises(KeyboardInterrupt):
+            in_series(out, Trainer(fail_at=0), five_seeds, overwrite=True)
+    if not json.loads((out / "series/series.json").read_text()):
+        with pytest.raises(
+            ModelError, match="was being cleared by --overwrite when that was killed; give it once more"
+        ):
+            in_series(out, Trainer(), five_seeds, resume=True)
+    trainer = Trainer()
+    in_series(out, trainer, five_seeds, overwrite=True)
+    assert len(trainer.calls) == 5
+    assert read_model(out).record["seed"] == 1
+
+
 def test_a_kill_while_the_model_is_moved_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     moved = 0
-    replace = Path.replace
+    moving = Path.replace
 
     def dying(self: Path, target: Path) -> Path:
         nonlocal moved
@@ -130,7 +180,7 @@ def test_a_kill_while_the_model_is_moved_loses_nothing(tmp_path: Path, monkeypat
             moved += 1
             if moved == 4:
                 raise KeyboardInterrupt
-        return replace(self, target)
+        return moving(self, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", dying)
