@@ -188,6 +188,8 @@ def _summary(manifest: Manifest, report: ReadReport, out: Path, seconds: float) 
     for name, what in _DROPPED:
         if counts[name]:
             yield f"{counts[name]:,} {what}"
+    if passed_over := report.passed_over_told():
+        yield passed_over
     if report.broken_documents:
         yield f"{report.broken_documents:,} documents broken where they grew too long for the memory (nothing lost)"
     yield from (f"  {message}" for message in report.first_skipped)

@@ -80,6 +80,8 @@ def make_vocabulary(
             f"{tally.distinct - len(counts):,} of the rarest words, {left / tally.occurrences:.3%} of the text, were "
             f"not learned from: --max-words is {max_words:,}"
         )
+    if passed_over := report.passed_over_told():
+        progress.say(passed_over)
     if report.skipped:
         progress.say(f"{report.skipped:,} lines or rows that are no documents, skipped; the first of them:")
         for message in report.first_skipped:

@@ -15,6 +15,7 @@ import glob
 import io
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ import fsspec
 from bertwright.errors import CorpusError, StorageError, UserFault
 from bertwright.lines import STANDARD_INPUT, address_faults, is_remote, lines_of, one_line, refuse, told
 from bertwright.records import TABLES, kind_of, read_records
+from bertwright.text.characters import most
 
 OnError = Literal["stop", "skip"]
 KINDS = (".txt", *TABLES)
@@ -32,6 +34,9 @@ KINDS = (".txt", *TABLES)
 LONGEST_DOCUMENT = 16 << 20
 _PROBE_LINES = 1000
 _TOLD_FAULTS = 5
+_TOLD_KINDS = 5
+# What stands in the folder of a vocabulary or a model, and is not meant where the folder around it is a corpus.
+_VOCABULARY, _BESIDE_IT = "vocab.txt", "tokenizer_config.json"
 _NOTHING = io.BytesIO()
 _SENTENCE_END = re.compile(r"[.!?…。！？；:\"'”’»)\]]\s*$")
 
@@ -55,6 +60,8 @@ class ReadReport:
     skipped: int = 0
     first_skipped: list[str] = field(default_factory=list)
     layouts: dict[str, str] = field(default_factory=dict)
+    # Files of folders that are not read, by what is not read of them: an ending, or what else.
+    passed_over: Counter[str] = field(default_factory=Counter)
     # Bytes of all files as they lie (None where one does not tell), and of those that were read to their end.
     total_bytes: int | None = field(default=None, compare=False)
     finished_bytes: int = field(default=0, compare=False)
@@ -78,6 +85,14 @@ class ReadReport:
             f"{self.read_bytes / 1e6:,.1f} of {self.total_bytes / 1e6:,.1f} MB read, {left // 60}:{left % 60:02d} left"
         )
 
+    def passed_over_told(self) -> str:
+        """What lies in folders and is not read, as in `passed over in folders: 12 .md, 1 .pdf`; empty where nothing."""
+        if not self.passed_over:
+            return ""
+        kinds = [f"{count:,} {kind}" for kind, count in most(self.passed_over, _TOLD_KINDS)]
+        more = self.passed_over.total() - sum(count for _, count in most(self.passed_over, _TOLD_KINDS))
+        return f"passed over in folders: {', '.join(kinds)}{f', {more} of other kinds' if more > 0 else ''}"
+
     def watch(self, file: IO[bytes]) -> None:
         """Take note of the file that is being read."""
         self._file = file
@@ -89,22 +104,28 @@ class ReadReport:
             self.first_skipped.append(str(fault))
 
 
-def corpus_files(sources: Sequence[str]) -> list[str]:
-    """The files of a corpus in a fixed order, `-` for standard input. Raises CorpusError."""
-    files = list(itertools.chain.from_iterable(map(_files_of, sources)))
+def corpus_files(sources: Sequence[str], passed_over: Counter[str] | None = None) -> list[str]:
+    """The files of a corpus in a fixed order, `-` for standard input; what folders hold beside is counted.
+
+    Raises CorpusError.
+    """
+    counted: Counter[str] = Counter() if passed_over is None else passed_over
+    files = [file for source in sources for file in _files_of(source, counted)]
     if not files:
         raise CorpusError("no corpus was given", cure="name files or folders, or - for standard input")
     return files
 
 
-def _files_of(source: str) -> list[str]:
+def _files_of(source: str, passed_over: Counter[str]) -> list[str]:
     if source == STANDARD_INPUT:
         return [source]
     if is_remote(source):
-        return _remote_files(source)
+        return _remote_files(source, passed_over)
     path = Path(source)
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and kind_of(p) in KINDS)
+        why = {p: _why_not(p.relative_to(path), path) for p in path.rglob("*") if p.is_file()}
+        passed_over.update(filter(None, why.values()))
+        found = sorted(p for p, reason in why.items() if not reason)
         if not found:
             raise CorpusError(f"this folder holds no file of {', '.join(KINDS)}", where=path)
         return list(map(str, found))
@@ -118,14 +139,25 @@ def _files_of(source: str) -> list[str]:
     raise CorpusError("no such file or folder", where=source)
 
 
-def _remote_files(source: str) -> list[str]:
+def _why_not(file: Path, folder: Path) -> str:
+    """Why a file of a folder is no part of a corpus; empty where it is one."""
+    if any(part.startswith(".") for part in file.parts):
+        return "hidden"
+    if file.name == _VOCABULARY and (folder / file).with_name(_BESIDE_IT).exists():
+        return "of a tokenizer"
+    return "" if kind_of(file) in KINDS else kind_of(file) or "without an ending"
+
+
+def _remote_files(source: str, passed_over: Counter[str]) -> list[str]:
     with address_faults(source):
         system, path = fsspec.core.url_to_fs(source)
     try:
         if glob.has_magic(path):
             found = [match for match in system.glob(path) if system.isfile(match)]
         elif system.isdir(path):
-            found = [name for name in system.find(path) if kind_of(name) in KINDS]
+            every = system.find(path)
+            found = [name for name in every if kind_of(name) in KINDS]
+            passed_over.update(kind_of(name) or "without an ending" for name in every if kind_of(name) not in KINDS)
         else:
             found = [path] if system.exists(path) else []
     except PermissionError as error:
@@ -152,7 +184,7 @@ def read_documents(
     """
     report = report if report is not None else ReadReport()
     bad = report.skip if on_error == "skip" else refuse
-    places = corpus_files(sources)
+    places = corpus_files(sources, report.passed_over)
     sizes = [_size_of(place) for place in places]
     report.total_bytes = None if None in sizes else sum(size or 0 for size in sizes)
     for place, size in zip(places, sizes, strict=True):

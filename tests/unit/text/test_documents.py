@@ -130,6 +130,30 @@ def test_folders_globs_and_files_are_read_in_a_fixed_order(tmp_path: Path) -> No
     assert paragraphs(str(tmp_path / "sub")) == [("sub/c.txt",), ("row",), ("e",)]
 
 
+def test_what_a_folder_holds_beside_a_corpus_is_counted(tmp_path: Path) -> None:
+    # Our own outputs may lie in it, whole and under way: a vocabulary is no document.
+    for name in (
+        "a.txt",
+        "b.md",
+        "c.PDF",
+        "d.md",
+        "e",
+        "vocab/vocab.txt",
+        "vocab/tokenizer_config.json",
+        "sub/vocab.txt",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("text")
+    (tmp_path / ".out.bertwright-partial/tokenizer").mkdir(parents=True)
+    (tmp_path / ".out.bertwright-partial/tokenizer/vocab.txt").write_text("text")
+    report = ReadReport()
+    found = [document.where for document in read_documents([str(tmp_path)], report)]
+    assert found == [f"{tmp_path}/a.txt:1", f"{tmp_path}/sub/vocab.txt:1"]
+    assert report.passed_over_told() == (
+        "passed over in folders: 2 .md, 1 .json, 1 .pdf, 1 hidden, 1 of a tokenizer, 1 of other kinds"
+    )
+
+
 def test_a_name_with_brackets_is_a_file_before_it_is_a_glob(tmp_path: Path) -> None:
     assert paragraphs(write(tmp_path / "[1].txt", "text")) == [("text",)]
 

@@ -29,5 +29,7 @@ def test_inputs_are_as_long_as_the_model_was_trained_on(
 
 def test_who_wishes_it_may_train_more_positions() -> None:
     assert FinetuneSettings(max_length=256).lengths(512, "classify", 128).max_length == 256
-    with pytest.raises(SettingsError, match="`max_length` is 512, but the model has 256 positions; set it to 256 or less"):
+    with pytest.raises(
+        SettingsError, match="`max_length` is 512, but the model has 256 positions; set it to 256 or less"
+    ):
         FinetuneSettings(max_length=512).lengths(256, "classify", 128)
