@@ -229,6 +229,22 @@ def test_standard_input_is_gone_on_with_where_the_same_comes_again(
     np.testing.assert_allclose(np.load(out), bertwright.load(home / "model").embed(["i like dog"] * 12), atol=1e-6)
 
 
+def test_texts_of_a_column_of_any_name(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows, out = tmp_path / "rows.csv", tmp_path / "x.npy"
+    rows.write_text("n,body\n1,i like dog\n2,playing\n")
+    command = ["embed", str(home / "model"), str(rows), "--out", str(out)]
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert f"{rows}:2: " in told
+    assert "name the column with --text-column, or write one text a line in .txt" in told
+    assert main([*command, "--text-column", "body"]) == 0
+    wanted = bertwright.load(home / "model").embed(["i like dog", "playing"])
+    np.testing.assert_allclose(np.load(out), wanted, atol=1e-6)
+    command = ["embed", str(home / "model"), str(home / "texts.txt"), "--out", str(tmp_path / "y.npy")]
+    assert main([*command, "--text-column", "body"]) == 2
+    assert "--text-column is for tables, and here each line is a text; leave it out" in capsys.readouterr().err
+
+
 def test_a_bad_row_leaves_nothing(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before any was written; else the first are kept, and the file goes on once the row is corrected."""
     rows = tmp_path / "rows.jsonl"

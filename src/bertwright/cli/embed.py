@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bertwright.cli.choices import BulkChoice
+from bertwright.cli.choices import BulkChoice, TextColumn
 from bertwright.cli.talk import Talk
 
 
@@ -23,8 +23,9 @@ def run(
     model: Annotated[Path, typer.Argument(help="Model directory.")],
     out: Annotated[Path, typer.Option(help="File to write, (texts, hidden) fp32 as .npy.")],
     file: Annotated[
-        str, typer.Argument(help='Texts: one a line in .txt or "-", column text in .jsonl, .csv, .tsv.')
+        str, typer.Argument(help='Texts: one a line in .txt or "-", a column in .jsonl, .csv, .tsv, .parquet.')
     ] = "-",
+    text_column: TextColumn = "text",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
     engine: Annotated[
         BulkChoice, typer.Option(help="What runs the model; ray: workers of a cluster (RAY_ADDRESS), with --out.")
@@ -55,6 +56,7 @@ def run(
         normalize=normalize,
         where=engine.value,
         workers=workers,
+        text_column=text_column,
         overwrite=overwrite,
         progress=talk,
     )

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from bertwright.errors import RowError, UserFault
+from bertwright.errors import RowError, SettingsError, UserFault
 from bertwright.heads.embed import Pooling
 from bertwright.inference.asked import answered
 from bertwright.inference.predictor import Predictor
@@ -50,17 +50,23 @@ def embed_file(
     normalize: bool | None = None,
     where: Where = "auto",
     workers: int | None = None,
+    text_column: str = "text",
     overwrite: bool = False,
     progress: Progress,
 ) -> tuple[Predictor, Written]:
     """Embed all texts of a file into `out`, (texts, hidden) fp32, which is whole or absent.
 
-    A text is a line of a .txt file or of standard input ("-"), else the column `text`. Killed or stopped, the same call
-    goes on. pooling, normalize: as for `Predictor.embed`; where, workers: as for `predict_file`. Raises UserFault.
+    A text is a line of a .txt file or of standard input ("-"), else the column `text_column`. Killed or stopped, the
+    same call goes on. pooling, normalize: as for `Predictor.embed`; where, workers: as for `predict_file`.
+    Raises UserFault.
     """
     # Told before the work, not after it.
     if out.suffix != ".npy":
         raise UserFault("vectors are written as .npy", where=out, cure="give --out a name that ends so")
+    if text_column != "text" and _is_lines(file):
+        raise SettingsError(
+            "--text-column is for tables, and here each line is a text", where=told(file), cure="leave it out"
+        )
     refuse_file(out, overwrite=overwrite)
     answer = TextsEmbedded(model, engine_for(where), is_lasting(file), pooling, normalize)
     answer.tell(progress.say)
@@ -70,7 +76,7 @@ def embed_file(
     with growing_file(out, identity, overwrite=overwrite, say=progress.say) as growing:
         if not growing.state.bytes:
             growing.add(_header(0, predictor.hidden_size))
-        rows = Rows(_texts(file, reading.opened), file)
+        rows = Rows(_texts(file, text_column, reading.opened), file)
         answer_into(growing, rows, reading, answer, "embedding", progress, workers=workers_for(where, workers))
         if not growing.state.rows:
             raise RowError("holds no texts", where=told(file))
@@ -79,12 +85,16 @@ def embed_file(
     return predictor, written
 
 
-def _texts(file: str, opened: Callable[[IO[bytes]], None]) -> Iterator[tuple[str, str]]:
-    if file == STANDARD_INPUT or kind_of(file) == ".txt":
+def _texts(file: str, column: str, opened: Callable[[IO[bytes]], None]) -> Iterator[tuple[str, str]]:
+    if _is_lines(file):
         return ((f"{told(file)}:{number}", line) for number, line in lines_of(file, RowError, opened=opened))
-    cure = "rename the column, or write one text a line in .txt"
-    records = read_records(file, RowError, opened=opened)
-    return ((place, text_of(row, "text", place, cure)) for place, row in records)
+    cure = "name the column with --text-column, or write one text a line in .txt"
+    records = read_records(file, RowError, columns=[column], opened=opened)
+    return ((place, text_of(row, column, place, cure)) for place, row in records)
+
+
+def _is_lines(file: str) -> bool:
+    return file == STANDARD_INPUT or kind_of(file) == ".txt"
 
 
 def _header(rows: int, hidden_size: int) -> bytes:
