@@ -56,8 +56,8 @@ def lines_of(
     """Lines of UTF-8 text with their numbers from 1, without line ends; `opened` is given the file as it lies.
 
     A line that is no text (bytes that are not UTF-8, NUL bytes, more than MAX_LINE_BYTES, so that a file without line
-    ends cannot fill the memory) is given to `bad` as a `fault` with file:line, and left out where that returns. So is a
-    file that cannot be read on.
+    ends cannot fill the memory) is given to `bad` as a `fault` with file:line, and left out where that returns. So are
+    a file that is not there and damaged compression; the rest of `faults_of` is raised.
     """
     with faults_of(place, fault, bad), open_bytes(place, opened) as stream:
         yield from read_lines(place, stream, fault, bad)

@@ -52,11 +52,12 @@ def read_records(
     """The rows of a table as (file:line, columns); standard input is read as JSONL.
 
     `columns` may keep a Parquet file's other columns from being read. What is no row is given to `bad` as a `fault`,
-    and left out where that returns. `opened` is given the file as it lies.
+    and left out where that returns. `opened` is given the file as it lies; not of Parquet, which is not read from its
+    beginning to its end.
     """
     kind = ".jsonl" if str(place) == STANDARD_INPUT else kind_of(place)
     if kind == ".parquet":
-        yield from _parquet(str(place), fault, bad, columns, opened)
+        yield from _parquet(str(place), fault, bad, columns)
         return
     if kind not in TABLES:
         raise unknown_kind(place, "rows", fault, f"give {', '.join(TABLES[:-1])} or {TABLES[-1]}")
@@ -105,18 +106,21 @@ def _table(
 ) -> Generator[Record]:
     number = 0
     ended = False
+    header: list[str] | None = None
 
     def counted() -> Iterator[str]:
         nonlocal number, ended
-        for number, line in lines:  # noqa: B007  # the number is read outside, where a row ends
-            # A carriage return inside a line is white space; to the csv module it would be a broken row.
+        for number, line in lines:  # the number is read outside, where a row ends
+            if header is None and "\r" in line:
+                cure = "convert the file, as in: tr '\\r' '\\n'"
+                raise fault("lines end in a carriage return alone", where=f"{place}:{number}", cure=cure)
+            # Inside a line it is white space; to the csv module it would be a broken row.
             yield line.replace("\r", " ") + "\n"
         ended = True
 
     # As long as a line may be: a quotation mark that is never closed takes no more of the file than that.
     csv.field_size_limit(MAX_LINE_BYTES)
     reader = csv.reader(counted(), dialect)
-    header: list[str] | None = None
     while True:
         begun = number + 1
         try:
@@ -169,18 +173,12 @@ def _wrong(error: csv.Error) -> str:
     return str(error)
 
 
-def _parquet(
-    place: str,
-    fault: type[UserFault],
-    bad: Handler,
-    columns: Sequence[str] | None,
-    opened: Callable[[IO[bytes]], None] | None,
-) -> Iterator[Record]:
+def _parquet(place: str, fault: type[UserFault], bad: Handler, columns: Sequence[str] | None) -> Iterator[Record]:
     import pyarrow as pa  # noqa: PLC0415  # a fifth of a second that only this format is worth
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     number = 0
-    with faults_of(place, fault, bad), open_bytes(place, opened) as file:
+    with faults_of(place, fault, bad), open_bytes(place) as file:
         try:
             table = pq.ParquetFile(file)
             known = table.schema_arrow.names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -272,6 +273,45 @@ def test_other_settings_are_not_gone_on_with(home: Path, tmp_path: Path, capsys:
     assert main(arguments(home, out, *more, "--overwrite")) == 0
     assert main(arguments(home, tmp_path / "straight", *more)) == 0
     assert content(out) == content(tmp_path / "straight")
+
+
+def test_who_stops_at_a_bad_line_may_go_on_and_skip_it(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [json.dumps({"text": text}) for _, text in documents(420)]
+    lines[400:400] = ["{"]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr("bertwright.recipes.prepare._CHARACTERS_AT_ONCE", 500)
+    monkeypatch.setattr("bertwright.recipes.prepare._CHECKPOINT_SECONDS", 0.0)
+    command = ["prepare", str(tmp_path / "corpus.jsonl"), "--vocab", str(home / "vocab"), "--workers", "1"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 2
+    assert "corpus.jsonl:401: this line is no JSON" in capsys.readouterr().err
+    assert main([*command, "--out", str(tmp_path / "out"), "--on-error", "skip"]) == 0
+    assert "documents that an earlier run prepared; reading past them" in capsys.readouterr().err
+    assert main([*command, "--out", str(tmp_path / "straight"), "--on-error", "skip"]) == 0
+    assert content(tmp_path / "out") == content(tmp_path / "straight")
+
+
+def test_a_disk_that_fails_for_a_moment_costs_nothing(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partial = stopped(home, tmp_path / "out")
+    kept = content(partial)
+
+    reading = Path.read_bytes
+
+    def failing(self: Path) -> bytes:
+        if self.name == "progress.json":
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return reading(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", failing)
+        assert main(arguments(home, tmp_path / "out", "--workers", "1")) == 1
+    assert "Input/output error" in capsys.readouterr().err
+    assert content(partial) == kept
+    assert main(arguments(home, tmp_path / "out", "--workers", "1")) == 0
+    assert content(tmp_path / "out") == content(home / "one")
 
 
 def test_a_corpus_that_is_away_for_a_while_costs_nothing(

@@ -126,6 +126,7 @@ def folder(home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
         shutil.rmtree(folder / "classifier")  # the page makes one
     write_rows(folder / "few.jsonl", 30, 4)
     write_texts(folder / "unlabelled.jsonl", 60, 5)
+    write_rows(folder / "rows.jsonl", 200, 7)
     for field in ("field.jsonl", "biology.jsonl"):
         (folder / field).write_text("".join(json.dumps({"text": text}) + "\n" for text in tools(60, 6)))
     shutil.copytree(folder / "model", folder / "quickstart/model")

@@ -32,6 +32,11 @@ def test_a_carriage_return_inside_a_line_is_white_space(tmp_path: Path) -> None:
     assert (rows, told) == ([{"text": "ba d", "n": "2"}, {"text": "good", "n": "3"}], [])
 
 
+def test_carriage_returns_alone_are_told(tmp_path: Path) -> None:
+    with pytest.raises(RowError, match=r"a.csv:1: lines end in a carriage return alone; convert the file, as in: tr"):
+        read(file(tmp_path, "a.csv", "text,n\rgood,1\rgood,2\r"))
+
+
 def test_a_cell_that_is_too_long_costs_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bertwright.records.MAX_LINE_BYTES", 1 << 20)
     place = file(tmp_path, "a.csv", "text,n\ngood,1\n" + "x" * (1 << 21) + ",2\ngood,3\n")

@@ -191,7 +191,8 @@ def limits_part(record: dict[str, Any]) -> list[str]:
     """What the model cannot do, and what its scores do not say."""
     lines = ["", "## Limits", ""]
     if (longest := record.get("max_length")) is not None:
-        most = record.get("max_windows")
+        # A vector is made of all windows.
+        most = None if record.get("task") == "embed" else record.get("max_windows")
         over = "" if most is None else f"; of more than {most} windows the rest is not read"
         lines.append(
             f"- It reads {longest} tokens at once. A longer text is read in windows that share "

@@ -136,10 +136,8 @@ def write_card(
         card = model_card(name or path.name, model, labels, record, pictures, form=form)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         # Of a record that others wrote, or changed: only what is computed with is checked when it is read.
-        what = f"{RECORD} says what no command writes ({type(error).__name__}: {error})"
-        raise ModelError(
-            what, where=path, cure="remove that file from the model to use it as one of unknown origin"
-        ) from error
+        what = f"the model's {RECORD} says what no command writes ({type(error).__name__}: {error})"
+        raise ModelError(what, cure="remove that file to use the model as one of unknown origin") from error
     write_atomic(path / CARD, card.encode())
 
 

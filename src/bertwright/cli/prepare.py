@@ -34,7 +34,9 @@ def run(
     workers: Workers = None,
     engine: Annotated[WhereChoice, typer.Option(help="ray: on a Ray cluster (RAY_ADDRESS).")] = WhereChoice.local,
     tokens_per_shard: Annotated[int, typer.Option(min=1, help="Tokens after which a shard ends.")] = 1 << 24,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what --out holds.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what --out holds; also unfinished work of another corpus.")
+    ] = False,
 ) -> None:
     """Turn a corpus into shards: documents, sentences, token ids.
 

@@ -12,6 +12,7 @@ when all is done and the directory has its name.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import zipfile
 from collections import Counter
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from bertwright.errors import CorpusError, SettingsError, ShardError
-from bertwright.files import read_json, sha256, sync_file, to_json, write_atomic
+from bertwright.files import sha256, sync_file, to_json, write_atomic
 from bertwright.shards.encode import COUNTED, DocumentEncoder, EncodedDocument, Paragraphs
 from bertwright.shards.format import ARRAYS, FORMAT, Manifest, ShardEntry, array_path
 from bertwright.shards.write import ShardWriter, belongs_to_held_out
@@ -35,6 +36,9 @@ _PENDING = "pending-{}.npz"
 UNFINISHED = (_PROGRESS, _PENDING.format("*"))
 _DROPPED = ("documents_without_tokens", "exact_duplicates", "near_duplicates", "duplicate_tokens")
 _SIGNED_AT_ONCE = 256
+# What may differ from one start to the next: what is done with bad lines shows in the documents that were read, and
+# these are compared.
+_FREE = ("settings", "on_error")
 
 
 class AnotherCorpus(CorpusError):
@@ -200,23 +204,33 @@ class Preparation:
 
     def _checkpoint(self) -> dict[str, Any] | None:
         """What an earlier run of this version saved last, if there is such a one."""
+        # A disk that fails for a moment is no reason to begin anew: its OSErrors end the run, and all is kept.
         try:
-            state = read_json(self.directory / _PROGRESS, ShardError)
+            state = json.loads((self.directory / _PROGRESS).read_bytes())
             return state if state["identity"]["format"] == FORMAT and state["documents"] + 0 else None
-        except (ShardError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
     def _otherwise(self, state: dict[str, Any]) -> str:
         """What differs between what that run was given and what this one is; empty where nothing does."""
         theirs, mine = ({**each, **each.get("settings", {})} for each in (state["identity"], self.identity))
-        names = dict.fromkeys([*mine, *theirs])
-        return ", ".join(name for name in names if name != "settings" and mine.get(name) != theirs.get(name))
+        names = [name for name in dict.fromkeys([*mine, *theirs]) if name not in _FREE]
+        return ", ".join(name for name in names if mine.get(name) != theirs.get(name))
 
     def _went_on(self, state: dict[str, Any]) -> bool:
         """Restore a checkpoint, if all is there that it names."""
         try:
             return self._restore(state)
-        except (ShardError, SettingsError, OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        except (
+            ShardError,
+            SettingsError,
+            FileNotFoundError,
+            EOFError,
+            KeyError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+        ):
             return False
 
     def _clear(self, keep: dict[str, Any] | None) -> None:

@@ -1,6 +1,6 @@
 """The routes and JSON of text-embeddings-inference, so that its clients work as they are.
 
-`truncate` is not looked at, since nothing is truncated: long texts are read in windows.
+`truncate` is not looked at: long texts are read in windows, vectors of all of them.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, Literal
 
 import fsspec
@@ -123,7 +123,8 @@ def _files_of(source: str, passed_over: Counter[str]) -> list[str]:
         return _remote_files(source, passed_over)
     path = Path(source)
     if path.is_dir():
-        why = {p: _why_not(p.relative_to(path), path) for p in path.rglob("*") if p.is_file()}
+        every = {str(p): p for p in path.rglob("*") if p.is_file()}
+        why = {p: _why_not(p.relative_to(path), every, name) for name, p in every.items()}
         passed_over.update(filter(None, why.values()))
         found = sorted(p for p, reason in why.items() if not reason)
         if not found:
@@ -139,13 +140,16 @@ def _files_of(source: str, passed_over: Counter[str]) -> list[str]:
     raise CorpusError("no such file or folder", where=source)
 
 
-def _why_not(file: Path, folder: Path) -> str:
-    """Why a file of a folder is no part of a corpus; empty where it is one."""
-    if any(part.startswith(".") for part in file.parts):
+def _why_not(inside: PurePath, every: Collection[str], name: str) -> str:
+    """Why a file of a folder is no part of a corpus; empty where it is one.
+
+    inside: its path from the folder on. every: the names of all files there. name: its own.
+    """
+    if any(part.startswith(".") for part in inside.parts):
         return "hidden"
-    if file.name == _VOCABULARY and (folder / file).with_name(_BESIDE_IT).exists():
+    if inside.name == _VOCABULARY and name.removesuffix(_VOCABULARY) + _BESIDE_IT in every:
         return "of a tokenizer"
-    return "" if kind_of(file) in KINDS else kind_of(file) or "without an ending"
+    return "" if kind_of(name) in KINDS else kind_of(name) or "without an ending"
 
 
 def _remote_files(source: str, passed_over: Counter[str]) -> list[str]:
@@ -155,11 +159,14 @@ def _remote_files(source: str, passed_over: Counter[str]) -> list[str]:
         if glob.has_magic(path):
             found = [match for match in system.glob(path) if system.isfile(match)]
         elif system.isdir(path):
-            every = system.find(path)
-            found = [name for name in every if kind_of(name) in KINDS]
-            passed_over.update(kind_of(name) or "without an ending" for name in every if kind_of(name) not in KINDS)
+            every = set(system.find(path))
+            why = {name: _why_not(PurePosixPath(name[len(path) :]), every, name) for name in every}
+            passed_over.update(filter(None, why.values()))
+            found = [name for name, reason in why.items() if not reason]
         else:
             found = [path] if system.exists(path) else []
+    except FileNotFoundError:
+        found = []
     except PermissionError as error:
         raise CorpusError(f"cannot be listed: {one_line(error)}", where=source) from None
     except Exception as error:  # noqa: BLE001  # each store's client has errors of its own

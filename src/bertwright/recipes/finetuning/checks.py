@@ -24,10 +24,10 @@ def check_wish(task: str, files: Iterable[Path]) -> None:
             raise RowError("rows are read more than once, and standard input only once", cure="save them to a file")
 
 
-def check_settings(settings: FinetuneSettings, task: str, config: EncoderConfig) -> None:
-    """Raise SettingsError where the settings do not suit the task, or the model."""
+def check_settings(settings: FinetuneSettings, task: str, config: EncoderConfig, trained: int = 512) -> None:
+    """Raise SettingsError where the settings do not suit the task, or a model trained on inputs of so many tokens."""
     settings.refuse_foreign(task)
-    settings.lengths(config.max_position_embeddings, task)
+    settings.lengths(config.max_position_embeddings, task, trained)
     if isinstance(settings.freeze, int):
         refuse_missing_layers(settings.freeze, config.num_hidden_layers)
 

@@ -59,7 +59,7 @@ def finetune(
     if not resume:
         refuse_used(out, overwrite=overwrite, made=_MADE)
     loaded = read_model(source)
-    check_settings(settings, task, loaded.model.config)
+    check_settings(settings, task, loaded.model.config, loaded.longest)
     positions = loaded.model.config.max_position_embeddings
     if task == Embed.name:
         settings = _as_the_source(settings, loaded, progress)

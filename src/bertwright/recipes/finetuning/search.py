@@ -78,14 +78,20 @@ def search(
     return max(tried, key=_rank)
 
 
-def check_grid(settings: FinetuneSettings, grid: Mapping[str, Sequence[Any]], task: str, config: EncoderConfig) -> None:
+def check_grid(
+    settings: FinetuneSettings,
+    grid: Mapping[str, Sequence[Any]],
+    task: str,
+    config: EncoderConfig,
+    trained: int = 512,
+) -> None:
     """Raise SettingsError where some combination of the grid is none that the model can be trained with."""
     for name in _NO_AXES & grid.keys():
         cure = "set it with --set" if name == "keep_best_by" else "try seeds with --seeds"
         raise SettingsError(f"`--search {name}=...` would compare what cannot be compared", cure=cure)
     for _, _, differing in _all(grid):
         origin = {name: f"--search {name}" for name in differing}
-        check_settings(settings.from_values(settings.model_dump() | differing, origin=origin), task, config)
+        check_settings(settings.from_values(settings.model_dump() | differing, origin=origin), task, config, trained)
 
 
 def refuse_without_optuna() -> None:

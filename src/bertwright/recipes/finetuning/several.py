@@ -69,7 +69,7 @@ def finetune_several(
             raise SettingsError("`--trials` samples from what `--search` gives", cure="give --search too")
         refuse_without_optuna()
     if grid is not None:
-        check_grid(settings, grid, task, loaded.model.config)
+        check_grid(settings, grid, task, loaded.model.config, loaded.longest)
     if source.resolve() == out.resolve():
         raise ModelError("is the model to start from, and would be lost", where=out, cure="choose another --out")
     identity = {

@@ -59,7 +59,7 @@ def check_rows(
     """
     given = [file for file in (files.train, files.dev, files.test) if file is not None]
     check_wish(task, given)
-    check_settings(settings, task, loaded.model.config)
+    check_settings(settings, task, loaded.model.config, loaded.longest)
     digests: dict[str, Path] = {}
     for file in given:
         other = digests.setdefault(sha256(file), file)
