@@ -137,11 +137,8 @@ def _table(
         where = f"{place}:{number}"
         if ended:
             # A row ends with its line, and none was left to end it.
-            bad(
-                fault(
-                    "a quotation mark is not closed, and the rest of the file would be in it", where=f"{place}:{begun}"
-                )
-            )
+            what = "a quotation mark is not closed, and the rest of the file would be in it"
+            bad(fault(what, where=f"{place}:{begun}"))
         elif header is None:
             header = cells
             if len(set(header)) < len(header):

@@ -76,7 +76,6 @@ class Preparation:
         anew: one of other work may be lost; without it that raises SettingsError.
         """
         state = self._checkpoint()
-        self._forget()
         if state is not None and (other := self._otherwise(state)):
             if not anew:
                 what = f"holds {state['documents']:,} documents that an earlier run prepared otherwise ({other})"
