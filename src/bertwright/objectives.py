@@ -121,20 +121,19 @@ def span_loss(
 
 
 def contrastive_loss(
-    a: Tensor, b: Tensor, total: float | None = None, *, scale: float = 20.0, same: Tensor | None = None
+    a: Tensor, b: Tensor, total: float | None = None, *, scale: float = 20.0, rivals: Tensor | None = None
 ) -> Tensor:
     """Cross-entropy of finding each row's partner among those of all rows, by cosine similarity times `scale`.
 
     Multiple negatives ranking (Henderson et al. 2017, section 4.4): a, b (n, hidden), of which a[i] and b[i] belong
-    together. total: the rows that the sum is divided by; None for those given here. same: (n,), equal numbers where two
-    rows have one and the same partner, which then is no rival.
+    together. total: the rows that the sum is divided by; None for those given here. rivals: (n, n), true where b[j] is
+    a wrong partner of a[i]; None for all but its own.
     """
     # In bf16 a similarity has two digits, which `scale` makes coarse.
     with torch.autocast(a.device.type, enabled=False):
         scores = functional.normalize(a.float(), dim=-1) @ functional.normalize(b.float(), dim=-1).T * scale
-    if same is not None:
-        twins = (same[:, None] == same[None, :]).fill_diagonal_(False)
-        scores = scores.masked_fill(twins, -torch.inf)
+    if rivals is not None:
+        scores = scores.masked_fill(~rivals.clone().fill_diagonal_(True), -torch.inf)
     return _cross_entropy(scores, torch.arange(len(a), device=a.device), total)
 
 

@@ -276,7 +276,11 @@ def test_what_is_wrong_with_the_directory_is_told_before_rows_are_read(home: Pat
         ("rows.jsonl", "", "holds no rows"),
         ("rows.jsonl", '{"text": "a", "label": "x"}\n{"text": "b"\n', ":2: this line is no JSON"),
         ("rows.jsonl", '{"text": 3, "label": "x"}\n', ":1: `text` is 3, not a string"),
-        ("rows.jsonl", '{"text": "a", "label": null}\n', ":1: `label` is None, not a label"),
+        (
+            "rows.jsonl",
+            '{"text": "a", "label": null}\n',
+            ":1: `label` is None, not a label; label the row, or remove it",
+        ),
         ("rows.csv", "text,label\na,x,y\n", ":2: this row has 3 columns, the header 2"),
         ("rows.csv", "text,label\na,x\nb,x\n", "all rows have the label 'x'; two labels or more are needed"),
         ("rows.parquet", "PAR1", "cannot be read as Parquet: "),

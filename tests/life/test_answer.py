@@ -126,7 +126,7 @@ def test_python_answers_one_question_or_many(home: Path) -> None:
         model.answer("Where is it?")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="pairs of a question and a context are expected"):
         model.answer(["Is"])  # type: ignore[list-item]
-    with pytest.raises(RowError, match=r"^question 2: `question` is empty$"):
+    with pytest.raises(RowError, match=r"^question 2: `question` is empty; ask something"):
         model.answer([("Where is it?", context), (" ", context)])
     with pytest.raises(ModelError) as caught:
         bertwright.load(home / "model").answer([("Where is it?", context)])

@@ -217,7 +217,9 @@ def test_a_row_finds_its_partner_among_all_partners() -> None:
 def test_a_partner_that_two_rows_share_is_no_rival() -> None:
     a, b = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 5.0]]), torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
     # Cosines 1, 1 and 0 for the first two rows, 0, 0 and 1 for the third: 3 against 1, and 3 against 1 and 1.
-    found = contrastive_loss(a, b, scale=math.log(3), same=torch.tensor([7, 7, 8])).item()
+    # A row is taught its own partner whatever the diagonal says.
+    rivals = torch.tensor([[0, 0, 1], [0, 0, 1], [1, 1, 0]]).bool()
+    found = contrastive_loss(a, b, scale=math.log(3), rivals=rivals).item()
     assert found == pytest.approx(-(2 * math.log(3 / 4) + math.log(3 / 5)) / 3)
 
 

@@ -42,7 +42,7 @@ from bertwright.tokens.layout import TOKENIZER_FILES, VOCAB_FILE, read_tokenizer
 from bertwright.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -225,21 +225,27 @@ def model_of(
     return LoadedModel(path, model.eval(), tokenizer, task, labels, record, left)
 
 
-def with_parts(source: Bert, parts: Parts, *, seed: int, config: EncoderConfig | None = None) -> tuple[Bert, list[str]]:
+def with_parts(
+    source: Bert, parts: Parts, *, seed: int, config: EncoderConfig | None = None, anew: Collection[str] = ()
+) -> tuple[Bert, list[str]]:
     """A model with other parts on the same encoder: what both have is copied, the rest drawn anew.
 
-    Returns it and the names of the weights that were drawn.
+    anew: parts that are drawn although both have them. Returns it and the names of the weights that were drawn.
     """
     known = {name: parameter.detach() for name, parameter in source.named_parameters()}
     model = unfilled(config or source.config, parts)
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
-    drawn = [name for name, shape in shapes.items() if name not in known or known[name].shape != shape]
+    drawn = [
+        name
+        for name, shape in shapes.items()
+        if name not in known or known[name].shape != shape or name.partition(".")[0] in anew
+    ]
     for part in sorted({name.partition(".")[0] for name in drawn}):
         # Nothing of the encoder is drawn to be thrown away: of a large model that takes seconds.
-        anew = model.get_submodule(part).to_empty(device="cpu")
-        initialise(anew, standard_deviation=model.config.initializer_range, seed=seed)
+        fresh = model.get_submodule(part).to_empty(device="cpu")
+        initialise(fresh, standard_deviation=model.config.initializer_range, seed=seed)
         known |= {
-            f"{part}.{name}": each.detach() for name, each in anew.named_parameters() if f"{part}.{name}" in drawn
+            f"{part}.{name}": each.detach() for name, each in fresh.named_parameters() if f"{part}.{name}" in drawn
         }
     model.load_state_dict({name: known[name].clone() for name in shapes}, assign=True)
     if model.masked_words is not None and "masked_words.bias" in drawn:

@@ -61,7 +61,8 @@ def task_of(
     """The task of a model. Raises ModelError where it has none.
 
     Columns that are not named are those of its training, else the usual ones. A foreign model does not say whether it
-    reads one text or two: the columns of `row` do. on_error: what `answer` does with questions that cannot be read.
+    reads one text or two, and none says whether the pairs of a file
+    have scores: the columns of `row` do. on_error: what `answer` does with questions that cannot be read.
     null_threshold: the odds above which `answer` gives none; None: those of its training.
     """
     if loaded.task == "answer":
@@ -98,10 +99,11 @@ def task_of(
     if name == "embed":
         # A vector takes one text: only learning and scoring want pairs.
         one = text_columns if text_columns is not None and len(text_columns) == 1 else None
+        scores = LABEL_COLUMN[name]
         return Embed(
             columns=one or columns_of(name, text_columns, model=known),
             named=bool(text_columns),
-            label_column=label_column or known.get("label"),
+            label_column=label_column or known.get("label") or (scores if row is not None and scores in row else None),
             lengths=whole_texts(lengths_of(loaded)),
             pooling=pooling_of(loaded),
             normalize=normalizes(loaded),
@@ -111,8 +113,9 @@ def task_of(
         return Tag(
             labels=labels,
             lengths=lengths_of(loaded),
-            words_column=one_column(text_columns or known.get("texts")),
-            tags_column=label_column or known.get("label"),
+            words_column=one_column(text_columns),
+            tags_column=label_column,
+            trained_columns=(one_column(known.get("texts")), known.get("label")),
             lstm=loaded.lstm,
             foreign=not record,
         )

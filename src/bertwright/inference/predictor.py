@@ -167,7 +167,8 @@ class Predictor:
             return question_records(path, opened=opened)
         if described.task == Tag.name:
             task = self.asking.task(text_columns)
-            return tagged_records(path, task.words_column if isinstance(task, Tag) else None, opened)
+            assert isinstance(task, Tag)
+            return tagged_records(path, task.words_column, opened, trained=task.trained_columns[0])
         return read_records(path, RowError, opened=opened)
 
     def identity(self) -> dict[str, Any]:

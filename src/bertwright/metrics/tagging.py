@@ -36,13 +36,15 @@ def entities(tags: Sequence[str]) -> list[Entity]:
     return found
 
 
-def tagging_scores(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, float]:
+def tagging_scores(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], missed: Sequence[str] = ()
+) -> dict[str, float]:
     """precision, recall and f1 over all entities, and accuracy over words, of sentences with at least one word.
 
     An entity is right when its kind and both its ends are. As in seqeval with zero_division=0, a share of nothing is 0:
-    a text without entities in which none were found gets 0, not 1.
+    a text without entities in which none were found gets 0, not 1. missed: the kinds of gold entities beside the tags.
     """
-    counts = _counts(gold, predicted).values()
+    counts = _counts(gold, predicted, missed).values()
     score = class_score(*(sum(column) for column in zip(_Count(0, 0, 0), *counts, strict=True)))
     right = [one == other for of, to in zip(gold, predicted, strict=True) for one, other in zip(of, to, strict=True)]
     return {
@@ -53,9 +55,11 @@ def tagging_scores(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[s
     }
 
 
-def kind_scores(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, ClassScore]:
+def kind_scores(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], missed: Sequence[str] = ()
+) -> dict[str, ClassScore]:
     """One score for each kind that occurs in the gold or the predictions, in the order of the alphabet."""
-    counts = _counts(gold, predicted)
+    counts = _counts(gold, predicted, missed)
     return {kind: class_score(*counts[kind]) for kind in sorted(counts)}
 
 
@@ -71,8 +75,10 @@ class _Count(NamedTuple):
     predicted: int
 
 
-def _counts(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, _Count]:
-    hits, in_gold, in_predicted = Counter[str](), Counter[str](), Counter[str]()
+def _counts(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], missed: Sequence[str]
+) -> dict[str, _Count]:
+    hits, in_gold, in_predicted = Counter[str](), Counter(missed), Counter[str]()
     for gold_tags, predicted_tags in zip(gold, predicted, strict=True):
         wanted, got = set(entities(gold_tags)), set(entities(predicted_tags))
         hits.update(entity.kind for entity in wanted & got)

@@ -224,7 +224,8 @@ def balanced_weights(rows: Sequence[Row], labels: Sequence[str]) -> list[float]:
 def unknown_label(label: str, labels: Sequence[str], where: str) -> RowError:
     """The fault of a label that the model does not have."""
     known = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
-    return RowError(f"the label {label!r} is unknown; the model's are: {known}", where=where)
+    cure = "correct it, or train on rows with it"
+    return RowError(f"the label {label!r} is unknown; the model's are: {known}", where=where, cure=cure)
 
 
 def _threshold(sure: NDArray[np.float64], right: NDArray[np.bool_], wanted: float) -> tuple[float, str]:

@@ -94,12 +94,7 @@ class Embed(Task[Row, Embedded]):
         if len(self.columns) != 2:
             what = f"`embed` learns from pairs and is scored on them, but one column is named, {self.columns[0]}"
             raise SettingsError(what, cure="give --text-column twice")
-        rows = read_rows(path, self.columns, self.label_column, "score")
-        for row in rows:
-            if row.score is not None and not 0 <= row.score <= self.top:
-                what = f"the score {row.score:g} is outside 0 to {self.top:g}"
-                raise RowError(what, where=row.where, cure="set similar_score to the score of texts that mean the same")
-        return rows
+        return read_rows(path, self.columns, self.label_column, "score")
 
     def unlabelled(self, records: Iterable[Record]) -> list[Row]:
         """Texts; pairs where a row has both columns."""
@@ -125,14 +120,12 @@ class Embed(Task[Row, Embedded]):
         return found
 
     def batch(self, lessons: Sequence[Item], pad_id: int) -> LabelledBatch:
-        """targets: for each window which vector it is of, two an item; then scores, or which partners are the same."""
+        """targets: for each window which vector it is of, two an item; then scores, or (items, 2) a number a text."""
         windows = [window for lesson in lessons for window in lesson.windows]
         owners = [number for number, lesson in enumerate(lessons) for _ in lesson.windows]
         vectors = torch.tensor([2 * number + side for number, lesson in enumerate(lessons) for side in lesson.sides])
-        if self.label_column is None:
-            more = _texts_of_partners(lessons)
-        else:
-            more = torch.tensor([lesson.target for lesson in lessons])
+        scored = self.label_column is not None
+        more = torch.tensor([lesson.target for lesson in lessons]) if scored else _numbered(lessons)
         counts = {"rows": float(len(lessons))}
         return LabelledBatch(pad(windows, pad_id), torch.tensor(owners), (vectors, more), counts)
 
@@ -145,8 +138,11 @@ class Embed(Task[Row, Embedded]):
         if self.label_column is not None:
             loss = cosine_regression_loss(a, b, more, totals["rows"])
             return loss, {"squared_error": loss.detach()}
-        right = (more[_nearest(a.detach(), b.detach())] == more).sum()
-        loss = contrastive_loss(a, b, totals["rows"], scale=self.scale, same=more)
+        found = _nearest(a.detach(), b.detach(), more)
+        right = _belong(more, more[found]).sum()
+        # A partner of the same text is none that it must be told from, and nor is the text itself.
+        rivals = ~_belong(more[:, None], more[None]) & (more[:, None, 0] != more[None, :, 1])
+        loss = contrastive_loss(a, b, totals["rows"], scale=self.scale, rivals=rivals)
         return loss, {"nearest": right / totals["rows"]}
 
     @property
@@ -179,9 +175,9 @@ class Embed(Task[Row, Embedded]):
         if self.label_column is not None:
             gold = [row.score for row in rows if row.score is not None]
             return correlation_scores(gold, [each.similarity for each in predictions])
-        found = _nearest(*_stacked(predictions)).tolist()
-        right = sum(rows[other].texts[1] == row.texts[1] for row, other in zip(rows, found, strict=True))
-        return {"nearest": right / len(rows)}
+        texts = _numbered_texts(rows)
+        found = _nearest(*_stacked(predictions), texts)
+        return {"nearest": float(_belong(texts, texts[found]).float().mean())}
 
     def showing(self, rows: Sequence[Row], predictions: Sequence[Embedded]) -> Showing:
         """With scores both numbers, cosines on the scale of the scores; without, the pairs that do not find each other.
@@ -190,8 +186,11 @@ class Embed(Task[Row, Embedded]):
         """
         faults = []
         if self.label_column is None:
-            for number, other in enumerate(_nearest(*_stacked(predictions)).tolist()):
-                if rows[other].texts[1] == rows[number].texts[1]:
+            texts = _numbered_texts(rows)
+            found = _nearest(*_stacked(predictions), texts)
+            right = _belong(texts, texts[found]).tolist()
+            for number, other in enumerate(found.tolist()):
+                if right[number]:
                     continue
                 partner = predictions[number].similarity
                 nearest = Embedded((predictions[number].vectors[0], predictions[other].vectors[1]), 0).similarity
@@ -232,14 +231,38 @@ class Embed(Task[Row, Embedded]):
         return sums / weights.new_zeros(count).index_add(0, vectors, weights)[:, None]
 
 
-def _texts_of_partners(lessons: Sequence[Item]) -> Tensor:
-    """A number for each item's second text, equal where the texts are: such a partner is no other's rival."""
+def refuse_outside(rows: Sequence[Row], top: float) -> None:
+    """Raise RowError where a score to learn from is none from 0 to `top`."""
+    for row in rows:
+        if row.score is not None and not 0 <= row.score <= top:
+            what = f"the score {row.score:g} is outside 0 to {top:g}"
+            raise RowError(what, where=row.where, cure="set similar_score to the score of texts that mean the same")
+
+
+def _numbered(lessons: Sequence[Item]) -> Tensor:
+    """(items, 2): a number for each text of an item, equal where the texts are."""
     numbers: dict[bytes, int] = {}
     found = []
     for lesson in lessons:
-        windows = [window for window, side in zip(lesson.windows, lesson.sides, strict=True) if side == 1]
-        found.append(numbers.setdefault(b"".join(window.ids.tobytes() for window in windows), len(numbers)))
+        texts = [b"", b""]
+        for window, side in zip(lesson.windows, lesson.sides, strict=True):
+            texts[side] += window.ids.tobytes()
+        found.append([numbers.setdefault(text, len(numbers)) for text in texts])
     return torch.tensor(found)
+
+
+def _numbered_texts(rows: Sequence[Row]) -> Tensor:
+    """The same of rows: (rows, 2)."""
+    numbers: dict[str, int] = {}
+    return torch.tensor([[numbers.setdefault(text, len(numbers)) for text in row.texts] for row in rows])
+
+
+def _belong(texts: Tensor, found: Tensor) -> Tensor:
+    """(..., 2) each: whether the second text of `found` is a partner of the first of `texts`.
+
+    It is where the two rows have one second text, or one first text, whose partners are then many.
+    """
+    return (texts[..., 1] == found[..., 1]) | (texts[..., 0] == found[..., 0])
 
 
 def _stacked(predictions: Sequence[Embedded]) -> tuple[Tensor, Tensor]:
@@ -248,7 +271,18 @@ def _stacked(predictions: Sequence[Embedded]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(a), torch.from_numpy(b)
 
 
-def _nearest(a: Tensor, b: Tensor) -> Tensor:
-    """Which row of b is nearest to each row of a, by cosine: (rows,). In blocks: all pairs of many rows fit nowhere."""
+def _nearest(a: Tensor, b: Tensor, texts: Tensor) -> Tensor:
+    """Which row of b is nearest to each row of a, by cosine: (rows,). texts: (rows, 2), equal where the texts are.
+
+    A text that stands among the second ones too is not found by itself. In blocks: all pairs of many rows fit nowhere.
+    """
     normal = functional.normalize(b, dim=-1).T
-    return torch.cat([(part @ normal).argmax(dim=1) for part in functional.normalize(a, dim=-1).split(_BLOCK)])
+    found = []
+    for start in range(0, len(a), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        itself = texts[block, None, 0] == texts[None, :, 1]
+        own = torch.arange(len(itself), device=a.device)
+        itself[own, start + own] = False
+        scores = functional.normalize(a[block], dim=-1) @ normal
+        found.append(scores.masked_fill(itself, -torch.inf).argmax(dim=1))
+    return torch.cat(found)

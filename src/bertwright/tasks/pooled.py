@@ -41,9 +41,12 @@ class PooledTask(Task[Row, PredictionT]):
         return Parts(labels=max(1, len(self.labels)))
 
     def read(self, path: Path, say: Callable[[str], None]) -> list[Row]:
-        """Rows with their labels."""
+        """Rows with their labels, which the model must have."""
         del say
-        return read_rows(path, self.columns, self.label_column, self.kind)
+        rows = read_rows(path, self.columns, self.label_column, self.kind)
+        for row in rows:
+            self.target(row)
+        return rows
 
     def unlabelled(self, records: Iterable[Record]) -> list[Row]:
         """Rows of which only the texts are looked at."""

@@ -75,15 +75,15 @@ class Questions:
             self.first_skipped.append(str(fault))
 
 
-def read_questions(path: str | Path, *, answers: bool = True, on_error: OnError = "stop") -> Questions:
-    """All questions of a file, with `answers=False` without their answers, which need not be there then.
+def read_questions(path: str | Path, *, on_error: OnError = "stop") -> Questions:
+    """All questions of a file, with their answers. A context may be empty, and has no answer then.
 
     Raises RowError with the place of what is no question: a line, or in SQuAD's JSON as data[0].paragraphs[1].qas[2];
     with `on_error="skip"` it is counted.
     """
     found = Questions()
     bad = found.skip if on_error == "skip" else refuse
-    reader = _Reader(answers=answers, numbered=_kind(path) != ".json")
+    reader = _Reader(numbered=_kind(path) != ".json")
     with closing(question_records(path, bad)) as given:
         for where, values in given:
             try:
@@ -122,7 +122,7 @@ def questions_of(records: Iterable[Record]) -> list[Question]:
             text_of(values, column, where, "expected are `question` and `context`") for column in _TEXTS
         )
         if not question.strip():
-            raise RowError("`question` is empty", where=where)
+            raise RowError("`question` is empty", where=where, cure="ask something, or remove the row")
         found.append(Question(str(values.get("id", "")), question, context, (), where))
     return found
 
@@ -134,8 +134,7 @@ def _kind(path: str | Path) -> str:
 class _Reader:
     """Questions of one file, whose ids must differ; with `numbered`, one without an id is called by its line."""
 
-    def __init__(self, *, answers: bool, numbered: bool) -> None:
-        self._answers = answers
+    def __init__(self, *, numbered: bool) -> None:
         self._numbered = numbered
         self._places: dict[str, str] = {}
 
@@ -143,10 +142,10 @@ class _Reader:
         """A question, and how many of its answers were moved to their place."""
         name = self._id(values, where)
         question, context = (text_of(values, column, where, _NAMES) for column in _TEXTS)
-        if not question.strip() or not context.strip():
-            column = "context" if question.strip() else "question"
-            raise RowError(f"`{column}` of the question {name!r} is empty", where=where)
-        answers, moved = _checked_answers(values, context, name, where) if self._answers else ((), 0)
+        if not question.strip():
+            cure = "fill it, remove the row, or leave such rows out with --on-error skip"
+            raise RowError(f"`question` of the question {name!r} is empty", where=where, cure=cure)
+        answers, moved = _checked_answers(values, context, name, where)
         self._places[name] = where
         return Question(name, question, context, answers, where), moved
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from statistics import fmean, pstdev
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from bertwright.batches.windows import Lengths
 from bertwright.errors import RowError
+from bertwright.heads.model import Bert
 from bertwright.metrics.correlation import correlation_scores
 from bertwright.objectives import regression_loss
 from bertwright.tasks.pooled import PooledTask
@@ -29,33 +32,68 @@ class Measured:
 
 
 class Regress(PooledTask[Measured]):
-    """Texts or pairs with a score each."""
+    """Texts or pairs with a score each.
+
+    What is trained are standard scores, those less their mean over the training rows and in units of their deviation:
+    weights move by some hundredths while a model is fine-tuned, and would not reach scores from 0 to 100. The head that
+    is written gives the scores themselves.
+    """
 
     kind = "score"
     metrics = ("spearman", "pearson")
 
-    def __init__(self, name: str = "regress", *, columns: Sequence[str], label_column: str, lengths: Lengths) -> None:
+    def __init__(
+        self,
+        name: str = "regress",
+        *,
+        columns: Sequence[str],
+        label_column: str,
+        lengths: Lengths,
+        mean: float = 0.0,
+        deviation: float = 1.0,
+    ) -> None:
+        """mean, deviation: of the scores in training; of a model that is finished 0 and 1."""
         super().__init__(name, columns=columns, label_column=label_column, labels=(), lengths=lengths)
+        self.mean = mean
+        self.deviation = deviation
+
+    def before_training(self, model: Bert) -> None:
+        """From scores to standard ones."""
+        assert model.classifier is not None
+        with torch.no_grad():
+            model.classifier.dense.weight.div_(self.deviation)
+            model.classifier.dense.bias.sub_(self.mean).div_(self.deviation)
+
+    def after_training(self, model: Bert) -> Self:
+        """From standard scores to the rows' own."""
+        assert model.classifier is not None
+        with torch.no_grad():
+            model.classifier.dense.weight.mul_(self.deviation)
+            model.classifier.dense.bias.mul_(self.deviation).add_(self.mean)
+        found = copy.copy(self)
+        found.mean, found.deviation = 0.0, 1.0
+        return found
 
     def target(self, row: Row) -> float | None:
         """The row's score."""
         return row.score
 
     def targets(self, lessons: Sequence[Item]) -> tuple[tuple[Tensor, ...], dict[str, float]]:
-        """(items,), and the rows."""
-        return (torch.tensor([lesson.target for lesson in lessons]),), {"rows": float(len(lessons))}
+        """(items,), as standard scores, and the rows."""
+        standard = [(lesson.target - self.mean) / self.deviation for lesson in lessons]
+        return (torch.tensor(standard),), {"rows": float(len(lessons))}
 
     def loss_of(
         self, scores: Tensor, targets: tuple[Tensor, ...], totals: Mapping[str, float]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean squared error, which is its own figure."""
+        """The mean squared error; its figure is on the scale of the rows."""
         loss = regression_loss(scores[:, 0], targets[0], totals["rows"])
-        return loss, {"squared_error": loss.detach()}
+        return loss, {"squared_error": loss.detach() * self.deviation**2}
 
     def decode(self, row: Row, item: Item, said: Sequence[Said]) -> Measured:
         """The mean over the windows."""
         del row
-        return Measured(float(np.mean(said)), item.lost)
+        return Measured(float(np.mean(said)) * self.deviation + self.mean, item.lost)
 
     def scores(self, rows: Sequence[Row], predictions: Sequence[Measured]) -> dict[str, float]:
         """Pearson and spearman correlation."""
@@ -76,6 +114,12 @@ class Regress(PooledTask[Measured]):
     def shown(self, prediction: Measured) -> dict[str, Any]:
         """Score and cut."""
         return asdict(prediction)
+
+
+def scale_of(rows: Sequence[Row]) -> tuple[float, float]:
+    """The mean of the rows' scores and their deviation."""
+    scores = [row.score for row in rows if row.score is not None]
+    return fmean(scores), pstdev(scores)
 
 
 def refuse_one_score(rows: Sequence[Row]) -> None:

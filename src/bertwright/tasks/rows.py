@@ -79,6 +79,12 @@ def first_row(path: Path) -> dict[str, Any]:
         return next(records, ("", {}))[1]
 
 
+def has_column(path: Path, name: str) -> bool:
+    """Whether any row of a file has a column. Raises RowError."""
+    with closing(read_records(path, RowError)) as records:
+        return any(name in values for _, values in records)
+
+
 def columns_of(
     task: str,
     texts: Sequence[str] | None = None,
@@ -129,7 +135,7 @@ def column_of(values: dict[str, Any], name: str, place: str, cure: str) -> Any:
 def _label(values: dict[str, Any], name: str, place: str) -> str:
     label = column_of(values, name, place, _LABEL_IT)
     if not (isinstance(label, bool) or _is_label(label)):
-        raise RowError(f"`{name}` is {label!r}, not a label", where=place)
+        raise RowError(f"`{name}` is {label!r}, not a label", where=place, cure="label the row, or remove it")
     return clean(str(label))
 
 
@@ -153,7 +159,8 @@ def _labels(values: dict[str, Any], name: str, place: str) -> tuple[str, ...]:
         raise RowError(f"`{name}` is {found!r}, not a list of labels", where=place, cure=cure)
     for label in found:
         if not _is_label(label):
-            raise RowError(f"`{name}` holds {label!r}, not a label", where=place)
+            cure = "labels are texts or numbers; correct it, or take it out of the list"
+            raise RowError(f"`{name}` holds {label!r}, not a label", where=place, cure=cure)
     return tuple(dict.fromkeys(clean(str(label)) for label in found))
 
 
@@ -180,5 +187,6 @@ def _score(values: dict[str, Any], name: str, place: str) -> float:
         except OverflowError:
             score = math.inf
     if not math.isfinite(score):
-        raise RowError(f"`{name}` is {found!r}, not a finite number", where=place)
+        cure = "write a number such as 3.5, or remove the row"
+        raise RowError(f"`{name}` is {found!r}, not a finite number", where=place, cure=cure)
     return score

@@ -34,7 +34,7 @@ from bertwright.records import Record
 from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.tag_schemes import BIO2, OUTSIDE, is_tag, labels_of_tags, mend, scheme_of, split_tag
 from bertwright.tasks.tag_sequences import best_sequence, bio2_steps, log_probabilities
-from bertwright.tasks.tagged_rows import TaggedRow, TaggedRows, read_tagged, rows_to_tag
+from bertwright.tasks.tagged_rows import TaggedRow, TaggedRows, column_there, read_tagged, rows_to_tag
 from bertwright.tasks.task import Item, Said, Task
 from bertwright.tokens.tokenizer import Tokenizer
 
@@ -88,12 +88,15 @@ class Tag(Task[TaggedRow, Tagged]):
         lengths: Lengths,
         words_column: str | None = None,
         tags_column: str | None = None,
+        trained_columns: tuple[str | None, str | None] = (None, None),
         weights: Sequence[float] | None = None,
         smoothing: float = 0.0,
         lstm: int = 0,
         foreign: bool = False,
     ) -> None:
         """Columns: None for the usual ones. weights: of the labels in the loss. lstm: as `Parts` has it.
+
+        trained_columns: those of the words and of the tags in the training of a model, looked at in files with such.
 
         foreign: the labels are not from our training, and may be of any scheme, or no tags of spans at all. Nobody
         tells whether I- begins a span there (IOB1) or not, so each word gets its likeliest tag, and the sequence is
@@ -104,6 +107,7 @@ class Tag(Task[TaggedRow, Tagged]):
         self.lengths = replace(lengths, most=None)
         self.words_column = words_column
         self.tags_column = tags_column
+        self.trained_columns = trained_columns
         self.weights = None if weights is None else torch.tensor(weights)
         self.smoothing = smoothing
         self.lstm = lstm
@@ -119,7 +123,8 @@ class Tag(Task[TaggedRow, Tagged]):
 
     def read(self, path: Path, say: Callable[[str], None]) -> list[TaggedRow]:
         """Sentences with their tags. Spans of kinds that the model does not have are kept, and are never found."""
-        found = read_tagged(path, words_column=self.words_column, tags_column=self.tags_column)
+        words, tags = (column_there(path, column) for column in self.trained_columns)
+        found = read_tagged(path, words_column=self.words_column or words, tags_column=self.tags_column or tags)
         tell(found, path, say)
         known = {split_tag(label)[1] for label in self.labels if is_tag(label)}
         begun = Counter(tag[2:] for row in found.rows for tag in row.tags or () if tag.startswith("B-"))
@@ -128,13 +133,15 @@ class Tag(Task[TaggedRow, Tagged]):
             names = ", ".join(sorted(unknown))
             if len(unknown) == len(begun):
                 what = f"no span is of a kind that the model has: {names}; the model's labels are: "
-                raise RowError(what + ", ".join(self.labels[:20]), where=path)
+                place = next(row.where for row in found.rows if any(tag.startswith("B-") for tag in row.tags or ()))
+                cure = "correct the kinds, or train on rows with them"
+                raise RowError(what + ", ".join(self.labels[:20]), where=place, cure=cure)
             say(f"{path}: {sum(unknown.values()):,} spans are of kinds that the model does not have: {names}")
         return found.rows
 
     def unlabelled(self, records: Iterable[Record]) -> list[TaggedRow]:
         """Texts or lists of words."""
-        return rows_to_tag(records, self.words_column)
+        return rows_to_tag(records, self.words_column, self.trained_columns[0])
 
     def items(self, rows: Sequence[TaggedRow], tokenizer: Tokenizer) -> list[Item]:
         """The windows of each sentence, and which of its tokens each word begins with."""
@@ -226,9 +233,12 @@ class Tag(Task[TaggedRow, Tagged]):
         return self.scores(rows, [Tagged(row.words, tags, (), "") for row, tags in zip(rows, found, strict=True)])
 
     def scores(self, rows: Sequence[TaggedRow], predictions: Sequence[Tagged]) -> dict[str, float]:
-        """f1, precision and recall of spans, each right where its kind and both its ends are; accuracy over words."""
+        """f1, precision and recall of spans, each right where its kind and both its ends are; accuracy over words.
+
+        A gold span that no tags can tell counts as missed.
+        """
         gold = [row.tags for row in rows if row.tags is not None]
-        found = tagging_scores(gold, [each.tags for each in predictions])
+        found = tagging_scores(gold, [each.tags for each in predictions], _lost(rows))
         return {name: found[name] for name in self.metrics}
 
     def showing(self, rows: Sequence[TaggedRow], predictions: Sequence[Tagged]) -> Showing:
@@ -244,7 +254,7 @@ class Tag(Task[TaggedRow, Tagged]):
             if wrong:
                 told = {"where": row.where, "words": list(row.words)}
                 faults.append(Fault(wrong, told, {"gold": list(gold), "predicted": list(each.tags)}))
-        classes = kind_scores(golds, [each.tags for each in predictions])
+        classes = kind_scores(golds, [each.tags for each in predictions], _lost(rows))
         if not sure:
             return Showing(faults=faults, classes=classes)
         return Showing(faults=faults, classes=classes, sure=np.array(sure), right=np.array(right, dtype=np.bool_))
@@ -312,9 +322,19 @@ def one_column(names: Sequence[str] | None) -> str | None:
 def tell(found: TaggedRows, path: Path, say: Callable[[str], None]) -> None:
     """Say what reading a file mended or left out."""
     if found.mended:
-        say(f"{path}: {found.mended:,} tags or spans were mended (read as {found.scheme}, as conlleval reads them)")
+        say(f"{path}: {found.mended:,} tags were mended (read as {found.scheme}, as conlleval reads them)")
+    if found.widened:
+        say(f"{path}: {found.widened:,} spans do not begin and end where words do, and were taken for whole words")
+    if found.lost:
+        what = "spans share their only word with another"
+        say(f"{path}: {found.lost:,} {what}: they can be neither learnt nor found, and count as missed")
     if found.left_out:
         say(f"{path}: {found.left_out:,} lines or rows without words were left out")
+
+
+def _lost(rows: Sequence[TaggedRow]) -> list[str]:
+    """The kinds of all gold spans that no tags tell."""
+    return [kind for row in rows for kind in row.lost]
 
 
 def _decided(window: Window, firsts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""Rows of words and their tags: CoNLL columns, or JSONL and Parquet with `words,tags`, `text,tags` or `text,spans`.
+"""Rows of words and their tags: CoNLL columns, or tables with `words,tags`, `text,tags` or `text,spans`.
 
     U.N.        B-org         a word first, its tag last, between them a tab, or spaces where the line has no tab;
     official    O             a blank line between sentences
@@ -8,7 +8,8 @@
     {"text": "U.N. official", "tags": ["B-org", "O"]}                       split at white space
     {"text": "U.N. official", "spans": [{"start": 0, "end": 4, "label": "org"}]}
 
-Whatever stands in the file, the rows have BIO2 tags. A word is kept as it lies, also where it holds nothing but white
+A .tsv is a table where its first line names a column of words, else it holds columns. Whatever stands in the file, the
+rows have BIO2 tags. A word is kept as it lies, also where it holds nothing but white
 space or no character at all: what becomes of it is for the task to say.
 """
 
@@ -17,13 +18,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from bertwright.errors import RowError, SettingsError
 from bertwright.lines import STANDARD_INPUT, lines_of, told
-from bertwright.records import Record, kind_of, read_records, unknown_kind
+from bertwright.records import TABLES, Record, kind_of, read_records, unknown_kind
 from bertwright.tasks.rows import clean, column_of
 from bertwright.tasks.tag_schemes import BILOU_ONLY, IOBES_ONLY, is_tag, mend, scheme_of, split_tag
 from bertwright.tasks.text_spans import Span, spans_of, tags_of_spans, word_spans
@@ -38,7 +39,8 @@ _DOCUMENT = "-DOCSTART-"
 class TaggedRow:
     """The words of a sentence, their BIO2 tags if it has any, and where it stands (file:line).
 
-    Where the row is a text, `text` is that, and `spans` says where each word begins and ends in it.
+    Where the row is a text, `text` is that, and `spans` says where each word begins and ends in it. lost: the kinds of
+    the gold spans that no tags can tell, as they share their only word with another.
     """
 
     words: tuple[str, ...]
@@ -46,6 +48,7 @@ class TaggedRow:
     where: str
     text: str | None = None
     spans: tuple[Span, ...] | None = None
+    lost: tuple[str, ...] = ()
 
 
 @dataclass
@@ -53,13 +56,15 @@ class TaggedRows:
     """The rows of a file and what reading them showed.
 
     `scheme` is that of the file's own tags (None: they were not read). `mended` counts steps from tag to tag which the
-    scheme does not allow, and spans that do not begin and end where words do. `left_out` counts lines and rows that are
-    no sentence: comments, -DOCSTART- lines, and rows without a word.
+    scheme does not allow, `widened` spans that do not begin and end where words do, and `lost` those without a word of
+    their own. `left_out` counts what is no sentence: comments, -DOCSTART- lines, and rows without a word.
     """
 
     rows: list[TaggedRow] = field(default_factory=list)
     scheme: str | None = None
     mended: int = 0
+    widened: int = 0
+    lost: int = 0
     left_out: int = 0
 
 
@@ -74,14 +79,14 @@ def read_tagged(
     """
     found = TaggedRows()
     kind = ".jsonl" if str(path) == STANDARD_INPUT else kind_of(path)
-    if kind in COLUMN_FILES:
+    if holds_columns(path, words_column):
         columns = _Columns(path, found, tags=tags, words_column=words_column, tags_column=tags_column)
         found.rows.extend(columns.sentences())
-    elif kind in (".jsonl", ".parquet"):
+    elif kind in TABLES:
         with closing(read_records(path, RowError)) as records:
             found.rows.extend(_rows(records, found, words_column, tags_column, tags=tags))
     else:
-        cure = f"give .jsonl, .parquet, or columns as {', '.join(COLUMN_FILES)}"
+        cure = f"give {', '.join(TABLES)}, or columns as {', '.join(COLUMN_FILES)}"
         raise unknown_kind(path, "tagged words", RowError, cure)
     if not found.rows:
         raise RowError("holds no rows", where=told(path))
@@ -108,7 +113,7 @@ def _to_bio2(found: TaggedRows) -> None:
         raise RowError(error.what, where=_second_scheme(found.rows), cure=error.cure) from None
     for number, row in enumerate(found.rows):
         bio2, wrong = mend(row.tags or (), scheme)
-        found.rows[number] = TaggedRow(row.words, bio2, row.where, row.text, row.spans)
+        found.rows[number] = replace(row, tags=bio2)
         found.mended += wrong
     found.scheme = scheme
 
@@ -212,15 +217,40 @@ def row_of(text: str | Sequence[str], where: str = "") -> TaggedRow:
     return TaggedRow(tuple(text[start:end] for start, end in places), None, where, text, places)
 
 
+def holds_columns(path: str | Path, words_column: str | None) -> bool:
+    """Whether a file holds CoNLL's columns, and not rows: by its ending, and of a .tsv by its first line."""
+    if str(path) == STANDARD_INPUT or kind_of(path) not in COLUMN_FILES:
+        return False
+    if kind_of(path) != ".tsv":
+        return True
+    with closing(lines_of(path, RowError)) as lines:
+        names = [cell.strip() for cell in next(lines, (0, ""))[1].split("\t")]
+    if words_column is not None and not words_column.isdigit():
+        return words_column not in names
+    # A sentence may begin with the word `text`, and its tag stands beside it then.
+    return is_tag(names[-1]) or not any(name in names for name in WORDS)
+
+
+def column_there(path: str | Path, column: str | None) -> str | None:
+    """A column of a model's training, None where a file has none of that kind: names, or numbers of CoNLL's columns."""
+    return None if column is None or holds_columns(path, column) != column.isdigit() else column
+
+
 def tagged_records(
-    path: str | Path, words_column: str | None, opened: Callable[[IO[bytes]], None] | None = None
+    path: str | Path,
+    words_column: str | None,
+    opened: Callable[[IO[bytes]], None] | None = None,
+    *,
+    trained: str | None = None,
 ) -> Iterator[Record]:
     """The rows of a file that are to be tagged: of columns the words of each sentence, else the rows as they are.
 
-    Tags that are there are not looked at; `opened` is given the file as it lies. Raises RowError.
+    words_column: the one that was asked for; trained: that of the model's training, looked at where the file has it.
+    Tags that are there are not looked at; `opened` is given the file as it lies. Raises RowError, and SettingsError
+    where a column of CoNLL has no number.
     """
-    if str(path) != STANDARD_INPUT and kind_of(path) in COLUMN_FILES:
-        column = words_column if words_column is not None and words_column.isdigit() else None
+    if holds_columns(path, words_column or trained):
+        column = words_column or column_there(path, trained)
         columns = _Columns(path, TaggedRows(), tags=False, words_column=column, tags_column=None, opened=opened)
         for row in columns.sentences():
             yield row.where, {"words": list(row.words)}
@@ -228,17 +258,18 @@ def tagged_records(
         yield from read_records(path, RowError, opened=opened)
 
 
-def rows_to_tag(records: Iterable[Record], words_column: str | None) -> list[TaggedRow]:
+def rows_to_tag(records: Iterable[Record], words_column: str | None, trained: str | None = None) -> list[TaggedRow]:
     """A row for each record, of its text or its words alone, also where it holds none. Raises RowError.
 
-    A number names a column of CoNLL, which no record has: the usual ones are looked at then.
+    words_column: the one that was asked for; trained: that of the model's training. A number names a column of CoNLL,
+    which no record has, and such a column's record has `words` alone: the usual ones are looked at then.
     """
     found = TaggedRows()
     rows = []
     for where, values in records:
-        named = (
-            None if words_column is None or (words_column.isdigit() and words_column not in values) else words_column
-        )
+        named = words_column or (None if values.keys() == {"words"} else trained)
+        if named is not None and named.isdigit() and named not in values:
+            named = None
         rows.append(_row(values, where, found, named, None, tags=False))
     return rows
 
@@ -273,11 +304,11 @@ def _row(
             what = f"`{tags_name}` holds spans, and `{name}` is a list"
             raise RowError(what, where=where, cure="spans of characters need a text; give a tag for each word")
         marked, trimmed = spans_of(text, marks, tags_name, where)
-        found.mended += trimmed
         spans = word_spans(text)
-        bio2, moved = tags_of_spans(spans, marked)
-        found.mended += moved
-        return TaggedRow(tuple(text[start:end] for start, end in spans), bio2, where, text, spans)
+        fitted = tags_of_spans(spans, marked)
+        found.widened += trimmed + fitted.widened
+        found.lost += len(fitted.lost)
+        return TaggedRow(tuple(text[start:end] for start, end in spans), fitted.tags, where, text, spans, fitted.lost)
     if text is None:
         words, places = _strings(given, name, where), None
     else:

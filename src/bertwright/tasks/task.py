@@ -88,6 +88,15 @@ class Task(ABC, Generic[RowT, PredictionT]):
         """What is shuffled in training and counted as one of a batch: here the items as they are."""
         return list(items)
 
+    def before_training(self, model: Bert) -> None:
+        """Change a head that goes on from its own weights into what is trained; here nothing."""
+        del model
+
+    def after_training(self, model: Bert) -> Self:
+        """Change what was trained into the head that is written; returns the task of that model. Here nothing."""
+        del model
+        return self
+
     @abstractmethod
     def batch(self, lessons: Sequence[Item], pad_id: int) -> LabelledBatch:
         """Labelled items as tensors."""

@@ -5,8 +5,8 @@
     words    Dr . Ekeus ' s un - American
     tags     O  O B-per O O O  O B-misc
 
-A word ends at white space, at punctuation and at an ideograph, the last two being words themselves. A span that begins
-or ends inside a word is taken for the whole word.
+A word ends at white space, at punctuation and at an ideograph, the last two being words themselves, with the combining
+marks that follow them. A span that begins or ends inside a word is taken for the whole word.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
+from unicodedata import category
 
 from bertwright.errors import RowError
 from bertwright.tasks.rows import clean
@@ -32,10 +33,18 @@ class MarkedSpan(NamedTuple):
 
 
 class _Cuts(dict[str, str]):
-    """What a character does to words, asked once of each: it parts them, is one, or belongs to one."""
+    """What a character does to words, asked once of each: it parts them, is one, belongs to one, or to what is before.
+
+    The last are marks, such as the selector of an ideograph's variant, and the joiner of width zero.
+    """
 
     def __missing__(self, char: str) -> str:
-        self[char] = "parts" if char.isspace() else "alone" if is_punctuation(char) or is_cjk(char) else "joins"
+        if char.isspace():
+            self[char] = "parts"
+        elif is_punctuation(char) or is_cjk(char):
+            self[char] = "alone"
+        else:
+            self[char] = "clings" if category(char).startswith("M") or char == "\u200d" else "joins"
         return self[char]
 
 
@@ -48,6 +57,11 @@ def word_spans(text: str) -> tuple[Span, ...]:
     start = 0  # of the word that is being read
     for place, char in enumerate(text):
         cut = _CUTS[char]
+        if cut == "clings":
+            if start == place and found and found[-1][1] == place:
+                found[-1] = (found[-1][0], place + 1)
+                start = place + 1
+            continue
         if start < place and cut != "joins":
             found.append((start, place))
             start = place
@@ -61,14 +75,24 @@ def word_spans(text: str) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def tags_of_spans(words: Sequence[Span], marked: Sequence[MarkedSpan]) -> tuple[tuple[str, ...], int]:
-    """The BIO2 tags of words, and how many of the marked spans, in their order, do not end where words do.
+class Fitted(NamedTuple):
+    """BIO2 tags of words; how many spans were taken for more than they mark; the kinds of those without a word."""
 
-    Such a span is taken for all the words that it touches, the first of two for a word that both touch: words are cut
-    without looking at what is to be found in them, as they will be where nobody has marked anything.
+    tags: tuple[str, ...]
+    widened: int
+    lost: tuple[str, ...]
+
+
+def tags_of_spans(words: Sequence[Span], marked: Sequence[MarkedSpan]) -> Fitted:
+    """The marked spans, in their order, as tags of words.
+
+    A span is taken for all the words that it touches, the first of two for a word that both touch: words are cut
+    without looking at what is to be found in them, as they will be where nobody has marked anything. So the second
+    may be left without a word: no tags can tell it, and it counts as missed.
     """
     tags = [OUTSIDE] * len(words)
-    number = moved = 0
+    number = widened = 0
+    lost = []
     for span in marked:
         while number < len(words) and words[number][1] <= span.start:
             number += 1
@@ -76,8 +100,11 @@ def tags_of_spans(words: Sequence[Span], marked: Sequence[MarkedSpan]) -> tuple[
         while number < len(words) and words[number][0] < span.end:
             tags[number] = f"{'B' if number == first else 'I'}-{span.kind}"
             number += 1
-        moved += first == number or words[first][0] != span.start or words[number - 1][1] != span.end
-    return tuple(tags), moved
+        if first == number:
+            lost.append(span.kind)
+        else:
+            widened += words[first][0] != span.start or words[number - 1][1] != span.end
+    return Fitted(tuple(tags), widened, tuple(lost))
 
 
 def spans_of(text: str, values: Any, name: str, where: str) -> tuple[list[MarkedSpan], int]:

@@ -17,10 +17,10 @@ from bertwright.errors import RowError, SettingsError
 from bertwright.heads.model import Bert
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
 from bertwright.tasks.decoding import decoded, outputs_of
-from bertwright.tasks.embed import Embed
+from bertwright.tasks.embed import Embed, refuse_outside
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
 from bertwright.tasks.pooled import mean_by_owner
-from bertwright.tasks.regress import Regress, refuse_one_score
+from bertwright.tasks.regress import Regress, refuse_one_score, scale_of
 from bertwright.tasks.rows import Row
 from bertwright.tasks.task import Task
 from bertwright.tokens.tokenizer import Tokenizer
@@ -117,7 +117,7 @@ def test_labels_are_sorted_as_numbers_where_they_are_and_weighed() -> None:
     assert balanced_weights(rows, ("9", "10")) == pytest.approx([4 / 6, 2])
     with pytest.raises(RowError, match=r"^rows.jsonl: all rows have the label '9'; two labels or more are needed$"):
         labels_of(rows[1:])
-    with pytest.raises(RowError, match=r"^rows.jsonl:1: the label 'z' is unknown; the model's are: a, b$"):
+    with pytest.raises(RowError, match=r"^rows.jsonl:1: the label 'z' is unknown; the model's are: a, b; correct it"):
         Classify("classify", labels=("a", "b"), **ABOUT).items([row("", label="z")], TOKENIZER)
 
 
@@ -225,6 +225,27 @@ def test_a_partner_that_two_share_is_found_by_both() -> None:
     assert task.showing(rows, found).faults == []
 
 
+def test_a_text_with_two_partners_finds_either_and_never_itself() -> None:
+    task = Embed(lengths=LENGTHS)
+    model = model_of(task)
+    # Nothing is a wrong partner here: both rows have one first text, and below each first text is the other's partner.
+    rows = [Row((SHORT, "the cats sat"), None, ""), Row((SHORT, "dog ran"), None, "")]
+    items = task.items(rows, TOKENIZER)
+    batch = task.batch(items, PETS.pad_id)
+    loss, figures = task.loss(model, batch, batch.counts)
+    assert (float(loss.detach()), float(figures["nearest"])) == (0.0, 1.0)
+    found = decoded(task, rows, items, outputs_of(model, task, items, PETS.pad_id))
+    assert task.scores(rows, found) == {"nearest": 1.0}
+    assert task.showing(rows, found).faults == []
+    crossed = [Row((SHORT, "dog ran"), None, ""), Row(("dog ran", SHORT), None, "")]
+    items = task.items(crossed, TOKENIZER)
+    batch = task.batch(items, PETS.pad_id)
+    loss, figures = task.loss(model, batch, batch.counts)
+    assert (float(loss.detach()), float(figures["nearest"])) == (0.0, 1.0)
+    found = decoded(task, crossed, items, outputs_of(model, task, items, PETS.pad_id))
+    assert task.scores(crossed, found) == {"nearest": 1.0}
+
+
 def test_one_column_is_no_pair(tmp_path: Any) -> None:
     with pytest.raises(SettingsError, match="`embed` learns from pairs and is scored on them, but one column is named"):
         Embed(columns=("a",), lengths=LENGTHS).read(tmp_path / "rows.csv", lambda _: None)
@@ -239,8 +260,31 @@ def test_one_value_is_nothing_to_learn() -> None:
         refuse_one_score([Row(("",), None, f"rows.jsonl:{line}", score=3.0) for line in (1, 2)])
 
 
+def test_standard_scores_are_trained_and_the_rows_own_are_written() -> None:
+    rows = [row(SHORT, score=20.0), row(LONG, score=80.0)]
+    assert scale_of(rows) == (50.0, 30.0)
+    task = Regress(mean=50.0, deviation=30.0, **ABOUT)
+    model = model_of(task)
+    items = task.items(rows, TOKENIZER)
+    batch = task.batch(items, PETS.pad_id)
+    assert batch.targets[0].tolist() == [-1, 1]
+    loss, figures = task.loss(model, batch, batch.counts)
+    assert float(figures["squared_error"]) == pytest.approx(900 * float(loss.detach()))
+    standard = [found.score for found in decoded(task, rows, items, outputs_of(model, task, items, PETS.pad_id))]
+    # As training is measured, so the written model answers, and one that goes on begins where it ended.
+    assert model.classifier is not None
+    trained = [parameter.detach().clone() for parameter in model.classifier.parameters()]
+    written = task.after_training(model)
+    assert (written.mean, written.deviation) == (0, 1)
+    own = [found.score for found in decoded(written, rows, items, outputs_of(model, written, items, PETS.pad_id))]
+    assert own == pytest.approx(standard, rel=1e-5)
+    Regress(mean=50.0, deviation=30.0, **ABOUT).before_training(model)
+    for parameter, before in zip(model.classifier.parameters(), trained, strict=True):
+        torch.testing.assert_close(parameter, before)
+
+
 def test_a_score_outside_its_scale_is_refused(tmp_path: Any) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text_a,text_b,score\na,b,5\na,c,6\n")
     with pytest.raises(RowError, match=r"rows.csv:3: the score 6 is outside 0 to 5; set similar_score to the score of"):
-        Embed(label_column="score", lengths=LENGTHS, top=5.0).read(path, lambda _: None)
+        refuse_outside(Embed(label_column="score", lengths=LENGTHS).read(path, lambda _: None), 5.0)

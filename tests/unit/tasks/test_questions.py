@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from bertwright.errors import RowError
-from bertwright.tasks.questions import Answer, Question, Questions, read_questions
+from bertwright.tasks.questions import Answer, Question, Questions, question_records, questions_of, read_questions
 
 CONTEXT = "Ann saw Bo. Bo ran, and Ann sat by the long, long river until Bo came."
 
@@ -95,13 +95,12 @@ def test_questions_to_be_answered_need_no_answers_and_no_ids(tmp_path: Path) -> 
     path = tmp_path / "a.jsonl"
     row = {"question": "Who?", "context": "Ann\ud800"}
     path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"answers": "odd"}) + "\n")
-    found = read_questions(path, answers=False).rows
-    assert found == [
-        Question("1", "Who?", "Ann?", (), f"{path}:1"),
-        Question("2", "Who?", "Ann?", (), f"{path}:2"),
+    assert questions_of(question_records(path)) == [
+        Question("", "Who?", "Ann?", (), f"{path}:1"),
+        Question("", "Who?", "Ann?", (), f"{path}:2"),
     ]
     squad_path = squad(tmp_path / "a.json", {"id": "q", "question": "Who?"})
-    assert len(read_questions(squad_path, answers=False).rows) == 1
+    assert [row.id for row in questions_of(question_records(squad_path))] == ["q"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +152,7 @@ def test_an_answer_without_a_place(tmp_path: Path, answer: tuple[str, int | None
 @pytest.mark.parametrize(
     ("question", "what"),
     [
-        (asked() | {"question": " "}, "`question` of the question 'q' is empty"),
+        (asked() | {"question": " "}, "`question` of the question 'q' is empty; fill it, remove the row, or "),
         (asked() | {"question": 3}, "`question` is 3, not a string"),
         (
             {"id": "q", "answers": []},
@@ -187,10 +186,11 @@ def test_questions_that_are_none(tmp_path: Path, question: Any, what: str) -> No
 def test_an_empty_context_and_a_paragraph_without_questions(tmp_path: Path) -> None:
     path = squad(tmp_path / "a.json", asked(), asked(name="r"), context="\n")
     where = f"{path}: data[0].paragraphs[0]"
-    assert fault(path) == f"{where}.qas[0]: `context` of the question 'q' is empty"
-    assert fault(path, on_error="skip") == (
-        f"{path}: holds no questions; the first of 2 faults: {where}.qas[0]: `context` of the question 'q' is empty"
-    )
+    assert [(row.id, row.impossible) for row in read_questions(path).rows] == [("q", True), ("r", True)]
+    squad(path, asked(("Ann", 0)), context="")
+    what = f"{where}.qas[0]: the answer 'Ann' of the question 'q' does not stand in its context"
+    assert fault(path).startswith(what)
+    assert fault(path, on_error="skip").startswith(f"{path}: holds no questions; the first of 1 faults: {what}")
     path.write_text('{"data": [{"paragraphs": [{"context": "a"}]}]}')
     assert fault(path) == f"{where}: this paragraph has no list `qas` of questions"
 

@@ -63,7 +63,7 @@ def test_labels_in_cells_and_in_parquet(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [None, "", " ", float("nan"), float("inf"), ["a"], {}])
 def test_what_is_no_label(tmp_path: Path, value: object) -> None:
     path = written(tmp_path / "a.jsonl", {"text": "a", "label": "x"}, {"text": "a", "label": value})
-    assert fault(path, "label", "class") == f"{path}:2: `label` is {value!r}, not a label"
+    assert fault(path, "label", "class") == f"{path}:2: `label` is {value!r}, not a label; label the row, or remove it"
 
 
 def test_a_label_is_text_that_can_be_written(tmp_path: Path) -> None:
@@ -105,7 +105,8 @@ def test_scores(tmp_path: Path, value: object, score: float) -> None:
 )
 def test_what_is_no_score(tmp_path: Path, value: object) -> None:
     path = written(tmp_path / "a.jsonl", {"text": "a", "score": 1}, {"text": "a", "score": value})
-    assert fault(path, "score", "score") == f"{path}:2: `score` is {value!r}, not a finite number"
+    cure = "write a number such as 3.5, or remove the row"
+    assert fault(path, "score", "score") == f"{path}:2: `score` is {value!r}, not a finite number; {cure}"
 
 
 @pytest.mark.parametrize(("column", "kind"), [("labels", "labels"), ("score", "score")])

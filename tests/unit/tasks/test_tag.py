@@ -345,8 +345,8 @@ def test_kinds_that_the_model_does_not_have_are_scored_and_said(tmp_path: Path) 
     with pytest.raises(RowError) as fault:
         task.read(file, told.append)
     assert str(fault.value) == (
-        f"{file}: no span is of a kind that the model has: city, name; "
-        "the model's labels are: O, B-loc, I-loc, B-per, I-per"
+        f"{file}:1: no span is of a kind that the model has: city, name; "
+        "the model's labels are: O, B-loc, I-loc, B-per, I-per; correct the kinds, or train on rows with them"
     )
 
 
@@ -356,9 +356,25 @@ def test_what_was_mended_or_left_out_is_said(tmp_path: Path) -> None:
     told: list[str] = []
     assert tagger().read(file, told.append)[0].tags == ("B-per", "B-loc", "B-loc")
     assert told == [
-        f"{file}: 1 tags or spans were mended (read as BIO2, as conlleval reads them)",
+        f"{file}: 1 tags were mended (read as BIO2, as conlleval reads them)",
         f"{file}: 1 lines or rows without words were left out",
     ]
+
+
+def test_a_gold_span_without_a_word_of_its_own_counts_as_missed(tmp_path: Path) -> None:
+    spans = [{"start": 0, "end": 4, "label": "per"}, {"start": 4, "end": 8, "label": "loc"}]
+    file = tmp_path / "a.jsonl"
+    file.write_text(json.dumps({"text": "annaroma slept", "spans": spans}) + "\n")
+    told: list[str] = []
+    rows = tagger().read(file, told.append)
+    shared = "spans share their only word with another: they can be neither learnt nor found, and count as missed"
+    assert told == [
+        f"{file}: 1 spans do not begin and end where words do, and were taken for whole words",
+        f"{file}: 1 {shared}",
+    ]
+    found = [Tagged(rows[0].words, ("B-per", "O"), (), "")]
+    assert tagger().scores(rows, found) == {"f1": pytest.approx(2 / 3), "precision": 1, "recall": 0.5, "accuracy": 1}
+    assert tagger().showing(rows, found).classes["loc"].recall == 0
 
 
 def test_rows_to_be_answered_come_out_one_for_one() -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertwright.errors import RowError, SettingsError
-from bertwright.tasks.tagged_rows import TaggedRow, TaggedRows, read_tagged, tagged_records
+from bertwright.tasks.tagged_rows import TaggedRow, TaggedRows, column_there, read_tagged, rows_to_tag, tagged_records
 
 
 def columns(path: Path, content: str) -> Path:
@@ -122,9 +122,9 @@ def test_columns_that_are_none(tmp_path: Path, content: str, what: str) -> None:
 
 def test_files_and_columns_that_are_not_there(tmp_path: Path) -> None:
     assert fault(tmp_path / "no.conll") == f"{tmp_path / 'no.conll'}: no such file"
-    assert fault(tmp_path / "a.csv") == (
-        f"{tmp_path / 'a.csv'}: do not know how to read tagged words from `.csv`; "
-        "give .jsonl, .parquet, or columns as .conll, .bio, .iob, .txt, .tsv"
+    assert fault(tmp_path / "a.xml") == (
+        f"{tmp_path / 'a.xml'}: do not know how to read tagged words from `.xml`; "
+        "give .jsonl, .csv, .tsv, .parquet, or columns as .conll, .bio, .iob, .txt, .tsv"
     )
     path = columns(tmp_path / "a.conll", "a O\n")
     assert fault(path, tags_column="3") == f"{path}:1: there is no column 3; this line has 2"
@@ -210,7 +210,43 @@ def test_rows_without_words_are_counted_and_trimmed_spans_too(tmp_path: Path) ->
     )
     found = read_tagged(path)
     assert [row.words for row in found.rows] == [("", " "), ("a", "b")]
-    assert (found.scheme, found.mended, found.left_out) == ("BIO2", 1, 2)
+    assert (found.scheme, found.mended, found.widened, found.left_out) == ("BIO2", 0, 1, 2)
+
+
+def test_a_tsv_is_a_table_where_its_first_line_names_a_column_of_words(tmp_path: Path) -> None:
+    table = tmp_path / "a.tsv"
+    table.write_text("id\ttext\ttags\n1\tAnna saw Paris\tB-per O B-loc\n")
+    assert list(tagged_records(table, None)) == [
+        (f"{table}:2", {"id": "1", "text": "Anna saw Paris", "tags": "B-per O B-loc"})
+    ]
+    assert short(read_tagged(table)) == ["Anna/B-per saw/O Paris/B-loc"]
+    other = tmp_path / "b.tsv"
+    other.write_text("id\tsentence\n1\tAnna saw\n")
+    assert list(tagged_records(other, "sentence")) == [(f"{other}:2", {"id": "1", "sentence": "Anna saw"})]
+    with pytest.raises(SettingsError, match="the columns of a CoNLL file have no names, and 'body' is no number of"):
+        list(tagged_records(other, "body"))
+    # A word, and not the name of a column.
+    words = columns(tmp_path / "c.tsv", "text\tO\nParis\tB-loc\n")
+    assert short(read_tagged(words)) == ["text/O Paris/B-loc"]
+
+
+def test_the_columns_of_a_training_are_looked_at_where_a_file_has_them(tmp_path: Path) -> None:
+    words = columns(tmp_path / "a.conll", "Paris B-loc\n")
+    rows = objects(tmp_path / "a.jsonl", {"sentence": "Paris", "text": "no"})
+    assert [column_there(words, name) for name in (None, "1", "sentence")] == [None, "1", None]
+    assert [column_there(rows, name) for name in (None, "1", "sentence")] == [None, None, "sentence"]
+    read = list(tagged_records(words, None, trained="sentence"))
+    assert [row.words for row in rows_to_tag(read, None, "sentence")] == [("Paris",)]
+    read = list(tagged_records(rows, None, trained="sentence"))
+    assert [row.words for row in rows_to_tag(read, None, "sentence")] == [("Paris",)]
+    assert [row.words for row in rows_to_tag(read, "text", "sentence")] == [("no",)]
+
+
+def test_a_span_that_shares_its_only_word_is_kept_as_missed(tmp_path: Path) -> None:
+    dose = [{"start": 5, "end": 7, "label": "dose"}, {"start": 7, "end": 9, "label": "unit"}]
+    found = read_tagged(objects(tmp_path / "a.jsonl", {"text": "Take 10mg", "spans": dose}))
+    assert [(row.tags, row.lost) for row in found.rows] == [(("O", "B-dose"), ("unit",))]
+    assert (found.widened, found.lost) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,15 @@ def adapt(
         if place:
             corpus_files(place)
     rows, pairs = task_documents(
-        corpus_files(task_data) if task_data else [], settings.task.text_columns, settings.task.rows
+        corpus_files(task_data) if task_data else [],
+        settings.task.text_columns,
+        settings.task.rows,
+        settings.on_error,
     )
+    if general and not resume:
+        # Before hours are spent on the field's text, which could not be gone on with beside another sample.
+        for _ in general_sample(general, settings):
+            pass
     identity = {
         "command": "adapt",
         "model": f"weights sha256 {weights_hash(loaded.model)}",
@@ -101,7 +108,8 @@ def adapt(
         "task_text_sha256": hashlib.sha256(documents_json(rows)).hexdigest(),
         "general": list(general),
         "extend": extend,
-        "settings": settings.model_dump(exclude={"machine"}),
+        # What is done with bad lines shows in the documents, which are compared where they were prepared.
+        "settings": settings.model_dump(exclude={"machine", "on_error"}),
     }
     with open_run(
         out, identity, world=alone(), resume=resume, overwrite=overwrite, made=_MADE, progress=progress
@@ -112,7 +120,9 @@ def adapt(
         try:
             whole.prepare(corpora, rows, general, extend=extend, pairs=pairs, workers=workers)
         except UserFault:
-            if not resume:
+            if whole.has_work:
+                progress.say(f"{out}: what was prepared is kept; go on with --resume")
+            elif not resume:
                 whole.forget()
             raise
         except Stopped as stop:
@@ -226,6 +236,11 @@ class _Adaptation:
                 "is watched"
             )
         return open_shards(folder / "shards")
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything was made that took its time: a vocabulary, or a part of the shards."""
+        return any(any(self.folder.rglob(name)) for name in (CONFIG, "manifest.json", "progress.json"))
 
     def forget(self) -> None:
         """Remove what was made so far."""

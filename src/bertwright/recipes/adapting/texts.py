@@ -8,10 +8,10 @@ from contextlib import closing
 from typing import Literal
 
 from bertwright.errors import CorpusError, RowError, SettingsError
-from bertwright.lines import STANDARD_INPUT, told
+from bertwright.lines import STANDARD_INPUT, refuse, told
 from bertwright.records import kind_of, read_records
-from bertwright.tasks.questions import read_questions
-from bertwright.tasks.rows import PAIR, SINGLE, rows_of
+from bertwright.tasks.questions import Questions, question_records
+from bertwright.tasks.rows import PAIR, SINGLE, rows_of, text_of
 from bertwright.tasks.tagged_rows import TaggedRow, read_tagged
 from bertwright.text.documents import OnError, corpus_files, read_documents
 
@@ -31,12 +31,15 @@ def refuse_standard_input(places: Sequence[str]) -> None:
         raise CorpusError(what, cure="save it to a file")
 
 
-def task_documents(files: Sequence[str], columns: Sequence[str] | None, rows: Rows = "auto") -> tuple[list[str], bool]:
+def task_documents(
+    files: Sequence[str], columns: Sequence[str] | None, rows: Rows = "auto", on_error: OnError = "stop"
+) -> tuple[list[str], bool]:
     """The text of each row, and whether rows are pairs: both texts of a pair are paragraphs of one document.
 
     They stand in one document because a task's model will read them together. Words with tags are joined by spaces, and
-    of questions each context comes once. Labels are not looked at; .txt is read as documents, unless `rows` says that
-    it holds words with tags. Raises RowError or CorpusError.
+    of questions each context comes once, whatever is asked of it. Labels are not looked at; .txt is read as documents,
+    unless `rows` says that it holds words with tags. on_error: what is done with what is no question. Raises RowError
+    or CorpusError.
     """
     texts: list[str] = []
     pairs = False
@@ -46,7 +49,7 @@ def task_documents(files: Sequence[str], columns: Sequence[str] | None, rows: Ro
             texts += [_sentence(row) for row in read_tagged(file, tags=False, words_column=_only(columns)).rows]
             continue
         if what == "questions":
-            texts += dict.fromkeys(row.context for row in read_questions(file, answers=False).rows)
+            texts += _contexts(file, on_error)
             continue
         if kind_of(file) == ".txt":
             texts += ["\n\n".join(document.paragraphs) for document in read_documents([file])]
@@ -59,6 +62,24 @@ def task_documents(files: Sequence[str], columns: Sequence[str] | None, rows: Ro
         pairs |= len(chosen) > 1
         texts += ["\n\n".join(row.texts) for row in rows_of(records, chosen, None)]
     return texts, pairs
+
+
+def _contexts(file: str, on_error: OnError) -> dict[str, None]:
+    """The texts that questions are asked of, each once; what is wrong with a question does not matter to its text."""
+    passed = Questions()
+    bad = passed.skip if on_error == "skip" else refuse
+    found: dict[str, None] = {}
+    for where, values in question_records(file, bad):
+        try:
+            context = text_of(values, "context", where, "expected are `question` and `context`")
+        except RowError as error:
+            bad(error)
+            continue
+        if context.strip():
+            found[context] = None
+    if not found:
+        raise RowError("holds no text that a question is asked of", where=told(file))
+    return found
 
 
 def _rows_in(file: str, columns: Sequence[str] | None) -> Rows:

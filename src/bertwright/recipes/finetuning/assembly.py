@@ -11,10 +11,10 @@ from bertwright.batches.windows import Lengths
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.tasks.answer import AnswerTask
 from bertwright.tasks.classify import Classify, balanced_weights, labels_of
-from bertwright.tasks.embed import Embed
+from bertwright.tasks.embed import Embed, refuse_outside
 from bertwright.tasks.multilabel import Multilabel, all_labels, balanced_label_weights
-from bertwright.tasks.regress import Regress, refuse_one_score
-from bertwright.tasks.rows import LABEL_COLUMN, columns_of, first_row, read_rows
+from bertwright.tasks.regress import Regress, refuse_one_score, scale_of
+from bertwright.tasks.rows import LABEL_COLUMN, columns_of, first_row, has_column, read_rows
 from bertwright.tasks.tag import Tag, balanced_tag_weights, one_column, tag_labels, tell
 from bertwright.tasks.tagged_rows import read_tagged
 from bertwright.tasks.task import Task
@@ -54,9 +54,11 @@ def assemble(
     elif name == "regress":
         rows = read_rows(train, columns, label_column, "score")
         refuse_one_score(rows)
-        task = Regress(**about)
+        mean, deviation = scale_of(rows)
+        task = Regress(mean=mean, deviation=deviation, **about)
     elif name == "embed":
-        scored = settings.label_column or (label_column if label_column in first else None)
+        # One row with a score is enough: those without are found then.
+        scored = settings.label_column or (label_column if has_column(train, label_column) else None)
         task = Embed(
             columns=columns,
             label_column=scored,
@@ -67,6 +69,9 @@ def assemble(
             scale=settings.similarity_scale,
         )
         rows = task.read(train, say)
+        dev_rows = task.read(dev, say)
+        refuse_outside([*rows, *dev_rows], settings.similar_score)
+        return Lesson(task, rows, dev_rows)
     else:
         rows = read_rows(train, columns, label_column, "class")
         labels = labels_of(rows)

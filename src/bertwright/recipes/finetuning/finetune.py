@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from bertwright.checkpoints.model_directory import LoadedModel, read_model, with_parts
+from bertwright.checkpoints.model_directory import LoadedModel, read_model
 from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.model import Bert
-from bertwright.inference.known_task import normalizes, pooling_of
+from bertwright.inference.known_task import normalizes, pooling_of, whole_texts
 from bertwright.progress import Progress
 from bertwright.recipes.finetuning.assembly import Lesson, assemble
 from bertwright.recipes.finetuning.checks import check_best_by, check_settings, check_wish
@@ -17,10 +19,12 @@ from bertwright.recipes.finetuning.identity import identity_of
 from bertwright.recipes.finetuning.row_counts import row_counts
 from bertwright.recipes.finetuning.settings import FinetuneSettings
 from bertwright.recipes.finetuning.sitting import Finetuned, Sitting
+from bertwright.recipes.finetuning.starting_model import starting_model
 from bertwright.recipes.resuming import refuse_both
 from bertwright.recipes.run import open_run, refuse_used
 from bertwright.recipes.tensorboard import refuse_without_tensorboard
 from bertwright.tasks.embed import Embed
+from bertwright.tasks.task import Task
 from bertwright.training.freezing import freeze
 from bertwright.training.world import alone
 
@@ -71,7 +75,7 @@ def finetune(
     check_best_by(settings, lesson.task)
     items = {
         "train": lesson.task.items(lesson.train, loaded.tokenizer),
-        "dev": lesson.task.items(lesson.dev, loaded.tokenizer),
+        "dev": _as_scored(lesson.task).items(lesson.dev, loaded.tokenizer),
     }
     if loaded.model.config.type_vocab_size < 2 and any(
         window.second < len(window) for item in items["train"] for window in item.windows
@@ -103,6 +107,15 @@ def _as_the_source(settings: FinetuneSettings, loaded: LoadedModel, progress: Pr
     return settings.model_copy(update={"pooling": pooling, "normalize": normalize})
 
 
+def _as_scored(task: Task[Any, Any]) -> Task[Any, Any]:
+    """A task that reads texts as the finished model will: of long ones it makes a vector of all windows."""
+    if task.name != Embed.name:
+        return task
+    whole = copy.copy(task)
+    whole.lengths = whole_texts(task.lengths)
+    return whole
+
+
 def _model(
     loaded: LoadedModel, lesson: Lesson, settings: FinetuneSettings, *, from_scratch: bool, progress: Progress
 ) -> Bert:
@@ -110,14 +123,11 @@ def _model(
     if settings.dropout is not None:
         dropout = {"hidden_dropout_prob": settings.dropout, "attention_probs_dropout_prob": settings.dropout}
         config = config.model_copy(update=dropout)
-    parts = lesson.task.parts
     if from_scratch:
-        model = Bert(config, parts)
+        model = Bert(config, lesson.task.parts)
         model.initialise(settings.seed)
     else:
-        model, drawn = with_parts(loaded.model, parts, seed=settings.seed, config=config)
-        if drawn:
-            progress.say(f"{loaded.path}: new weights for {', '.join(sorted({name.split('.')[0] for name in drawn}))}")
+        model = starting_model(loaded, lesson.task, config, seed=settings.seed, say=progress.say)
         if loaded.unused:
             progress.say(f"{loaded.path}: not used, {', '.join(loaded.unused)}")
     frozen = freeze(model, "encoder" if settings.tag_features == "last-four" else settings.freeze)

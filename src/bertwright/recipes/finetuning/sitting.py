@@ -173,19 +173,20 @@ class Sitting:
         with torch.no_grad():
             for name, parameter in self.trainee.model.named_parameters():
                 parameter.copy_(tensors[name])
+        trained = self.task.after_training(self.trainee.model)
         # Scored once more as the model will be used, in fp32: `evaluate` says the same of the directory.
         with self.progress.task("scoring the best weights in fp32", len(self.lesson.dev), "rows") as bar:
             said = self._listen(bar.update)
         rows, items = self.lesson.dev, self.items["dev"]
-        plain = decoded(self.task, rows, items, said)
-        task = self.task.tuned(rows, plain)
+        plain = decoded(trained, rows, items, said)
+        task = trained.tuned(rows, plain)
         predictions = decoded(task, rows, items, said)
         scores = task.scores(rows, predictions)
         metrics = self.run.metrics()
         shown = show_on_dev(
-            self.run.out, rows, (self.task, plain), (task, predictions), metrics, self.best_by, self.progress.say
+            self.run.out, rows, (trained, plain), (task, predictions), metrics, self.best_by, self.progress.say
         )
-        unmodelled = self.task.baseline(self.lesson.train, rows)
+        unmodelled = trained.baseline(self.lesson.train, rows)
         if scores[self.best_by] <= unmodelled.get(self.best_by, -math.inf):
             cure = "more rows, more epochs or a greater learning rate may help"
             self.progress.say(f"{self.best_by} is no better than without a model: nothing of use was learnt; {cure}")

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bertwright.checkpoints.configuration import CONFIG
 from bertwright.errors import ModelError
 from bertwright.files import OLD, beside, hold, refuse_existing, storage_faults, to_json, write_atomic
 from bertwright.recipes.resuming import refuse_other
@@ -48,9 +49,10 @@ class Folder:
         return self.rungs / rung / "seeds"
 
     @property
-    def has_results(self) -> bool:
-        """Whether any adaptation or fine-tuning is finished."""
-        return any(self.rungs.glob("*/adapted.json")) or any(self.rungs.glob("*/seeds/series/results.jsonl"))
+    def has_work(self) -> bool:
+        """Whether anything was made that took its time: prepared text, a checkpoint, a model."""
+        made = ("progress.json", "manifest.json", "state.json", CONFIG)
+        return any(any(self.rungs.rglob(name)) for name in made)
 
     def clear(self) -> None:
         """Remove all but begun.json."""

@@ -76,7 +76,7 @@ def climb(
         "extend": extend,
         "rungs": list(chosen),
         "seeds": seeds,
-        "adapting": adapting.model_dump(exclude={"machine"}),
+        "adapting": adapting.model_dump(exclude={"machine", "on_error"}),
     }
     # Reading may take minutes: what is wrong with the directory is told before.
     refuse_folder(out, identity, resume=resume, overwrite=overwrite)
@@ -90,7 +90,7 @@ def climb(
             found = whole.go(chosen, rows)
         except UserFault:
             # What is wrong was found at once, and there is nothing to go on with.
-            if not resume and not folder.has_results:
+            if not resume and not folder.has_work:
                 folder.forget()
             raise
         whole.keep_best(found)

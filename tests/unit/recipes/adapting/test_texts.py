@@ -105,3 +105,10 @@ def test_of_questions_each_context_comes_once(tmp_path: Path) -> None:
     lines = [{"id": f"q{number}", "question": "Who?", "context": f"It was {'AB'[number // 2]}."} for number in range(4)]
     table = rows(tmp_path / "rows.jsonl", *lines)
     assert task_documents([table], None) == (["It was A.", "It was B."], False)
+    # What is wrong with a question does not matter to its text, and what has no text can be left out.
+    odd = rows(tmp_path / "odd.jsonl", lines[0] | {"question": ""}, lines[0], {"question": "Who?"}, lines[2])
+    with pytest.raises(RowError, match=r"odd.jsonl:3: there is no column `context`"):
+        task_documents([odd], None)
+    assert task_documents([odd], None, on_error="skip") == (["It was A.", "It was B."], False)
+    with pytest.raises(RowError, match=r"empty.jsonl: holds no text that a question is asked of"):
+        task_documents([rows(tmp_path / "empty.jsonl", {"question": "Who?", "context": " "})], None)

@@ -48,6 +48,22 @@ def test_a_kill_while_the_old_ladder_is_removed_leaves_none_to_go_on_with(
         assert not folder.seeds("field").exists()
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        "field/model/adapt/field/shards.bertwright-partial/progress.json",
+        "field/model/adapt/stages/field/run/checkpoints/step-00000010/state.json",
+        "general/seeds/series/seed-0/config.json",
+    ],
+)
+def test_what_took_its_time_is_work(tmp_path: Path, made: str) -> None:
+    folder = Folder(tmp_path)
+    (folder.rungs / made).parent.mkdir(parents=True)
+    assert not folder.has_work
+    (folder.rungs / made).write_text("{}")
+    assert folder.has_work
+
+
 def test_what_is_no_ladder_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     message = f"{tmp_path}: exists and is not empty"
