@@ -56,7 +56,13 @@ curl -fsS localhost:8765/classify -H 'content-type: application/json' -d '{"text
 kill $server; wait $server"""
 # An extra without a line here fails the script: it is to be tried as well.
 TRIED: dict[str, list[str]] = {
-    "report": ["bertwright report model --out report.html", "test -s report.html"],
+    # `report` needs nothing of the extra; the pictures of a fine-tuning do.
+    "report": [
+        "bertwright report model --out report.html",
+        "test -s report.html",
+        f"{TAUGHT} pictured",
+        "test -s pictured/dev/confusion.png",
+    ],
     "tensorboard": [f"{TAUGHT} again --tensorboard", "find again -name 'events.out*' | grep ."],
     "near": ["bertwright prepare corpus.jsonl --vocab vocab --dedupe near --out near"],
     "zh": [
