@@ -115,7 +115,11 @@ def _on_ray(work: Callable[[Item], Result], items: Iterable[Item], workers: int)
     try:
         carried = ray.put(work)
 
-        @ray.remote
+        # Spread over the machines, and where these have GPUs each worker with one: an actor that asks for nothing may
+        # lie beside all others, on the first GPU.
+        gpus = 1 if ray.cluster_resources().get("GPU", 0) >= workers else 0  # type: ignore[no-untyped-call]
+
+        @ray.remote(scheduling_strategy="SPREAD", num_gpus=gpus)
         class Worker:
             def __init__(self, work: Callable[[Any], Any]) -> None:
                 self.work = work

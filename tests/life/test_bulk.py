@@ -26,6 +26,8 @@ from bertwright.inference.kinds import OfTask
 from bertwright.recipes.bulk import flow
 from bertwright.recipes.bulk import predict as predicting
 from bertwright.recipes.bulk.growing import Growing
+from bertwright.recipes.bulk.predict import line_of
+from bertwright.recipes.bulk.rows import Rows
 from bertwright.tasks.tagged_rows import tagged_records
 from tests.unit.checkpoints.small import TOKENIZER, small_model
 
@@ -294,6 +296,26 @@ def test_rows_of_columns_are_read_as_they_are_needed(tmp_path: Path) -> None:
     assert [values["words"] for _, values in itertools.islice(read, 3)] == [["Paris"]] * 3
     with pytest.raises(RowError, match=r"x\.conll:7: "):
         next(read)
+
+
+def test_a_number_that_is_none_is_null_and_a_column_of_predictions_is_not_lost(home: Path) -> None:
+    assert line_of({"a": [1.0, float("nan")], "b": {"c": float("inf")}, "d": "NaN"}) == (
+        '{"a": [1.0, null], "b": {"c": null}, "d": "NaN"}'
+    )
+    model = bertwright.load(home / "classifier")
+    with pytest.raises(RowError, match=r"^row 2: has a column `prediction`, which the answer would take; rename it$"):
+        list(model.predict([{"text": "a"}, {"text": "a", "prediction": "gold"}]))
+
+
+def test_long_rows_are_taken_by_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bertwright.recipes.bulk.rows._MOST_CHARACTERS", 100)
+    rows = [("1", "a" * 40), ("2", "b" * 70), ("3", "c"), ("4", "d" * 200), ("5", "e")]
+    some = list(Rows(rows, "file").handfuls(4))
+    assert [[place for place, _ in each.rows] for each in some] == [["1", "2"], ["3", "4"], ["5"]]
+    # What was answered is passed over, however it was taken.
+    again = Rows(rows, "file")
+    assert list(again.pass_over(4, some[1].hash, 3))[-1] == 4
+    assert again.handful(9).rows == [("5", "e")]
 
 
 @pytest.mark.slow

@@ -200,6 +200,47 @@ def test_similarity_is_a_map(page: Page) -> None:
     assert (len(cells), cells[0], cells[1]) == (9, "1.00", "1.00")
 
 
+def test_the_number_of_a_row_is_seen_however_long_its_text(page: Page) -> None:
+    page.open("similarity")
+    page.type("texts", "a\n" + "b " * 60)
+    assert page.tab.evaluate("""() => [...document.querySelectorAll('.heat tbody th')].every(cell => {
+        const number = cell.querySelector('.number').getBoundingClientRect(), box = cell.getBoundingClientRect();
+        return number.width > 0 && number.left >= box.left && number.right <= box.right;
+    })""")
+
+
+def test_words_are_put_in_by_keyboard_one_after_the_other(page: Page) -> None:
+    page.open("fill")
+    page.type("text", "a [MASK] c [MASK]")
+    page.tab.focus(".card:nth-child(1) .bar")
+    page.tab.keyboard.press("Enter")
+    page.tab.wait_for_selector("#answer .card:only-child")
+    page.answered()
+    assert page.tab.evaluate("document.activeElement.matches('#answer .bar')")
+    page.tab.keyboard.press("Enter")
+    page.state("idle")
+    assert "[MASK]" not in page.tab.input_value("[name=text]")
+
+
+def test_control_and_enter_ask_at_once(page: Page) -> None:
+    page.open("classify")
+    asked = len(page.requests)
+    page.tab.focus("[name=text]")
+    page.tab.keyboard.press("Control+Enter")
+    page.tab.wait_for_function("document.querySelector('#status').dataset.state === 'answered'")
+    assert len(page.requests) == asked + 1
+
+
+def test_the_model_that_was_chosen_stays_chosen(page: Page) -> None:
+    page.open("classify")
+    page.tab.select_option("#model", "multi")
+    page.answered()
+    page.open("fill")
+    page.open("classify")
+    assert page.tab.input_value("#model") == "multi"
+    assert page.tab.inner_text("#about").startswith("multi:")
+
+
 def test_what_is_typed_stays(page: Page) -> None:
     page.open("classify")
     page.type("text", "kept")

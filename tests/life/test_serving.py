@@ -246,6 +246,17 @@ REFUSED = [
     ("/similarity", {}, 422, "either `inputs` or `texts` is expected"),
     ("/choose", {"text": "a", "choices": ["b"]}, 400, "the model 'pretrained' can attention, "),
     ("/nowhere", {}, 404, "Not Found"),
+    # Nothing long of a request stands in an answer, and no text.
+    ("/fill", {"texts": ["[MASK]"], "model": "n" * 900}, 404, f"no model is called '{'n' * 60}'; there are"),
+    ("/fill", {"texts": ["[MASK]"], "x" * 900: 1}, 422, f"{'x' * 60}: Extra inputs are not permitted"),
+    (
+        "/predict",
+        {"inputs": [["secret", "text"]], "model": "classifier"},
+        422,
+        "of texts the model reads 1, and row 1 has 2; give strings, or pairs of strings where the model reads pairs",
+    ),
+    ("/embed", {"inputs": [[101, 7592]]}, 422, "inputs: these are token ids of another vocabulary; send texts (Lang"),
+    ("/embed", {"inputs": [101]}, 422, "inputs: these are token ids of another vocabulary; send texts (LangChain"),
 ]
 
 
@@ -254,6 +265,8 @@ def test_refusals(client: TestClient, route: str, body: dict[str, Any], status: 
     answer = client.post(route, json=body)
     assert (answer.status_code, answer.json().keys()) == (status, {"error", "error_type"})
     assert told in answer.json()["error"]
+    assert "secret" not in answer.json()["error"]
+    assert len(answer.json()["error"]) < 900
 
 
 @pytest.mark.parametrize(
@@ -317,8 +330,80 @@ def test_half_of_a_refused_request_is_not_read(homes: dict[str, Path]) -> None:
 def test_a_list_of_faults_costs_no_more_than_one(client: TestClient) -> None:
     answer = client.post("/classify", json={"texts": [1] * 1000})
     assert (answer.status_code, answer.json()["error"]) == (422, "texts.0: Input should be a valid string")
+    unknown = client.post("/classify", json={"texts": ["a"]} | {f"k{number}": 1 for number in range(300)})
+    assert (unknown.status_code, unknown.json()["error"]) == (422, "k0: Extra inputs are not permitted")
     long = client.post("/rerank", json={"query": "x" * 4000, "texts": ["a"] * 8})
     assert long.json()["error"] == "32,008 characters to be read in one request; 17,600 are taken"
+
+
+def test_ten_megabytes_of_text_are_refused_by_their_length(homes: dict[str, Path]) -> None:
+    server = Server({"m": homes["pretrained"]}, engine="torch", log=Log(io.StringIO()))
+    with TestClient(server.app) as client:
+        answer = client.post("/tokenize", json={"inputs": "dog " * 2_500_000})
+        assert (answer.status_code, answer.json()["error"][:32]) == (413, "the body is longer than 4,194,30")
+    wide = ServeSettings(max_body_bytes=20 << 20)
+    server = Server({"m": homes["pretrained"]}, wide, engine="torch", log=Log(io.StringIO()))
+    with TestClient(server.app) as client:
+        answer = client.post("/tokenize", json={"inputs": "dog " * 2_500_000})
+        told = "10,000,000 characters to be read in one request; 2,097,152 are taken"
+        assert (answer.status_code, answer.json()["error"]) == (413, told)
+
+
+def test_who_waits_too_long_is_told_so(homes: dict[str, Path]) -> None:
+    server = Server(
+        {"m": homes["pretrained"]}, ServeSettings(timeout_seconds=0.2), engine="torch", log=Log(io.StringIO())
+    )
+    shut = threading.Event()
+    with TestClient(server.app) as client, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OfMasks, "say", lambda *_: shut.wait(30))
+        answer = client.post("/fill", json={"texts": ["i like [MASK]"]})
+        assert (answer.status_code, answer.json()["error"]) == (504, "no answer in 0.2 seconds")
+        shut.set()
+
+
+def test_who_knows_an_address_alone_is_answered_by_the_kind_of_the_model(homes: dict[str, Path]) -> None:
+    texts = ["i like dog", "dog"]
+    for name, route, body in (
+        ("sentences", "/embed", {"inputs": texts, "normalize": True}),
+        ("classifier", "/predict", {"inputs": [[text] for text in texts]}),
+        ("rater", "/rerank", {"query": "dog", "texts": texts, "return_text": True}),
+    ):
+        server = Server({name: homes[name]}, engine="torch", log=Log(io.StringIO()))
+        with TestClient(server.app) as client:
+            assert post(client, "/", **body) == post(client, route, **body)
+            wrong = client.post("/", json={"inputs": [1.5]} if name != "rater" else {"query": 1, "texts": ["a"]})
+            assert wrong.status_code == 422, name
+
+
+def test_it_says_when_it_is_being_stopped(homes: dict[str, Path]) -> None:
+    server = Server({"m": homes["pretrained"]}, engine="torch", log=Log(io.StringIO()))
+    with TestClient(server.app) as client:
+        assert client.get("/ready").status_code == 200
+        server.stopping = True
+        assert (client.get("/ready").status_code, client.get("/ready").json()) == (503, {"status": "stopping"})
+
+
+def test_the_page_may_load_nothing_but_its_own_files(client: TestClient) -> None:
+    for place in ("/", "/page/page.js", "/page/page.css"):
+        policy = client.get(place).headers["content-security-policy"]
+        rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
+        assert rules["default-src"] == "'none'"
+        assert {rules[f"{kind}-src"] for kind in ("script", "style", "img", "connect")} == {"'self'"}
+        assert rules["frame-ancestors"] == rules["form-action"] == rules["base-uri"] == "'none'"
+    page = client.get("/").text
+    assert "<style" not in page
+    assert page.count("<script") == page.count('<script type="module" src="/page/')
+
+
+def test_the_description_says_that_a_key_is_needed(client: TestClient, homes: dict[str, Path]) -> None:
+    assert "securitySchemes" not in client.get("/openapi.json").json()["components"]
+    server = Server({"m": homes["pretrained"]}, keys=["first"], engine="torch", log=Log(io.StringIO()))
+    with TestClient(server.app) as keyed:
+        told = keyed.get("/openapi.json").json()
+        assert told["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+        methods = [(path, about) for path, of in told["paths"].items() for about in of.values()]
+        assert {path for path, about in methods if "security" not in about} == {"/health", "/ready"}
+        assert keyed.post("/", json={"inputs": "dog"}).status_code == 401
 
 
 def test_odd_texts_are_texts(client: TestClient) -> None:
@@ -354,6 +439,12 @@ def test_keys(homes: dict[str, Path]) -> None:
         assert client.post("/tokenize", json={}).headers["www-authenticate"] == "Bearer"
         assert (client.get("/health").status_code, client.get("/").status_code) == (200, 200)
         assert client.get("/metrics").status_code == 401
+
+
+def test_a_file_of_keys(tmp_path: Path) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_bytes(b"\xef\xbb\xbffirst\r\n\n  # of the second client\n second \n")
+    assert read_keys(file, "third") == ["third", "first", "second"]
 
 
 def test_keys_that_are_meant_and_missing_are_told() -> None:

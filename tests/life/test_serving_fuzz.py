@@ -10,6 +10,7 @@ from typing import Any
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 from starlette.types import Receive, Scope, Send
 
 from bertwright.serving.app import Server
@@ -32,6 +33,8 @@ async def _lasting(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": f"lifespan.{part}.complete"})
 
 
+# It also answers as it says that it does.
+_CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
 SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", _lasting)
 
 
@@ -39,5 +42,5 @@ SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", _lasting)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_request_breaks_it(case: schemathesis.Case[Any]) -> None:
     answer = case.call()
-    case.validate_response(answer, checks=[not_a_server_error])
+    case.validate_response(answer, checks=_CHECKS)
     assert "defect" not in _LOG.getvalue()

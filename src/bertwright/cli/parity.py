@@ -26,7 +26,8 @@ def run(
 ) -> None:
     """Do two forms of one model say the same? Exits with 1 where they do not.
 
-    `transformers:` or `sentence-transformers:` before a directory has that library run it.
+    `transformers:` or `sentence-transformers:` before a directory has that library run it, `torch-bf16:`, `torch-int8:`
+    or `torch-compiled:` that engine.
 
     Example: bertwright parity uncased_L-12_H-768_A-12.zip transformers:bert-base
     """

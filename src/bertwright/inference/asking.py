@@ -22,9 +22,10 @@ from bertwright.records import Record
 from bertwright.tasks.answer import Answered
 from bertwright.tasks.classify import Classified, Classify, softmax
 from bertwright.tasks.embed import Embed, Embedded
+from bertwright.tasks.multilabel import Labelled, Multilabel
 from bertwright.tasks.pooled import PooledTask
 from bertwright.tasks.questions import questions_of
-from bertwright.tasks.regress import Regress
+from bertwright.tasks.regress import Measured, Regress
 from bertwright.tasks.rows import SINGLE, Row
 from bertwright.tasks.tag import Tag, Tagged
 from bertwright.tasks.tagged_rows import row_of
@@ -102,7 +103,25 @@ class Asking:
         task = self.task()
         if not isinstance(task, Classify):
             cure = "fine-tune one with: bertwright finetune MODEL --task classify"
+            if isinstance(task, Multilabel | Regress):
+                cure = f"ask it with `{task.name}`"
             raise ModelError("has no classifier", where=self.described.path, cure=cure)
+        return self._rows(task, self._texts(task, texts))
+
+    def multilabel(self, texts: Iterable[str | Sequence[str]]) -> Asked[list[Labelled]]:
+        """The labels of each text. Raises ModelError where the model gives no such, SettingsError as `classify`."""
+        task = self.task()
+        if not isinstance(task, Multilabel):
+            cure = "fine-tune one with: bertwright finetune MODEL --task multilabel"
+            raise ModelError("does not give any number of labels", where=self.described.path, cure=cure)
+        return self._rows(task, self._texts(task, texts))
+
+    def regress(self, texts: Iterable[str | Sequence[str]]) -> Asked[list[Measured]]:
+        """The score of each text or pair. Raises ModelError where the model gives none, SettingsError as `classify`."""
+        task = self.task()
+        if not isinstance(task, Regress):
+            cure = "fine-tune one with: bertwright finetune MODEL --task regress"
+            raise ModelError("gives no score", where=self.described.path, cure=cure)
         return self._rows(task, self._texts(task, texts))
 
     def shown(self, texts: Iterable[str | Sequence[str]]) -> Asked[list[dict[str, Any]]]:
@@ -145,7 +164,9 @@ class Asking:
         counts = (len(task.columns),) if self.described.record.get("task") == task.name else (1, 2)
         for number, row in enumerate(rows, start=1):
             if len(row.texts) not in counts or not all(isinstance(text, str) for text in row.texts):
-                what = f"row {number} is {row.texts!r}, and the model reads {' or '.join(map(str, counts))} text(s)"
+                # Without the texts: it may be told to whom they do not belong.
+                given = f"has {len(row.texts)}" if len(row.texts) not in counts else "holds something else"
+                what = f"of texts the model reads {' or '.join(map(str, counts))}, and row {number} {given}"
                 raise SettingsError(what, cure="give strings, or pairs of strings where the model reads pairs")
         return rows
 
@@ -221,6 +242,10 @@ class Asking:
     ) -> Asked[list[dict[str, Any]]]:
         """Rows with their places, each with its `prediction` beside what it held, as `Predictor.predict` says."""
         task = self.task(text_columns, records[0][1] if records else None, null_threshold)
+
+        for place, row in records:
+            if "prediction" in row:
+                raise RowError("has a column `prediction`, which the answer would take", where=place, cure="rename it")
 
         def beside(found: list[Any]) -> list[dict[str, Any]]:
             return [row | {"prediction": task.shown(each)} for (_, row), each in zip(records, found, strict=True)]

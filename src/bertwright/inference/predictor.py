@@ -22,7 +22,9 @@ from bertwright.inference.runners import Runner
 from bertwright.records import Record, read_records
 from bertwright.tasks.answer import Answered
 from bertwright.tasks.classify import Classified
+from bertwright.tasks.multilabel import Labelled
 from bertwright.tasks.questions import question_records
+from bertwright.tasks.regress import Measured
 from bertwright.tasks.tag import Tag, Tagged
 from bertwright.tasks.tagged_rows import tagged_records
 
@@ -76,6 +78,14 @@ class Predictor:
         Raises ModelError where the model has no classifier, SettingsError where something is not what it reads.
         """
         return answered(self.asking.classify(texts))
+
+    def multilabel(self, texts: Iterable[str | Sequence[str]]) -> list[Labelled]:
+        """The labels of each text, any number of them, for a model of that task. Raises as `classify` does."""
+        return answered(self.asking.multilabel(texts))
+
+    def regress(self, texts: Iterable[str | Sequence[str]]) -> list[Measured]:
+        """The score of each text, or of each pair, for a model of that task. Raises as `classify` does."""
+        return answered(self.asking.regress(texts))
 
     def tag(self, texts: Iterable[str | Sequence[str]]) -> list[Tagged]:
         """The words, tags and spans of each text or list of words. Raises ModelError where there is no tagger."""

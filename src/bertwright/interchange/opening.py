@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from bertwright.checkpoints.graphs import graph_in
 from bertwright.errors import ModelError
@@ -18,11 +21,17 @@ _LIBRARIES: dict[str, Callable[[Path], Engine]] = {
     "transformers:": TransformersEngine,
     "sentence-transformers:": SentenceTransformersEngine,
 }
+# The engines that answer from weights, as `predict --engine` has them.
+_TORCH: dict[str, dict[str, Any]] = {
+    "torch-bf16:": {"dtype": torch.bfloat16},
+    "torch-int8:": {"int8": True},
+    "torch-compiled:": {"compiled": True},
+}
 _GRAPHS: dict[str, Callable[[Path], Engine]] = {**ENGINES, "torch-export": ExportedEngine}
 
 
 def open_engine(source: str | Path, *, trusted: bool = False, progress: Progress) -> Engine:
-    """A model in any form as an engine; `transformers:` or `sentence-transformers:` before its path names who runs it.
+    """A model in any form as an engine; `transformers:` or another of these before its path names what runs it.
 
     trusted: packages of torch.export may be opened too. Raises ModelError, or SettingsError where the form needs what
     is not installed.
@@ -30,6 +39,10 @@ def open_engine(source: str | Path, *, trusted: bool = False, progress: Progress
     for prefix, library in _LIBRARIES.items():
         if str(source).startswith(prefix):
             return library(Path(str(source).removeprefix(prefix)))
+    for prefix, how in _TORCH.items():
+        if str(source).startswith(prefix):
+            path = Path(str(source).removeprefix(prefix))
+            return PlainEngine(read_form(path, progress=progress), form=prefix.removesuffix(":"), **how)
     path = Path(source)
     graph = graph_in(path)
     if graph is None:

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from bertwright.inference.opening import EngineName
@@ -36,6 +37,7 @@ _FAULTS: dict[int | str, dict[str, object]] = {
     status: {"model": wire.Fault, "description": what}
     for status, what in (
         (400, "No JSON, or no model can do it"),
+        (401, "A key is needed"),
         (404, "No such model"),
         (408, "The body did not come"),
         (413, "Too long, or too many texts or tokens"),
@@ -65,7 +67,7 @@ class Server:
         self.models = Models(paths, settings, engine=engine, say=self.log.say, on_read=measures.read)
         self.asker = Asker(self.models, settings)
         self.stopping = False
-        inner = self._routes(measures)
+        inner = self._routes(measures, keyed=bool(keys))
         door = Door(
             inner,
             keys=keys,
@@ -81,12 +83,13 @@ class Server:
                 allow_origins=list(settings.cors_origins),
                 allow_methods=["GET", "POST"],
                 allow_headers=["authorization", "content-type"],
+                expose_headers=["retry-after"],
             )
             if settings.cors_origins
             else door
         )
 
-    def _routes(self, measures: Measures) -> FastAPI:
+    def _routes(self, measures: Measures, *, keyed: bool) -> FastAPI:
         app = FastAPI(
             title="bertwright",
             version=VERSION,
@@ -102,25 +105,26 @@ class Server:
                 Exception: tell_defect,
             },
         )
-        app.include_router(routes.routes(self.asker))
-        app.include_router(compatible.routes(self.asker))
-        app.include_router(openai.routes(self.asker))
+        # The door asks for the key; what is described here is that it does.
+        guard = [Security(HTTPBearer(auto_error=False, description="One of the server's keys"))] if keyed else []
+        for each in (routes, compatible, openai):
+            app.include_router(each.routes(self.asker), dependencies=guard)
         app.include_router(page.routes())
 
         # HEAD for balancers; described once.
         @app.head("/health", include_in_schema=False)
-        @app.get("/health", tags=["server"])
+        @app.get("/health", tags=["server"], response_model=dict[str, str])
         async def health() -> Response:
             """Whether the server lives."""
             return json_response({"status": "alive"})
 
         @app.head("/ready", include_in_schema=False)
-        @app.get("/ready", tags=["server"])
+        @app.get("/ready", tags=["server"], response_model=dict[str, str])
         async def ready() -> Response:
             """Whether it takes requests: 503 while it is being stopped."""
             return json_response({"status": "stopping" if self.stopping else "ready"}, 503 if self.stopping else 200)
 
-        @app.get("/metrics", tags=["server"])
+        @app.get("/metrics", tags=["server"], response_class=PlainTextResponse, dependencies=guard)
         async def metrics() -> Response:
             """What Prometheus reads."""
             waiting = [(served.name, partial(getattr, served.queue, "waiting")) for served in self.models.all()]

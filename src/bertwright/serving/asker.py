@@ -51,7 +51,7 @@ class Asker:
             return self.models.find(name, ability)
         except KeyError:
             known = ", ".join(served.name for served in self.models.all())
-            raise Refused(404, f"no model is called {name!r}; there are {known}") from None
+            raise Refused(404, f"no model is called {str(name)[:60]!r}; there are {known}") from None
         except Unfit as error:
             raise Refused(400, str(error)) from None
 

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +27,8 @@ from bertwright.tokens.tokenizer import Encoding
 from bertwright.tokens.vocabulary import SPECIALS
 from bertwright.version import VERSION
 
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
 
 def routes(asker: Asker) -> APIRouter:
     """All of them."""
@@ -34,7 +40,7 @@ def routes(asker: Asker) -> APIRouter:
         _, found = await asker.vectors(request, body.model, _listed(body.inputs), normalize=body.normalize)
         return json_response(found)
 
-    @router.post("/similarity")
+    @router.post("/similarity", response_model=list[float] | list[list[float]])
     async def similarity(request: Request, body: wire.SimilarityRequest) -> Response:
         """Cosines: of `source_sentence` with each of `sentences`, or of each of `texts` with each, as a matrix."""
         if (body.inputs is None) == (body.texts is None):
@@ -45,27 +51,16 @@ def routes(asker: Asker) -> APIRouter:
         cosines = np.clip(found @ found.T, -1, 1)
         return json_response(cosines if given is None else cosines[0, 1:].copy())
 
-    @router.post("/tokenize")
+    @router.post("/tokenize", response_model=list[list[wire.Piece]])
     async def tokenize(request: Request, body: wire.TokenizeRequest) -> Response:
         """The pieces of each text, with their places in it."""
         texts = _listed(body.inputs)
         asker.check(texts)
         served = asker.find(body.model, "tokenize")
-
-        def make(asking: Asking) -> list[list[dict[str, Any]]]:
-            encodings, tokens = [], 0
-            for text in texts:
-                encodings.append(asking.tokenizer.encode(text))
-                tokens += len(encodings[-1].ids) + 2 * body.add_special_tokens
-                # Before they are many objects.
-                asker.check_tokens(tokens)
-            return [
-                _tokens(asking, *each, special=body.add_special_tokens) for each in zip(texts, encodings, strict=True)
-            ]
-
+        make = partial(_pieces, texts, asker.check_tokens, special=body.add_special_tokens)
         return json_response(await asker.work(request, served, texts, make))
 
-    @router.post("/predict")
+    @router.post("/predict", response_model=list[wire.Labelled] | list[list[wire.Labelled]])
     async def predict(request: Request, body: wire.PredictRequest) -> Response:
         """The labels of a text, a pair or a batch of them, likeliest first."""
         single, sequences = _sequences(body.inputs)
@@ -84,7 +79,7 @@ def routes(asker: Asker) -> APIRouter:
         ]
         return json_response(shown[0] if single else shown)
 
-    @router.post("/rerank")
+    @router.post("/rerank", response_model=list[wire.Ranked])
     async def rerank(request: Request, body: wire.RerankRequest) -> Response:
         """The texts in the order of how well they answer the query; for models that rate pairs."""
         pairs = [(body.query, text) for text in body.texts]
@@ -95,14 +90,19 @@ def routes(asker: Asker) -> APIRouter:
         again = len(body.query) * (len(body.texts) - 1)
         texts = [body.query, *body.texts]
         _, (found,) = await asker.ask(request, body.model, "rerank", texts, make, repeated=again)
-        ranks: list[dict[str, Any]] = [
-            {"index": number, "score": next(iter(each.values()))} for number, each in enumerate(found)
-        ]
-        if body.return_text:
-            ranks = [rank | {"text": body.texts[rank["index"]]} for rank in ranks]
-        return json_response(sorted(ranks, key=lambda rank: -rank["score"]))
+        return json_response(_ranked([next(iter(each.values())) for each in found], body))
 
-    @router.get("/info")
+    @router.post("/", response_model=list[Any])
+    async def by_kind(request: Request, body: wire.AnyRequest) -> Response:
+        """What the first model is for: `/rerank`, `/predict` or `/embed`, as clients ask who know an address alone."""
+        (kind,) = _model_type(asker.find(body.model, "tokenize"))
+        if kind == "reranker":
+            return await rerank(request, _as(wire.RerankRequest, body))
+        if kind == "classifier":
+            return await predict(request, _as(wire.PredictRequest, body))
+        return await embed(request, _as(wire.EmbedRequest, body))
+
+    @router.get("/info", response_model=dict[str, Any])
     async def info() -> Response:
         """The first model and the limits."""
         served, settings = asker.models.all()[0], asker.settings
@@ -124,6 +124,22 @@ def routes(asker: Asker) -> APIRouter:
     return router
 
 
+def _as(wanted: type[BodyT], body: wire.AnyRequest) -> BodyT:
+    """The same body as a route reads it. Raises RequestValidationError."""
+    try:
+        return wanted.model_validate(body.model_dump(exclude_unset=True))
+    except ValidationError as error:
+        raise RequestValidationError([fault | {"loc": ("body", *fault["loc"])} for fault in error.errors()]) from None
+
+
+def _ranked(scores: Sequence[float], body: wire.RerankRequest) -> list[dict[str, Any]]:
+    """The texts' places, the highest score first."""
+    ranks: list[dict[str, Any]] = [{"index": number, "score": score} for number, score in enumerate(scores)]
+    if body.return_text:
+        ranks = [rank | {"text": body.texts[rank["index"]]} for rank in ranks]
+    return sorted(ranks, key=lambda rank: -rank["score"])
+
+
 def _listed(texts: str | list[str]) -> list[str]:
     return [texts] if isinstance(texts, str) else texts
 
@@ -135,6 +151,18 @@ def _sequences(inputs: str | list[str] | list[list[str]]) -> tuple[bool, list[tu
     if all(isinstance(each, str) for each in inputs):
         return True, [tuple(str(each) for each in inputs)]
     return False, [tuple(each) for each in inputs if not isinstance(each, str)]
+
+
+def _pieces(
+    texts: Sequence[str], check: Callable[[int], None], asking: Asking, *, special: bool
+) -> list[list[dict[str, Any]]]:
+    """The pieces of all texts; `check` is given their number before they are many objects."""
+    encodings, tokens = [], 0
+    for text in texts:
+        encodings.append(asking.tokenizer.encode(text))
+        tokens += len(encodings[-1].ids) + 2 * special
+        check(tokens)
+    return [_tokens(asking, *each, special=special) for each in zip(texts, encodings, strict=True)]
 
 
 def _tokens(asking: Asking, text: str, encoding: Encoding, *, special: bool) -> list[dict[str, Any]]:

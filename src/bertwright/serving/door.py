@@ -19,8 +19,8 @@ from bertwright.serving.faults import Refused, told
 from bertwright.serving.log import Log
 from bertwright.serving.measures import Measures
 
-# What needs no key: whether the server lives, what it can be asked, and the page, which asks for the key itself.
-_OPEN = ("/health", "/ready", "/openapi.json", "/", "/page/", "/favicon.ico")
+# What may be read without a key: whether the server lives, what it can be asked, and the page, which asks for the key.
+_OPEN = ("/health", "/ready", "/openapi.json", "/", "/favicon.ico")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -81,7 +81,7 @@ class Door:
 
     def _refused(self, scope: Scope) -> Refused | None:
         headers = {name: value for name, value in scope["headers"] if name in (b"authorization", b"content-length")}
-        if self._keys and not _is_open(scope["path"]):
+        if self._keys and not _is_open(scope):
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             # All are compared, so that the time tells nothing of which it was.
             right = [hmac.compare_digest(given.strip(), key) for key in self._keys]
@@ -121,5 +121,5 @@ class Door:
         return Refused(413, f"the body is longer than {self._most:,} bytes; send fewer or shorter texts")
 
 
-def _is_open(path: str) -> bool:
-    return path in _OPEN or path.startswith("/page/")
+def _is_open(scope: Scope) -> bool:
+    return scope["method"] in ("GET", "HEAD") and (scope["path"] in _OPEN or scope["path"].startswith("/page/"))

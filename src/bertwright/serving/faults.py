@@ -28,6 +28,8 @@ _KINDS = {
 }
 OPENAI = "/v1/"
 _TOLD = 5
+# Characters of a name that came with a request, in an answer.
+_LONGEST = 60
 
 
 class Refused(HTTPException):
@@ -71,7 +73,7 @@ async def tell_invalid(request: Request, error: Exception) -> Response:
     status = 400 if any(fault["type"] == "json_invalid" for fault in faults) else 422
     lines = []
     for fault in faults[:_TOLD]:
-        place = ".".join(str(part) for part in fault["loc"] if part != "body")
+        place = ".".join(str(part)[:_LONGEST] for part in fault["loc"] if part != "body")
         lines.append(f"{place}: {fault['msg']}" if place and status == 422 else fault["msg"])
     return told(request.url.path, Refused(status, "; ".join(lines)))
 

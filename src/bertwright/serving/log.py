@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -42,8 +43,10 @@ class Log:
 
     def _write(self, event: str, **values: Any) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._stream.write(json.dumps({"time": now, "event": event, **values}, ensure_ascii=False) + "\n")
-        self._stream.flush()
+        # A terminal that was closed, or a full disk: the server answers all the same.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(json.dumps({"time": now, "event": event, **values}, ensure_ascii=False) + "\n")
+            self._stream.flush()
 
 
 class _Handler(logging.Handler):

@@ -49,6 +49,8 @@ class Served:
             threads_alone=settings.threads or processors() if predictor.runner.spreads else None,
             token_budget=settings.batch_tokens or predictor.runner.batch_tokens,
             most_waiting=settings.max_waiting_tokens,
+            # Who would be given up before the turn comes is told at once.
+            most_seconds=0.9 * settings.timeout_seconds,
             gather_seconds=settings.gather_ms / 1000,
             on_read=lambda read: on_read(name, read),
         )

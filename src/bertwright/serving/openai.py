@@ -13,12 +13,16 @@ from bertwright.serving import wire
 from bertwright.serving.asker import Asker
 from bertwright.serving.faults import Refused, json_response
 
+# All that a request may be refused with, in the form that OpenAI's clients know.
+_FAULTS = (400, 401, 404, 408, 413, 422, 429, 503, 504)
+
 
 def routes(asker: Asker) -> APIRouter:
     """All of them."""
-    router = APIRouter(prefix="/v1", tags=["OpenAI"])
+    faults: dict[int | str, dict[str, Any]] = {status: {"model": wire.OpenAiFault} for status in _FAULTS}
+    router = APIRouter(prefix="/v1", tags=["OpenAI"], responses=faults)
 
-    @router.post("/embeddings")
+    @router.post("/embeddings", response_model=wire.OpenAiVectors)
     async def embeddings(request: Request, body: wire.OpenAiRequest) -> Response:
         """One vector of length 1 a text, as numbers or as base64 of little-endian fp32."""
         texts = [body.input] if isinstance(body.input, str) else body.input
@@ -39,7 +43,7 @@ def routes(asker: Asker) -> APIRouter:
             }
         )
 
-    @router.get("/models")
+    @router.get("/models", response_model=wire.OpenAiModels)
     async def models() -> Response:
         """The names of the models."""
         data = [{"id": served.name, "object": "model", "owned_by": "bertwright"} for served in asker.models.all()]

@@ -29,7 +29,7 @@ from bertwright.tasks.task import Said
 
 # Of a batch, the share that may be padding.
 _PADDING = 0.25
-# Of the measured rate, what the newest batch counts.
+# Of what was read and how long it took, the share that each batch makes forgotten.
 _NEWEST = 0.1
 
 
@@ -66,15 +66,18 @@ class Queue:
         threads_alone: int | None = None,
         token_budget: int = 4096,
         most_waiting: int = 1 << 18,
+        most_seconds: float = math.inf,
         gather_seconds: float = 0.0,
         on_read: Callable[[Read], None] | None = None,
     ) -> None:
         """streams: batches that are read at a time, each with so many of torch's `threads`.
 
-        threads_alone: those of a batch beside which nothing is read or waits. most_waiting: tokens that may wait.
+        threads_alone: those of a batch beside which nothing is read or waits. most_waiting: tokens that may wait;
+        most_seconds: how long those may take that wait, by what was read so far: who comes later would wait in vain.
         gather_seconds: how long a batch that is not full waits for more, counted from its oldest window.
         """
         self._budget, self._most, self._gather, self._on_read = token_budget, most_waiting, gather_seconds, on_read
+        self._most_seconds = most_seconds
         self._threads, self._alone = threads, threads_alone or threads
         self._reading = 0
         self._changed = threading.Condition()
@@ -84,7 +87,8 @@ class Queue:
         self._tokens = 0
         self._number = 0
         self._closed = False
-        self._rate = 0.0
+        # Tokens that were read and the seconds that took, the newest batches counting most.
+        self._read_tokens = self._read_seconds = 0.0
         self._streams = [
             threading.Thread(target=self._stream, name=f"bertwright-stream-{number}", daemon=True)
             for number in range(streams)
@@ -111,9 +115,10 @@ class Queue:
             if self._closed:
                 raise Closed
             tokens = asked.tokens
-            if self._tokens and self._tokens + tokens > self._most:
-                over = self._tokens + tokens - self._most
-                raise Full(min(60.0, over / self._rate) if self._rate else 1.0)
+            rate = self._rate()
+            over = self._tokens + tokens - min(self._most, self._most_seconds * rate)
+            if self._tokens and over > 0:
+                raise Full(min(60.0, over / rate) if math.isfinite(rate) else 1.0)
             now = time.monotonic()
             side = self._by_length.setdefault(asked.kind.key, [])
             for place, window in enumerate(asked.windows):
@@ -213,6 +218,12 @@ class Queue:
         self._turns.rotate(-1)
         return batch
 
+    def _rate(self) -> float:
+        """Tokens a second, infinite while so little was read that it says nothing of full batches."""
+        if self._read_tokens < self._budget:
+            return math.inf
+        return self._read_tokens / max(self._read_seconds, 1e-6) * len(self._streams)
+
     def _give_up(self, wish: _Wish) -> None:
         with self._changed:
             side = self._by_length[wish.kind.key]
@@ -243,8 +254,8 @@ class Queue:
         seconds = time.perf_counter() - begun
         tokens = sum(entry.length for entry in batch)
         with self._changed:
-            rate = tokens / max(seconds, 1e-6) * len(self._streams)
-            self._rate = rate if not self._rate else self._rate + _NEWEST * (rate - self._rate)
+            self._read_tokens += tokens - _NEWEST * self._read_tokens
+            self._read_seconds += seconds - _NEWEST * self._read_seconds
             for entry, said in answers:
                 entry.wish.said[entry.place] = said
                 entry.wish.left -= 1

@@ -102,7 +102,7 @@ def routes(asker: Asker) -> APIRouter:
         )
         return _results(served.name, [asdict(found)])
 
-    @router.post("/attention")
+    @router.post("/attention", response_model=wire.Seen)
     async def attention(request: Request, body: wire.AttentionRequest) -> Response:
         """What each token looks at: `shares` are bytes (255: all of its look), layers x heads x tokens x tokens."""
 
@@ -125,7 +125,7 @@ def routes(asker: Asker) -> APIRouter:
             }
         )
 
-    @router.get("/models")
+    @router.get("/models", response_model=list[wire.Known])
     async def models() -> Response:
         """The models, what each can do, and its labels."""
         return json_response(

@@ -33,6 +33,7 @@ def serve(server: Server, *, host: str, port: int) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        limit_concurrency=server.asker.settings.max_connections,
         timeout_graceful_shutdown=max(_GRACE, math.ceil(server.asker.settings.timeout_seconds)),
         lifespan="on",
     )
@@ -112,10 +113,11 @@ def read_keys(file: Path | None, environment: str | None) -> Sequence[str]:
         raise SettingsError("BERTWRIGHT_API_KEYS is set and holds no key", cure="give it one, or unset it")
     if file is not None:
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            # Some editors begin a file with a mark of its encoding.
+            lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=file) from None
-        found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        found = [line for line in lines if line and not line.startswith("#")]
         if not found:
             raise SettingsError("holds no key", where=file, cure="write one a line")
         keys += found

@@ -12,6 +12,8 @@ class ServeSettings(Settings):
 
     # Bytes of the body of a request.
     max_body_bytes: int = Field(default=4 << 20, ge=1024)
+    # Connections at a time, and requests under way; one more is answered 503.
+    max_connections: int = Field(default=1024, ge=1)
     # Texts in a request.
     max_texts: int = Field(default=256, ge=1)
     # Tokens in a request, those of all windows of its texts.

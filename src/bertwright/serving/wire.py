@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 _Model = Annotated[str | None, Field(description="Name of a model; not given, the first that can do it.")]
 # The first fault of a list is told: thousands of them would cost more than the list.
@@ -12,10 +13,33 @@ Texts = Annotated[list[str], Field(min_length=1, fail_fast=True)]
 Pair = Annotated[list[str], Field(min_length=2, max_length=2, fail_fast=True)]
 
 
+def _no_ids(given: Any) -> Any:
+    """Refuse token ids, which some clients send: they are numbers of another tokenizer's vocabulary."""
+    first = given[0] if isinstance(given, list) and given else None
+    first = first[0] if isinstance(first, list) and first else first
+    if isinstance(first, int):
+        what = "these are token ids of another vocabulary; send texts (LangChain: check_embedding_ctx_length=False)"
+        raise PydanticCustomError("token_ids", what)
+    return given
+
+
+TextOrTexts = Annotated[str | Texts, BeforeValidator(_no_ids)]
+
+
 class _Body(BaseModel):
     """Ours: what is not known is refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_unknown(cls, values: Any) -> Any:
+        """Of what is not known the first alone: to tell of hundreds of thousands takes seconds."""
+        if not isinstance(values, dict):
+            return values
+        unknown = next((name for name in values if name not in cls.model_fields), None)
+        known = {name: value for name, value in values.items() if name in cls.model_fields}
+        return known if unknown is None else known | {unknown: None}
 
 
 class _Foreign(BaseModel):
@@ -128,7 +152,7 @@ class EmbedRequest(_Foreign):
 
     model_config = _foreign(inputs=["A dog barks."], normalize=True)
 
-    inputs: str | Texts
+    inputs: TextOrTexts
     normalize: bool = True
     model: _Model = None
 
@@ -169,14 +193,22 @@ class RerankRequest(_Foreign):
     model: _Model = None
 
 
+class AnyRequest(BaseModel):
+    """What `/embed`, `/predict` or `/rerank` read, whichever the model is for."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"example": {"inputs": ["A dog barks."]}})
+
+    model: _Model = None
+
+
 class OpenAiRequest(_Foreign):
     """Texts to vectors, as OpenAI's clients ask."""
 
     model_config = _foreign(input=["A dog barks."], model="my-model", encoding_format="float")
 
-    input: str | Texts
+    input: TextOrTexts
     model: _Model = None
-    encoding_format: Annotated[str, Field(pattern="^(float|base64)$")] = "float"
+    encoding_format: Annotated[str | None, Field(pattern="^(float|base64)$")] = None
     dimensions: int | None = None
 
 
@@ -185,6 +217,106 @@ class Results(BaseModel):
 
     model: str
     results: list[Any]
+
+
+class Labelled(BaseModel):
+    """A label and its probability, or what the head says."""
+
+    label: str
+    score: float
+
+
+class Ranked(BaseModel):
+    """The place of a text in the request, and how well it answers the query."""
+
+    index: int
+    score: float
+    text: str | None = None
+
+
+class Piece(BaseModel):
+    """A piece, its characters in the text, and whether it is one of the special ones."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
+
+
+class Seen(BaseModel):
+    """`shares`: base64 of bytes, 255 for all of a token's look, layers x heads x tokens x tokens as `shape` says."""
+
+    model: str
+    pieces: list[str]
+    second: int
+    shape: list[int]
+    shares: str
+
+
+class Known(BaseModel):
+    """A model, and what it can do."""
+
+    name: str
+    can: list[str]
+    task: str
+    labels: list[str]
+    max_length: int
+    engine: str
+
+
+class OpenAiVector(BaseModel):
+    """The vector of the text at `index`: numbers, or base64 of little-endian fp32."""
+
+    object: str
+    index: int
+    embedding: list[float] | str
+
+
+class OpenAiUsage(BaseModel):
+    """Tokens that were read."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class OpenAiVectors(BaseModel):
+    """The vectors of all texts, in their order."""
+
+    object: str
+    data: list[OpenAiVector]
+    model: str
+    usage: OpenAiUsage
+
+
+class OpenAiModel(BaseModel):
+    """The name of a model."""
+
+    id: str
+    object: str
+    owned_by: str
+
+
+class OpenAiModels(BaseModel):
+    """All models."""
+
+    object: str
+    data: list[OpenAiModel]
+
+
+class OpenAiDetail(BaseModel):
+    """What is wrong, and its status."""
+
+    message: str
+    type: str
+    param: str | None
+    code: int
+
+
+class OpenAiFault(BaseModel):
+    """A fault as OpenAI's clients know it."""
+
+    error: OpenAiDetail
 
 
 class Fault(BaseModel):

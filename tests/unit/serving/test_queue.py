@@ -146,6 +146,23 @@ def test_past_the_limit_a_wish_is_told_when_to_come_again() -> None:
     assert sum(map(len, kind.batches)) == 11
 
 
+def test_who_would_wait_in_vain_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = Echo()
+    queue = Queue(most_seconds=60, token_budget=10)
+    clock = iter(range(0, 10_000, 5))
+    # A batch of ten tokens takes five seconds: 120 tokens in a minute.
+    monkeypatch.setattr("bertwright.serving.queue.time.perf_counter", lambda: next(clock))
+    queue.submit(wish(kind, 10)).result(30)
+    held(queue, kind)
+    waits = queue.submit(wish(kind, *[10] * 11))
+    with pytest.raises(Full) as full:
+        queue.submit(wish(kind, 10, 10))
+    assert full.value.seconds == pytest.approx(5, rel=0.2)
+    kind.gate.set()
+    waits.result(30)
+    queue.close()
+
+
 def test_who_goes_away_gives_up_the_place() -> None:
     kind = Echo()
     queue = Queue(most_waiting=100)

@@ -10,7 +10,7 @@ from bertwright.parallel import in_order
 from bertwright.progress import Progress
 from bertwright.recipes.bulk.growing import Growing
 from bertwright.recipes.bulk.reading import Reading
-from bertwright.recipes.bulk.rows import Handful, Placed, Rows
+from bertwright.recipes.bulk.rows import Placed, Rows
 
 # Rows that are answered and written at once, and at most done again after a kill: enough to find neighbours of nearly
 # the same length for a batch.
@@ -43,16 +43,16 @@ def answer_into(
         with progress.task("passing over", before.rows, "rows") as bar:
             for done in rows.pass_over(before.rows, before.source, ROWS_AT_ONCE):
                 bar.update(done)
-    # Read, and not yet answered.
-    ahead: deque[Handful] = deque()
+    # Of what is read and not yet answered how many rows, and their hash.
+    ahead: deque[tuple[int, str]] = deque()
 
     def given() -> Iterator[list[Placed]]:
         for some in rows.handfuls(ROWS_AT_ONCE):
-            ahead.append(some)
+            ahead.append((len(some.rows), some.hash))
             yield some.rows
 
     with reading.shown(title, before.rows, progress):
         for part in in_order(answer, given(), workers=workers or 1, engine="ray" if workers else "local"):
-            some = ahead.popleft()
-            growing.add(part.content, rows=len(some.rows), cut=part.cut, source=some.hash)
+            count, source = ahead.popleft()
+            growing.add(part.content, rows=count, cut=part.cut, source=source)
             reading.tell(growing.state.rows)

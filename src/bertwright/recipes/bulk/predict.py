@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, time
@@ -121,8 +122,21 @@ def _answerer(
 
 
 def line_of(row: dict[str, Any]) -> str:
-    """A row as a line of JSON; a lone surrogate, which no text can hold, as a question mark."""
-    return json.dumps(row, ensure_ascii=False, default=_as_json).encode("utf-8", "replace").decode()
+    """A row as a line of JSON; a lone surrogate, which no text can hold, as a question mark, NaN as null."""
+    try:
+        line = json.dumps(row, ensure_ascii=False, default=_as_json, allow_nan=False)
+    except ValueError:
+        line = json.dumps(_finite(row), ensure_ascii=False, default=_as_json)
+    return line.encode("utf-8", "replace").decode()
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for NaN, as a missing cell of Parquet may be, and for infinity: JSON has no form for them."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_json(value: Any) -> Any:

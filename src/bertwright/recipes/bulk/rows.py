@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 from bertwright.errors import RowError
 from bertwright.lines import told
 
+# Characters of a handful, after which no row is added: a thousand books would be gigabytes.
+_MOST_CHARACTERS = 1 << 24
+
 # A row or a text, after its place.
 Placed = tuple[str, Any]
 
@@ -30,10 +33,16 @@ class Rows:
         self._digest = hashlib.sha256()
 
     def handful(self, size: int) -> Handful:
-        """The next rows, none where there are no more."""
-        some = list(islice(self._rows, size))
-        for _, values in some:
-            self._digest.update(repr(values).encode("utf-8", "surrogatepass"))
+        """The next rows, none where there are no more; fewer than `size` where they are long."""
+        some: list[Placed] = []
+        characters = 0
+        for place, values in islice(self._rows, size):
+            told_values = repr(values)
+            self._digest.update(told_values.encode("utf-8", "surrogatepass"))
+            some.append((place, values))
+            characters += len(told_values)
+            if characters >= _MOST_CHARACTERS:
+                break
         return Handful(some, self._digest.hexdigest())
 
     def handfuls(self, size: int) -> Iterator[Handful]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +39,9 @@ class Answerer:
         say(f"{self.model}: {self.predictor.runner.engine_told}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), tuple(getattr(self, name) for name in self.__dataclass_fields__)
+        # A worker of a cluster may begin in another folder.
+        here = replace(self, model=self.model.resolve() if self.model.exists() else self.model)
+        return type(self), tuple(getattr(here, name) for name in self.__dataclass_fields__)
 
 
 def is_lasting(file: str) -> bool:

@@ -1,6 +1,6 @@
 // The frame: tabs for what the models can do, the model chosen, one question under way at a time.
 
-import { ask, Refused, useKey } from "./ask.js";
+import { ask, keep, Refused, useKey } from "./ask.js";
 import { make } from "./parts.js";
 import { VIEWS } from "./views.js";
 
@@ -12,6 +12,7 @@ let models = [];
 let ability = "";
 let under = null; // the question under way
 let timer = 0;
+let wanted = ""; // the model chosen by hand
 const kept = {}; // what was typed in each view
 
 // state: "asking", "answered", "idle" where nothing was asked, "bad" where it could not be answered.
@@ -23,7 +24,7 @@ function say(line, state) {
 // Those that were made for vectors first, where vectors are asked for.
 const made = (model) => ability === "similarity" && model.task === "embed";
 const able = () => models.filter((model) => model.can.includes(ability)).sort((a, b) => made(b) - made(a));
-const chosen = () => able().find((model) => model.name === chooser.value) ?? able()[0];
+const chosen = () => able().find((model) => model.name === wanted) ?? able()[0];
 
 function showTabs() {
   const there = Object.keys(VIEWS).filter((name) => models.some((model) => model.can.includes(name)));
@@ -43,9 +44,11 @@ function open(name) {
     const here = tab.id === `tab-${name}`;
     tab.setAttribute("aria-selected", here);
     tab.tabIndex = here ? 0 : -1;
+    if (here) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   view.setAttribute("aria-labelledby", `tab-${name}`);
   chooser.replaceChildren(...able().map((model) => make("option", { value: model.name }, model.name)));
+  chooser.value = chosen().name;
   chooser.parentElement.hidden = models.length < 2;
   showForm();
 }
@@ -104,24 +107,28 @@ async function run() {
     return;
   }
   const begun = performance.now();
-  let found;
   try {
-    found = await ask(`/${name}`, { ...body, model: model.name }, mine.signal);
+    const found = await ask(`/${name}`, { ...body, model: model.name }, mine.signal);
+    if (mine !== under) return;
+    const focused = place(answer);
+    answer.replaceChildren(...VIEWS[name].draw(found, asked, put, model).filter(Boolean));
+    answer.querySelectorAll("button")[focused]?.focus();
   } catch (error) {
     if (mine === under && error.name !== "AbortError") tell(error);
     return;
   }
-  if (mine !== under) return;
-  answer.replaceChildren(...VIEWS[name].draw(found, asked, put, model).filter(Boolean));
   say(`answered in ${Math.round(performance.now() - begun)} ms`, "answered");
 }
+
+// Which button of an answer has the focus, so that the next answer's has it: who inserts by keyboard goes on there.
+const place = (answer) => [...answer.querySelectorAll("button")].indexOf(document.activeElement);
 
 function tell(error) {
   if (error instanceof Refused && error.status === 401) {
     at("key").hidden = false;
     at("key").elements.key.focus();
   }
-  say(error instanceof Refused ? error.message : "The server does not answer.", "bad");
+  say(error instanceof Refused ? error.message : `The page failed: ${error}`, "bad");
 }
 
 async function begin() {
@@ -144,7 +151,15 @@ tabs.addEventListener("keydown", (event) => {
   tab.click();
   tab.focus();
 });
-chooser.addEventListener("change", run);
+chooser.addEventListener("change", () => {
+  wanted = chooser.value;
+  run();
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // The address names the view, and goes on doing so.
+  event.preventDefault();
+  view.focus();
+});
 at("key").addEventListener("submit", (event) => {
   event.preventDefault();
   useKey(event.target.elements.key.value);
@@ -153,8 +168,10 @@ at("key").addEventListener("submit", (event) => {
 at("theme").addEventListener("click", () => {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
-  localStorage.theme = document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
+  keep(() => (localStorage.theme = document.documentElement.dataset.theme));
 });
 addEventListener("hashchange", () => at(`tab-${location.hash.slice(1)}`) && open(location.hash.slice(1)));
-if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme;
+const theme = keep(() => localStorage.theme);
+if (theme) document.documentElement.dataset.theme = theme;
 begin();

@@ -134,7 +134,9 @@ export const VIEWS = {
           if (share > 0.55) cell.style.color = "var(--on-main)";
           return cell;
         });
-        return make("tr", {}, make("th", { scope: "row", title: texts[number] }, `${texts[number]}  ${number + 1}`), ...cells);
+        // The number first: what is too long to be shown is cut off at its end.
+        const named = [make("span", { class: "number" }, `${number + 1} `), make("bdi", {}, texts[number])];
+        return make("tr", {}, make("th", { scope: "row", title: texts[number] }, ...named), ...cells);
       });
       return [make("div", { class: "card scroll" }, make("table", { class: "heat" }, make("thead", {}, head), make("tbody", {}, ...rows)))];
     },
