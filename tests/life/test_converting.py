@@ -356,6 +356,14 @@ def test_other_libraries_say_the_same(home: Path, capsys: pytest.CaptureFixture[
         assert {each["name"] for each in found["differences"]} == said
 
 
+@pytest.mark.parametrize("engine", ["torch-bf16", "torch-int8"])
+def test_what_fewer_bits_change_is_told(home: Path, engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = found_by(capsys, home / "classify", f"{engine}:{home / 'classify'}", "--tolerance", "1")
+    worst = {each["name"]: each["worst"] for each in found["differences"]}
+    assert worst.keys() == {"last_hidden_state", "logits"}
+    assert all(1e-5 < each < 1 for each in worst.values()), worst
+
+
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 @pytest.mark.parametrize("normalize", [False, True])
 def test_sentence_transformers_gives_the_same_vectors_there_and_back(
