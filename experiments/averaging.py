@@ -34,7 +34,7 @@ from bertwright.heads.model import Bert
 from lab.bench import Bench, Json, gain, go, parser, share, show
 from lab.classifier import Labelled, accuracy, classifier_on, first_token, labels_in, learn, read_labelled, told
 from lab.corpus import shards
-from lab.finetuning import rows_of
+from lab.finetuning import TITLES, rows_of
 from lab.picture import draw_points
 from lab.pretraining import pretrained
 
@@ -154,9 +154,9 @@ def experiment(bench: Bench, given: Path | None, sets: list[str]) -> None:
             table.append(row)
     bench.finish(table)
     show(table)
-    panels = {name: {row["way"]: row["gain over last"] for row in table if row["set"] == name} for name in sets}
+    panels = {TITLES[name]: {row["way"]: row["gain over last"] for row in table if row["set"] == name} for name in sets}
     story = f"points of accuracy above the last step's weights, paired; 95% intervals over {bench.seeds} seeds"
-    draw_points(bench.picture, panels, story=story)
+    draw_points(bench.picture, panels, story=story, unit="points")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from lab.bench import Bench, Json, go, parser, share, show
 from lab.causal import NextWords, make_causal, next_word_objective
 from lab.classifier import accuracy, classifier_on, labels_in, last_token, learn, read_labelled, told
 from lab.corpus import shards
-from lab.finetuning import rows_of
+from lab.finetuning import TITLES, rows_of
 from lab.picture import draw_curves
 from lab.pretraining import recipe_of
 
@@ -150,7 +150,9 @@ def experiment(bench: Bench) -> None:
     show(table)
     print("seconds of pretraining: " + ", ".join(f"{name} {each:.0f}" for name, each in seconds.items()))
     panels = {
-        name: {objective: [(step, share(scores[name, objective, step])) for step in steps] for objective in OBJECTIVES}
+        TITLES[name]: {
+            objective: [(step, share(scores[name, objective, step])) for step in steps] for objective in OBJECTIVES
+        }
         for name in sets
     }
     story = f"accuracy on test; one pretraining each, means and 95% intervals over {bench.seeds} seeds of fine-tuning"

@@ -120,7 +120,7 @@ def draw(bench: Bench, runs: list[Json], trained: Json) -> None:
     # In words, for a machine may have no font for the characters themselves.
     curves = {"orders": "one word in two orders", "twice": 'two "I" in one sentence'}
     with drawing(bench.picture, 9, 3.8) as figure:
-        left, right = figure.subplots(1, 2, sharey=True)
+        left, right = figure.subplots(1, 2)
         for axis, ending, title in ((left, "", "with positions"), (right, ", no positions", "positions set to 0")):
             for number, (name, label) in enumerate(curves.items()):
                 for seed, run in enumerate(runs):
@@ -131,10 +131,13 @@ def draw(bench: Bench, runs: list[Json], trained: Json) -> None:
             axis.set_title(title, fontsize="medium")
             axis.set_xticks(range(len(runs[0]["twice"])))
             axis.set_xlabel("layer; 0: embeddings")
-            axis.set_yscale("symlog", linthresh=1e-7)
             axis.grid(alpha=0.3)
+        left.set_ylim(bottom=0)
+        # Nothing but rounding is left there.
+        right.set_yscale("symlog", linthresh=1e-7)
+        right.set_ylim(0, 1)
         left.set_ylabel("length of the difference / of the vector")
-        left.legend(fontsize="small", loc="lower right")
+        left.legend(fontsize="small", loc="center right")
 
 
 if __name__ == "__main__":

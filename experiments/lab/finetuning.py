@@ -46,6 +46,10 @@ SETS = {
     "stsb": Set("regress", "tasks/stsb/train", "tasks/stsb/test", "tasks/stsb/dev", "spearman", settings=_TAGS),
     "ncbi": Set("tag", "ner/ncbi_disease/train", "ner/ncbi_disease/test", "ner/ncbi_disease/dev", "f1", settings=_TAGS),
 }
+# As papers write them.
+TITLES = {
+    "sst2": "SST-2", "trec": "TREC", "mrpc": "MRPC", "rte": "RTE", "stsb": "STS-B", "ncbi": "NCBI-disease",
+}  # fmt: skip
 
 
 def finetuned(bench: Bench, model: Path, name: str, seed: int, **changed: object) -> dict[str, float]:

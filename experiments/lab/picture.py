@@ -26,10 +26,11 @@ def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
     write_atomic(path, picture.getvalue())
 
 
-def draw_points(path: Path, panels: Mapping[str, Mapping[str, Any]], *, story: str) -> None:
+def draw_points(path: Path, panels: Mapping[str, Mapping[str, Any]], *, story: str, unit: str = "%") -> None:
     """Panels beside one another, each a mean with its interval for every name, from top to bottom.
 
-    panels: title -> name -> what `share` or `level` gives. story: what the bars are, below the picture.
+    panels: title -> name -> what `share` or `level` gives. story: what the bars are, below the picture. A single value
+    has no bar, and no panel spans less than a fiftieth of what it shows: noise would look like a finding.
     """
     names = list(next(iter(panels.values())))
     with drawing(path, 2.2 + 2.9 * len(panels), 1.5 + 0.36 * len(names)) as figure:
@@ -38,9 +39,13 @@ def draw_points(path: Path, panels: Mapping[str, Mapping[str, Any]], *, story: s
             for place, name in enumerate(names):
                 if (each := values.get(name)) is None:
                     continue
-                reach = [[each["mean"] - each["low"]], [each["high"] - each["mean"]]]
+                reach = None if each["seeds"] == 1 else [[each["mean"] - each["low"]], [each["high"] - each["mean"]]]
                 axis.errorbar([each["mean"]], [place], xerr=reach, fmt="o", capsize=4, color=f"C{place % 10}")
             axis.set_title(title, fontsize="medium")
+            axis.set_xlabel("nats" if "loss" in title else unit)
+            low, high = axis.get_xlim()
+            if high - low < (least := max(abs(low), abs(high)) / 50):
+                axis.set_xlim((low + high - least) / 2, (low + high + least) / 2)
             axis.set_yticks(range(len(names)), names)
             axis.set_ylim(len(names) - 0.5, -0.5)
             axis.grid(axis="x", alpha=0.3)
@@ -64,6 +69,7 @@ def draw_curves(
             axis.set_xlabel(across)
             axis.grid(alpha=0.3)
             axis.legend(fontsize="small")
+        axes[0].set_ylabel("accuracy, %")
         _tell(figure, story)
 
 
