@@ -6,7 +6,9 @@ const HEIGHT = 27.2; // of a token in the list, 1.7rem
 
 export function drawAttention(found, chosen, onchoose) {
   const [layers, heads, size] = found.shape;
-  const bytes = Uint8Array.from(atob(found.shares), (letter) => letter.charCodeAt(0));
+  // Decoded and painted once an answer: of a large model at 128 tokens that is six million points.
+  const bytes = (found.bytes ??= Uint8Array.from(atob(found.shares), (letter) => letter.charCodeAt(0)));
+  const maps = (found.maps ??= new Map());
   const share = (layer, head, from, to) => bytes[((layer * heads + head) * size + from) * size + to] / 255;
   const layer = Math.min(chosen.layer, layers - 1);
   const head = Math.min(chosen.head, heads - 1);
@@ -16,8 +18,12 @@ export function drawAttention(found, chosen, onchoose) {
   for (let l = 0; l < layers; l++) {
     for (let h = 0; h < heads; h++) {
       const here = l === layer && h === head;
-      const map = make("canvas", { width: size, height: size });
-      paint(map, size, (from, to) => share(l, h, from, to));
+      const place = l * heads + h;
+      if (!maps.has(place)) {
+        maps.set(place, make("canvas", { width: size, height: size }));
+        paint(maps.get(place), size, (from, to) => share(l, h, from, to));
+      }
+      const map = maps.get(place);
       const about = { type: "button", title: `layer ${l + 1}, head ${h + 1}`, "aria-label": `layer ${l + 1}, head ${h + 1}` };
       const button = make("button", { ...about, "aria-pressed": here, tabindex: here ? 0 : -1, onclick: () => onchoose(l, h) }, map);
       button.addEventListener("keydown", (event) => {
@@ -32,7 +38,7 @@ export function drawAttention(found, chosen, onchoose) {
 
   const seen = strongest(size, (from, to) => share(layer, head, from, to));
   return [
-    make("p", { class: "soft" }, "Each token on the left looks at those on the right; the stronger the line, the more of its look. Point at a token to see its looks alone, choose a head by its map."),
+    make("p", { class: "soft" }, "Each token on the left attends to those on the right: the stronger the line, the more of its attention. Point at a token to see its lines alone; choose a head by its map."),
     make(
       "div",
       { class: "attention" },
@@ -82,7 +88,7 @@ function lines(pieces, share) {
       }
     }
   };
-  const left = make("ol", { "aria-label": "Tokens that look" });
+  const left = make("ol", { "aria-label": "Tokens that attend" });
   pieces.forEach((piece, number) => {
     const show = () => draw(number);
     left.append(make("li", { tabindex: 0, onmouseenter: show, onfocus: show, onmouseleave: () => draw(null), onblur: () => draw(null) }, piece));
@@ -94,12 +100,12 @@ function lines(pieces, share) {
 
 // A sentence of what a head does, where it does one thing most of the time.
 function strongest(size, share) {
-  const kinds = { "at itself": (a) => [a], "at the token before": (a) => [a - 1], "at the next token": (a) => [a + 1], "at [CLS]": () => [0], "at the last [SEP]": () => [size - 1] };
+  const kinds = { "to itself": (a) => [a], "to the token before": (a) => [a - 1], "to the next token": (a) => [a + 1], "to [CLS]": () => [0], "to the last [SEP]": () => [size - 1] };
   const found = Object.entries(kinds).map(([told, places]) => {
     let sum = 0;
     for (let from = 0; from < size; from++) for (const to of places(from)) if (to >= 0 && to < size) sum += share(from, to);
     return [told, sum / size];
   });
   const [told, mean] = found.sort((a, b) => b[1] - a[1])[0];
-  return mean > 0.4 ? `This head mostly looks ${told}: ${(100 * mean).toFixed(0)} % of all looks.` : "This head spreads its look over several tokens.";
+  return mean > 0.4 ? `In this head a token attends mostly ${told}: ${(100 * mean).toFixed(0)} % of all attention.` : "This head spreads its attention over several tokens.";
 }
