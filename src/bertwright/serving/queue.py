@@ -29,8 +29,10 @@ from bertwright.tasks.task import Said
 
 # Of a batch, the share that may be padding.
 _PADDING = 0.25
-# Of what was read and how long it took, the share that each batch makes forgotten.
-_NEWEST = 0.1
+# Of what was read and how long it took, the share that each batch makes forgotten; and batches that do not count,
+# the first ones, in which memory is had and a compiler may have its turn.
+_NEWEST = 0.2
+_FIRST = 4
 
 
 class Full(Exception):
@@ -89,6 +91,7 @@ class Queue:
         self._closed = False
         # Tokens that were read and the seconds that took, the newest batches counting most.
         self._read_tokens = self._read_seconds = 0.0
+        self._batches = 0
         self._streams = [
             threading.Thread(target=self._stream, name=f"bertwright-stream-{number}", daemon=True)
             for number in range(streams)
@@ -254,8 +257,10 @@ class Queue:
         seconds = time.perf_counter() - begun
         tokens = sum(entry.length for entry in batch)
         with self._changed:
-            self._read_tokens += tokens - _NEWEST * self._read_tokens
-            self._read_seconds += seconds - _NEWEST * self._read_seconds
+            self._batches += 1
+            if self._batches > _FIRST:
+                self._read_tokens += tokens - _NEWEST * self._read_tokens
+                self._read_seconds += seconds - _NEWEST * self._read_seconds
             for entry, said in answers:
                 entry.wish.said[entry.place] = said
                 entry.wish.left -= 1

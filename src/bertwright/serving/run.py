@@ -33,7 +33,8 @@ def serve(server: Server, *, host: str, port: int) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=server.asker.settings.max_connections,
+        # uvicorn refuses from this number on, and counts the one that asks.
+        limit_concurrency=server.asker.settings.max_connections + 1,
         timeout_graceful_shutdown=max(_GRACE, math.ceil(server.asker.settings.timeout_seconds)),
         lifespan="on",
     )

@@ -138,11 +138,14 @@ class Embed(Task[Row, Embedded]):
         if self.label_column is not None:
             loss = cosine_regression_loss(a, b, more, totals["rows"])
             return loss, {"squared_error": loss.detach()}
+        first, second = more.T
+        # Whether the pair of the first text of a row and the second of another stands in any row of the batch.
+        same_first, same_second = first[:, None] == first, second[:, None] == second
+        partners = (same_first.float() @ same_second.float()) > 0
+        # A partner is none that a text must be told from, and nor is the text itself.
+        loss = contrastive_loss(a, b, totals["rows"], scale=self.scale, rivals=~partners & (first[:, None] != second))
         found = _nearest(a.detach(), b.detach(), more)
-        right = _belong(more, more[found]).sum()
-        # A partner of the same text is none that it must be told from, and nor is the text itself.
-        rivals = ~_belong(more[:, None], more[None]) & (more[:, None, 0] != more[None, :, 1])
-        loss = contrastive_loss(a, b, totals["rows"], scale=self.scale, rivals=rivals)
+        right = partners.gather(1, found[:, None]).sum()
         return loss, {"nearest": right / totals["rows"]}
 
     @property
@@ -175,9 +178,8 @@ class Embed(Task[Row, Embedded]):
         if self.label_column is not None:
             gold = [row.score for row in rows if row.score is not None]
             return correlation_scores(gold, [each.similarity for each in predictions])
-        texts = _numbered_texts(rows)
-        found = _nearest(*_stacked(predictions), texts)
-        return {"nearest": float(_belong(texts, texts[found]).float().mean())}
+        found = _found(rows, predictions)
+        return {"nearest": sum(right for _, right in found) / len(rows)}
 
     def showing(self, rows: Sequence[Row], predictions: Sequence[Embedded]) -> Showing:
         """With scores both numbers, cosines on the scale of the scores; without, the pairs that do not find each other.
@@ -186,11 +188,8 @@ class Embed(Task[Row, Embedded]):
         """
         faults = []
         if self.label_column is None:
-            texts = _numbered_texts(rows)
-            found = _nearest(*_stacked(predictions), texts)
-            right = _belong(texts, texts[found]).tolist()
-            for number, other in enumerate(found.tolist()):
-                if right[number]:
+            for number, (other, right) in enumerate(_found(rows, predictions)):
+                if right:
                     continue
                 partner = predictions[number].similarity
                 nearest = Embedded((predictions[number].vectors[0], predictions[other].vectors[1]), 0).similarity
@@ -251,18 +250,13 @@ def _numbered(lessons: Sequence[Item]) -> Tensor:
     return torch.tensor(found)
 
 
-def _numbered_texts(rows: Sequence[Row]) -> Tensor:
-    """The same of rows: (rows, 2)."""
+def _found(rows: Sequence[Row], predictions: Sequence[Embedded]) -> list[tuple[int, bool]]:
+    """For each row the row whose second text is nearest to its first, and whether the two are a pair of any row."""
     numbers: dict[str, int] = {}
-    return torch.tensor([[numbers.setdefault(text, len(numbers)) for text in row.texts] for row in rows])
-
-
-def _belong(texts: Tensor, found: Tensor) -> Tensor:
-    """(..., 2) each: whether the second text of `found` is a partner of the first of `texts`.
-
-    It is where the two rows have one second text, or one first text, whose partners are then many.
-    """
-    return (texts[..., 1] == found[..., 1]) | (texts[..., 0] == found[..., 0])
+    texts = torch.tensor([[numbers.setdefault(text, len(numbers)) for text in row.texts] for row in rows])
+    pairs = {row.texts for row in rows}
+    found = _nearest(*_stacked(predictions), texts).tolist()
+    return [(other, (row.texts[0], rows[other].texts[1]) in pairs) for row, other in zip(rows, found, strict=True)]
 
 
 def _stacked(predictions: Sequence[Embedded]) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import fmean, pstdev
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +20,9 @@ from bertwright.tasks.pooled import PooledTask
 from bertwright.tasks.rows import Row
 from bertwright.tasks.showing import Fault, Showing
 from bertwright.tasks.task import Item, Said
+
+# Its square is a number of 32 bits.
+_MOST = 1e18
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,14 @@ class Regress(PooledTask[Measured]):
 
 
 def scale_of(rows: Sequence[Row]) -> tuple[float, float]:
-    """The mean of the rows' scores and their deviation."""
-    scores = [row.score for row in rows if row.score is not None]
-    return fmean(scores), pstdev(scores)
+    """The mean of the rows' scores and their deviation. Raises RowError where 32 bits cannot hold them."""
+    scores = np.array([row.score for row in rows if row.score is not None])
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = float(scores.mean()), float(scores.std())
+    if not (abs(mean) < _MOST and 1 / _MOST < deviation < _MOST):
+        what = f"scores go from {scores.min():g} to {scores.max():g}, which numbers of 32 bits cannot tell apart"
+        raise RowError(what, where=rows[0].where.rpartition(":")[0], cure="write them on another scale")
+    return mean, deviation
 
 
 def refuse_one_score(rows: Sequence[Row]) -> None:

@@ -15,6 +15,8 @@ space or no character at all: what becomes of it is for the task to say.
 
 from __future__ import annotations
 
+import itertools
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -33,6 +35,8 @@ COLUMN_FILES = (".conll", ".bio", ".iob", ".txt", ".tsv")
 WORDS = ("words", "tokens", "text")
 TAGS = ("tags", "spans")
 _DOCUMENT = "-DOCSTART-"
+# Lines of a table in which a blank one is looked for.
+_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,17 +222,29 @@ def row_of(text: str | Sequence[str], where: str = "") -> TaggedRow:
 
 
 def holds_columns(path: str | Path, words_column: str | None) -> bool:
-    """Whether a file holds CoNLL's columns, and not rows: by its ending, and of a .tsv by its first line."""
+    """Whether a file holds CoNLL's columns, and not rows: by its ending, and of a .tsv by its first line.
+
+    Raises RowError where that line names columns, and blank lines part what comes after it.
+    """
     if str(path) == STANDARD_INPUT or kind_of(path) not in COLUMN_FILES:
         return False
     if kind_of(path) != ".tsv":
         return True
     with closing(lines_of(path, RowError)) as lines:
         names = [cell.strip() for cell in next(lines, (0, ""))[1].split("\t")]
-    if words_column is not None and not words_column.isdigit():
-        return words_column not in names
-    # A sentence may begin with the word `text`, and its tag stands beside it then.
-    return is_tag(names[-1]) or not any(name in names for name in WORDS)
+        if words_column is not None and not words_column.isdigit():
+            columns = words_column not in names
+        else:
+            # A sentence may begin with the word `text`: its tag stands beside it then, or nothing does.
+            columns = is_tag(names[-1]) or len(names) < 2 or not any(name in names for name in WORDS)
+        parted = 0
+        for number, line in itertools.islice(lines, 0 if columns else _LOOKED_AT):
+            if not line.strip():
+                parted = number
+            elif parted:
+                what = f"this line names columns, as that of a table, and line {parted} is blank, as between sentences"
+                raise RowError(what, where=f"{told(path)}:1", cure="remove the one or the other")
+    return columns
 
 
 def column_there(path: str | Path, column: str | None) -> str | None:
@@ -249,8 +265,8 @@ def tagged_records(
     Tags that are there are not looked at; `opened` is given the file as it lies. Raises RowError, and SettingsError
     where a column of CoNLL has no number.
     """
-    if holds_columns(path, words_column or trained):
-        column = words_column or column_there(path, trained)
+    column = words_column or column_there(path, trained)
+    if holds_columns(path, column):
         columns = _Columns(path, TaggedRows(), tags=False, words_column=column, tags_column=None, opened=opened)
         for row in columns.sentences():
             yield row.where, {"words": list(row.words)}
@@ -296,6 +312,8 @@ def _row(
 ) -> TaggedRow:
     name, given = _value(values, words_column, WORDS, where, "--text-column")
     tags_name, marks = _value(values, tags_column, TAGS, where, "--label-column") if tags else ("", None)
+    if isinstance(marks, str) and marks.lstrip().startswith("["):
+        marks = _list_in(marks, tags_name, where)
     text = clean(given) if isinstance(given, str) else None
     objects = isinstance(marks, list) and any(isinstance(mark, dict) for mark in marks)
     # An empty list tells nothing but by its name: in `tags` it has lost its tags, elsewhere the text has no span.
@@ -325,6 +343,15 @@ def _row(
     for tag in given_tags:
         split_tag(tag, where)
     return TaggedRow(words, given_tags, where, text, places)
+
+
+def _list_in(cell: str, name: str, where: str) -> Any:
+    """A list that a table holds as text."""
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        cure = 'write ["O", "B-x"] or O B-x, or spans as [{"start": 0, "end": 2, "label": "x"}]'
+        raise RowError(f"`{name}` begins as a list and is no JSON: {cell[:80]!r}", where=where, cure=cure) from None
 
 
 def _value(values: dict[str, Any], named: str | None, usual: Sequence[str], where: str, option: str) -> tuple[str, Any]:

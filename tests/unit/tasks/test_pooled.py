@@ -246,6 +246,23 @@ def test_a_text_with_two_partners_finds_either_and_never_itself() -> None:
     assert task.scores(crossed, found) == {"nearest": 1.0}
 
 
+def test_a_partner_is_one_in_whichever_row_its_text_stands() -> None:
+    task = Embed(lengths=LENGTHS)
+    model = model_of(task)
+    a, b, c, d = SHORT, "dog ran", "the cats sat", "home"
+    rows = [Row(pair, None, "") for pair in ((a, b), (a, c), (b, c), (d, c))]
+    items = task.items(rows, TOKENIZER)
+    batch = task.batch(items, PETS.pad_id)
+    loss, _ = task.loss(model, batch, batch.counts)
+    found = decoded(task, rows, items, outputs_of(model, task, items, PETS.pad_id))
+    vectors = torch.tensor(np.stack([each.vectors for each in found]))
+    near = 20 * torch.nn.functional.cosine_similarity(vectors[:, None, 0], vectors[None, :, 1], dim=-1)
+    # Of a, b and c are partners; of b and d c is, and b is no rival of itself: d alone has one, which is b.
+    wanted = torch.logsumexp(near[3, [0, 3]], dim=0) - near[3, 3]
+    assert float(loss.detach()) == pytest.approx(float(wanted) / 4, abs=1e-5)
+    assert task.scores(rows, found)["nearest"] in (0.75, 1.0)
+
+
 def test_one_column_is_no_pair(tmp_path: Any) -> None:
     with pytest.raises(SettingsError, match="`embed` learns from pairs and is scored on them, but one column is named"):
         Embed(columns=("a",), lengths=LENGTHS).read(tmp_path / "rows.csv", lambda _: None)
@@ -258,6 +275,13 @@ def test_one_value_is_nothing_to_learn() -> None:
         all_labels([Row(("",), None, "rows.jsonl:1", ("a", "b")), Row(("",), None, "rows.jsonl:2", ("b", "a"))])
     with pytest.raises(RowError, match=r"^rows.jsonl: all rows have the score 3.0; two scores or more are needed$"):
         refuse_one_score([Row(("",), None, f"rows.jsonl:{line}", score=3.0) for line in (1, 2)])
+
+
+def test_scores_that_32_bits_cannot_tell_apart_are_refused() -> None:
+    for scores in ((1e308, 1.5e308), (1e30, 2e30), (0.0, 5e-324)):
+        rows = [row("", score=score) for score in scores]
+        with pytest.raises(RowError, match=r"^rows.jsonl: scores go from .* cannot tell apart; write them on another"):
+            scale_of(rows)
 
 
 def test_standard_scores_are_trained_and_the_rows_own_are_written() -> None:

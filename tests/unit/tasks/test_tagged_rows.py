@@ -225,9 +225,30 @@ def test_a_tsv_is_a_table_where_its_first_line_names_a_column_of_words(tmp_path:
     assert list(tagged_records(other, "sentence")) == [(f"{other}:2", {"id": "1", "sentence": "Anna saw"})]
     with pytest.raises(SettingsError, match="the columns of a CoNLL file have no names, and 'body' is no number of"):
         list(tagged_records(other, "body"))
+    # What is predicted is what is evaluated, whatever the model was trained on.
+    third = tmp_path / "d.tsv"
+    third.write_text("id\ttext\n1\tAnna saw\n2\tParis\n")
+    assert len(list(tagged_records(third, None, trained="sentence"))) == 2
+    header = columns(tmp_path / "e.tsv", "tokens\ttags\nParis\tB-loc\n\nAnna\tB-per\n")
+    assert fault(header) == (
+        f"{header}:1: this line names columns, as that of a table, and line 3 is blank, as between sentences; "
+        "remove the one or the other"
+    )
+    alone = columns(tmp_path / "f.tsv", "text\nParis\n\nAnna\n")
+    assert [row["words"] for _, row in tagged_records(alone, None)] == [["text", "Paris"], ["Anna"]]
     # A word, and not the name of a column.
     words = columns(tmp_path / "c.tsv", "text\tO\nParis\tB-loc\n")
     assert short(read_tagged(words)) == ["text/O Paris/B-loc"]
+
+
+def test_lists_in_the_cells_of_a_table(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text('text,spans\n"Anna, saw","[{""start"": 0, ""end"": 4, ""label"": ""per""}]"\nParis,[]\n')
+    assert short(read_tagged(table)) == ["Anna/B-per ,/O saw/O", "Paris/O"]
+    table.write_text('text,tags\nAnna saw,"[""B-per"", ""O""]"\n')
+    assert short(read_tagged(table)) == ["Anna/B-per saw/O"]
+    table.write_text("text,spans\nAnna,[1\n")
+    assert fault(table).startswith(f"{table}:2: `spans` begins as a list and is no JSON: '[1'; write [")
 
 
 def test_the_columns_of_a_training_are_looked_at_where_a_file_has_them(tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def adapt(
         corpus_files(task_data) if task_data else [],
         settings.task.text_columns,
         settings.task.rows,
-        settings.on_error,
+        settings.task.on_error or settings.on_error,
+        progress.say,
     )
     if general and not resume:
         # Before hours are spent on the field's text, which could not be gone on with beside another sample.
@@ -108,8 +109,7 @@ def adapt(
         "task_text_sha256": hashlib.sha256(documents_json(rows)).hexdigest(),
         "general": list(general),
         "extend": extend,
-        # What is done with bad lines shows in the documents, which are compared where they were prepared.
-        "settings": settings.model_dump(exclude={"machine", "on_error"}),
+        "settings": settings.model_dump(exclude={"machine"}),
     }
     with open_run(
         out, identity, world=alone(), resume=resume, overwrite=overwrite, made=_MADE, progress=progress

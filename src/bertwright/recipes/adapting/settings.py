@@ -72,6 +72,8 @@ class TaskStageSettings(StageSettings):
     text_columns: list[str] | None = Field(default=None, min_length=1, max_length=2)
     # What the rows are: "texts", "tagged" (words with tags) or "questions"; "auto": what the files say.
     rows: Rows = "auto"
+    # What to do with a row that is none; None: as `on_error` says of all text.
+    on_error: OnError | None = None
 
 
 class AdaptSettings(Settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Literal
 
@@ -32,14 +32,18 @@ def refuse_standard_input(places: Sequence[str]) -> None:
 
 
 def task_documents(
-    files: Sequence[str], columns: Sequence[str] | None, rows: Rows = "auto", on_error: OnError = "stop"
+    files: Sequence[str],
+    columns: Sequence[str] | None,
+    rows: Rows = "auto",
+    on_error: OnError = "stop",
+    say: Callable[[str], None] | None = None,
 ) -> tuple[list[str], bool]:
     """The text of each row, and whether rows are pairs: both texts of a pair are paragraphs of one document.
 
     They stand in one document because a task's model will read them together. Words with tags are joined by spaces, and
     of questions each context comes once, whatever is asked of it. Labels are not looked at; .txt is read as documents,
-    unless `rows` says that it holds words with tags. on_error: what is done with what is no question. Raises RowError
-    or CorpusError.
+    unless `rows` says that it holds words with tags. on_error: what is done with what is no question; how many were
+    left out is told to `say`. Raises RowError or CorpusError.
     """
     texts: list[str] = []
     pairs = False
@@ -49,7 +53,7 @@ def task_documents(
             texts += [_sentence(row) for row in read_tagged(file, tags=False, words_column=_only(columns)).rows]
             continue
         if what == "questions":
-            texts += _contexts(file, on_error)
+            texts += _contexts(file, on_error, say)
             continue
         if kind_of(file) == ".txt":
             texts += ["\n\n".join(document.paragraphs) for document in read_documents([file])]
@@ -64,7 +68,7 @@ def task_documents(
     return texts, pairs
 
 
-def _contexts(file: str, on_error: OnError) -> dict[str, None]:
+def _contexts(file: str, on_error: OnError, say: Callable[[str], None] | None) -> dict[str, None]:
     """The texts that questions are asked of, each once; what is wrong with a question does not matter to its text."""
     passed = Questions()
     bad = passed.skip if on_error == "skip" else refuse
@@ -77,8 +81,16 @@ def _contexts(file: str, on_error: OnError) -> dict[str, None]:
             continue
         if context.strip():
             found[context] = None
+    left_out = (
+        f"{passed.skipped:,} rows without a text were left out; the first: {passed.first_skipped[0]}"
+        if (passed.skipped)
+        else ""
+    )
     if not found:
-        raise RowError("holds no text that a question is asked of", where=told(file))
+        what = "holds no text that a question is asked of"
+        raise RowError(f"{what}; {left_out}" if left_out else what, where=told(file))
+    if left_out and say is not None:
+        say(f"{told(file)}: {left_out}")
     return found
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from bertwright.parallel import in_order
+from bertwright.parallel import Engine, in_order
 from bertwright.progress import Progress
 from bertwright.recipes.bulk.growing import Growing
 from bertwright.recipes.bulk.reading import Reading
@@ -52,7 +52,8 @@ def answer_into(
             yield some.rows
 
     with reading.shown(title, before.rows, progress):
-        for part in in_order(answer, given(), workers=workers or 1, engine="ray" if workers else "local"):
+        engine: Engine = "ray" if workers else "local"
+        for part in in_order(answer, given(), workers=workers or 1, engine=engine, on_gpus=True):
             count, source = ahead.popleft()
             growing.add(part.content, rows=count, cut=part.cut, source=source)
             reading.tell(growing.state.rows)

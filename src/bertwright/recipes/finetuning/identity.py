@@ -37,5 +37,7 @@ def identity_of(
         "tokenizer": loaded.tokenizer.identity(),
         "train": sha256(train_file),
         "dev": sha256(dev_file),
+        # What the head is trained on: of a run that began with the scores as they are the weights mean something else.
+        **({"scores": "standard"} if task == "regress" else {}),
         "precision": str(choose_dtype(settings.precision, device)).removeprefix("torch."),
     }

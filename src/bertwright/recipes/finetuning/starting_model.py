@@ -52,13 +52,11 @@ def _known_labels(loaded: LoadedModel, task: Task[Any, Any]) -> list[int] | None
     same = (task.name,) if loaded.record.get("task") or task.name != "pair" else ("pair", "classify")
     if loaded.task not in same:
         return None
-    theirs = list(loaded.labels)
-    if all(re.fullmatch(r"LABEL_[0-9]+", label) for label in theirs):
-        # Names of a model that has none: the rows' own numbers, if those are what its classes are called.
-        theirs = [label.removeprefix("LABEL_") for label in theirs]
-    if sorted(theirs) != sorted(task.labels):
-        return None
-    return [theirs.index(label) for label in task.labels]
+    # LABEL_0 is the name of a class without one: the rows' own number, if that is what they call it.
+    for theirs in (list(loaded.labels), [re.sub(r"^LABEL_(?=[0-9]+$)", "", label) for label in loaded.labels]):
+        if sorted(theirs) == sorted(task.labels):
+            return [theirs.index(label) for label in task.labels]
+    return None
 
 
 def _what_it_had(loaded: LoadedModel, new: list[str]) -> str:

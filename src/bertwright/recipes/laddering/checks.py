@@ -42,13 +42,9 @@ def adapting_rows(task: str, adapting: AdaptSettings, fine_tuning: FinetuneSetti
     known = adapting.task
     rows = _ROWS.get(task, "auto") if known.rows == "auto" else known.rows
     columns = known.text_columns or fine_tuning.text_columns
-    skips = "skip" in (adapting.on_error, fine_tuning.on_error)
-    return adapting.model_copy(
-        update={
-            "task": known.model_copy(update={"rows": rows, "text_columns": columns}),
-            "on_error": "skip" if skips else "stop",
-        }
-    )
+    on_error = known.on_error or ("skip" if fine_tuning.on_error == "skip" else None)
+    read = {"rows": rows, "text_columns": columns, "on_error": on_error}
+    return adapting.model_copy(update={"task": known.model_copy(update=read)})
 
 
 def check_rows(
@@ -75,7 +71,10 @@ def check_rows(
     lengths = settings.lengths(loaded.model.config.max_position_embeddings, task, loaded.longest)
     lesson = assemble(task, files.train, files.dev, settings, lengths, progress.say)
     check_best_by(settings, lesson.task)
-    rows, _ = task_documents([str(files.train)], adapting.task.text_columns, adapting.task.rows, adapting.on_error)
+    known = adapting.task
+    rows, _ = task_documents(
+        [str(files.train)], known.text_columns, known.rows, known.on_error or adapting.on_error, progress.say
+    )
     if len(rows) < 2:
         raise RowError("holds the text of one row, and two are the least to adapt to", where=files.train)
     return len(lesson.dev if files.test is None else lesson.task.read(files.test, progress.say))

@@ -76,7 +76,7 @@ def climb(
         "extend": extend,
         "rungs": list(chosen),
         "seeds": seeds,
-        "adapting": adapting.model_dump(exclude={"machine", "on_error"}),
+        "adapting": adapting.model_dump(exclude={"machine"}),
     }
     # Reading may take minutes: what is wrong with the directory is told before.
     refuse_folder(out, identity, resume=resume, overwrite=overwrite)

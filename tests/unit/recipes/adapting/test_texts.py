@@ -109,6 +109,8 @@ def test_of_questions_each_context_comes_once(tmp_path: Path) -> None:
     odd = rows(tmp_path / "odd.jsonl", lines[0] | {"question": ""}, lines[0], {"question": "Who?"}, lines[2])
     with pytest.raises(RowError, match=r"odd.jsonl:3: there is no column `context`"):
         task_documents([odd], None)
-    assert task_documents([odd], None, on_error="skip") == (["It was A.", "It was B."], False)
+    said: list[str] = []
+    assert task_documents([odd], None, on_error="skip", say=said.append) == (["It was A.", "It was B."], False)
+    assert said[0].startswith(f"{odd}: 1 rows without a text were left out; the first: {odd}:3: there is no column")
     with pytest.raises(RowError, match=r"empty.jsonl: holds no text that a question is asked of"):
         task_documents([rows(tmp_path / "empty.jsonl", {"question": "Who?", "context": " "})], None)

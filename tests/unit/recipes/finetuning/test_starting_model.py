@@ -57,8 +57,9 @@ def test_the_same_labels_in_another_order() -> None:
 
 def test_numbers_of_classes_without_a_name() -> None:
     source = loaded("classify", "LABEL_0", "LABEL_1")
-    model, _ = started(source, Classify("classify", labels=("0", "1"), **TEXT))
-    assert torch.equal(classifier(model), classifier(source.model))
+    for labels in (("0", "1"), ("LABEL_0", "LABEL_1")):
+        model, _ = started(source, Classify("classify", labels=labels, **TEXT))
+        assert torch.equal(classifier(model), classifier(source.model))
 
 
 @pytest.mark.parametrize(
