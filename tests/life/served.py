@@ -25,6 +25,7 @@ HEADS: dict[str, tuple[Parts, tuple[str, ...], dict[str, Any]]] = {
     "multi": (Parts(labels=3), ("a", "b", "c"), {"task": "multilabel"}),
     "tagger": (Parts(pooler=False, tags=3), ("O", "B-X", "I-X"), {"task": "tag"}),
     "answerer": (Parts(pooler=False, spans=True), (), {"task": "answer", "null_threshold": 0.0}),
+    "chooser": (Parts(labels=1), (), {"task": "choice"}),
     "sentences": (Parts(pooler=False), (), {"task": "embed", "pooling": "mean", "normalize": True}),
 }
 

@@ -28,7 +28,7 @@ _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shut
 pytestmark = pytest.mark.skipif(
     _CHROMIUM is None and "CI" not in os.environ, reason="there is no Chromium (Debian: apt-get install chromium)"
 )
-VIEWS = ["fill", "classify", "pair", "tag", "answer", "similarity", "attention", "tokenize"]
+VIEWS = ["fill", "classify", "pair", "tag", "answer", "choose", "similarity", "attention", "tokenize"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCABULARY = Vocabulary([*SPECIALS, *LETTERS, *(f"##{letter}" for letter in LETTERS), ".", ",", "?", "'"])
 CONFIG = EncoderConfig(

@@ -143,6 +143,14 @@ def test_a_vector_is_of_all_windows_however_many(homes: dict[str, Path]) -> None
     assert not np.array_equal(one, other)
 
 
+def test_choose(client: TestClient, homes: dict[str, Path]) -> None:
+    choices = ["dog", "i like", "playing"]
+    (found,) = post(client, "/choose", text="i like", choices=choices)["results"]
+    wanted = bertwright.load(homes["chooser"]).choose("i like", choices)
+    assert found["choice"] == wanted.choice == int(np.argmax(wanted.probabilities))
+    assert found["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-6)
+
+
 def test_similarity(client: TestClient, homes: dict[str, Path]) -> None:
     texts = ["i like dog", "dog", "playing"]
     vectors = bertwright.load(homes["sentences"]).embed(texts)
@@ -244,7 +252,8 @@ REFUSED = [
     ("/predict", {"inputs": [["a"], ["a", "b"]]}, 422, "texts and pairs stand in one batch; send each by itself"),
     ("/predict", {"inputs": [["a", "b", "c"]]}, 422, "inputs"),
     ("/similarity", {}, 422, "either `inputs` or `texts` is expected"),
-    ("/choose", {"text": "a", "choices": ["b"]}, 400, "the model 'pretrained' can attention, "),
+    ("/choose", {"text": "a", "choices": ["b"], "model": "tagger"}, 400, "the model 'tagger' has no head for this; it"),
+    ("/choose", {"text": "a", "choices": []}, 422, "choices: List should have at least 1 item after validation, not 0"),
     ("/nowhere", {}, 404, "Not Found"),
     # Nothing long of a request stands in an answer, and no text.
     ("/fill", {"texts": ["[MASK]"], "model": "n" * 900}, 404, f"no model is called '{'n' * 60}'; there are"),
