@@ -15,7 +15,9 @@ import torch
 
 from bertwright.checkpoints.model_directory import read_model, with_parts, write_model
 from bertwright.cli.main import main
+from bertwright.errors import CorpusError
 from bertwright.heads.model import Parts
+from bertwright.recipes.adapting.adapt import _Adaptation
 from tests.made_text import tools, write_corpus
 from tests.small_runs import KILLED, flags, metrics, pretrain_small, weights
 
@@ -280,6 +282,28 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert told(capsys) == [
         f"bertwright: {home}/model: is the model to start from, and would be lost; choose another --out"
     ]
+
+
+def test_a_fault_leaves_what_was_prepared(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "adapted"
+    wish = adapting(home, out, str(home / "field.jsonl"), "--general", str(home / "general.jsonl"))
+
+    def away(*_: object) -> None:
+        raise CorpusError("the general text is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Adaptation, "_general", away)
+        assert main(wish) == 2
+    assert told(capsys)[-2:] == [
+        f"{out}: what was prepared is kept; go on with --resume",
+        "bertwright: the general text is away",
+    ]
+    assert (out / "adapt" / "field" / "shards" / "manifest.json").exists()
+    assert main([*wish, "--resume"]) == 0
+    assert "field text: preparing" not in "".join(told(capsys))
+    assert (out / "config.json").exists()
 
 
 def test_an_adaptation_is_gone_on_with_as_it_began(
