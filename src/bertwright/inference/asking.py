@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ from bertwright.tasks.tag import Tag, Tagged
 from bertwright.tasks.tagged_rows import row_of
 from bertwright.tasks.task import Said, Task
 from bertwright.tokens.tokenizer import Tokenizer
+
+TaskT = TypeVar("TaskT", bound=PooledTask[Any])
 
 
 class Asking:
@@ -100,29 +102,28 @@ class Asking:
 
         Raises ModelError where the model has no classifier, SettingsError where something is not what it reads.
         """
-        task = self.task()
-        if not isinstance(task, Classify):
-            cure = "fine-tune one with: bertwright finetune MODEL --task classify"
-            if isinstance(task, Multilabel | Regress):
-                cure = f"ask it with `{task.name}`"
-            raise ModelError("has no classifier", where=self.described.path, cure=cure)
+        task = self._made_for(Classify, "classify", "has no classifier")
         return self._rows(task, self._texts(task, texts))
 
     def multilabel(self, texts: Iterable[str | Sequence[str]]) -> Asked[list[Labelled]]:
         """The labels of each text. Raises ModelError where the model gives no such, SettingsError as `classify`."""
-        task = self.task()
-        if not isinstance(task, Multilabel):
-            cure = "fine-tune one with: bertwright finetune MODEL --task multilabel"
-            raise ModelError("does not give any number of labels", where=self.described.path, cure=cure)
+        task = self._made_for(Multilabel, "multilabel", "does not give any number of labels")
         return self._rows(task, self._texts(task, texts))
 
     def regress(self, texts: Iterable[str | Sequence[str]]) -> Asked[list[Measured]]:
         """The score of each text or pair. Raises ModelError where the model gives none, SettingsError as `classify`."""
-        task = self.task()
-        if not isinstance(task, Regress):
-            cure = "fine-tune one with: bertwright finetune MODEL --task regress"
-            raise ModelError("gives no score", where=self.described.path, cure=cure)
+        task = self._made_for(Regress, "regress", "gives no score")
         return self._rows(task, self._texts(task, texts))
+
+    def _made_for(self, kind: type[TaskT], name: str, lacking: str) -> TaskT:
+        """The task of the model, where it is of a kind. Raises ModelError, whose cure is how it is asked or had."""
+        task = self.task()
+        if not isinstance(task, kind):
+            cure = f"fine-tune one with: bertwright finetune MODEL --task {name}"
+            if isinstance(task, Classify | Multilabel | Regress):
+                cure = f"ask it with `{'classify' if isinstance(task, Classify) else task.name}`"
+            raise ModelError(lacking, where=self.described.path, cure=cure)
+        return task
 
     def shown(self, texts: Iterable[str | Sequence[str]]) -> Asked[list[dict[str, Any]]]:
         """What a model of one answer a text or pair says of each, whatever its task, as JSON has it.

@@ -229,21 +229,15 @@ def test_a_text_with_two_partners_finds_either_and_never_itself() -> None:
     task = Embed(lengths=LENGTHS)
     model = model_of(task)
     # Nothing is a wrong partner here: both rows have one first text, and below each first text is the other's partner.
-    rows = [Row((SHORT, "the cats sat"), None, ""), Row((SHORT, "dog ran"), None, "")]
-    items = task.items(rows, TOKENIZER)
-    batch = task.batch(items, PETS.pad_id)
-    loss, figures = task.loss(model, batch, batch.counts)
-    assert (float(loss.detach()), float(figures["nearest"])) == (0.0, 1.0)
-    found = decoded(task, rows, items, outputs_of(model, task, items, PETS.pad_id))
-    assert task.scores(rows, found) == {"nearest": 1.0}
-    assert task.showing(rows, found).faults == []
-    crossed = [Row((SHORT, "dog ran"), None, ""), Row(("dog ran", SHORT), None, "")]
-    items = task.items(crossed, TOKENIZER)
-    batch = task.batch(items, PETS.pad_id)
-    loss, figures = task.loss(model, batch, batch.counts)
-    assert (float(loss.detach()), float(figures["nearest"])) == (0.0, 1.0)
-    found = decoded(task, crossed, items, outputs_of(model, task, items, PETS.pad_id))
-    assert task.scores(crossed, found) == {"nearest": 1.0}
+    for pairs in (((SHORT, "the cats sat"), (SHORT, "dog ran")), ((SHORT, "dog ran"), ("dog ran", SHORT))):
+        rows = [Row(pair, None, "") for pair in pairs]
+        items = task.items(rows, TOKENIZER)
+        batch = task.batch(items, PETS.pad_id)
+        loss, figures = task.loss(model, batch, batch.counts)
+        assert (float(loss.detach()), float(figures["nearest"])) == (0.0, 1.0)
+        found = decoded(task, rows, items, outputs_of(model, task, items, PETS.pad_id))
+        assert task.scores(rows, found) == {"nearest": 1.0}
+        assert task.showing(rows, found).faults == []
 
 
 def test_a_partner_is_one_in_whichever_row_its_text_stands() -> None:

@@ -81,11 +81,9 @@ def _contexts(file: str, on_error: OnError, say: Callable[[str], None] | None) -
             continue
         if context.strip():
             found[context] = None
-    left_out = (
-        f"{passed.skipped:,} rows without a text were left out; the first: {passed.first_skipped[0]}"
-        if (passed.skipped)
-        else ""
-    )
+    left_out = ""
+    if passed.skipped:
+        left_out = f"{passed.skipped:,} rows without a text were left out; the first: {passed.first_skipped[0]}"
     if not found:
         what = "holds no text that a question is asked of"
         raise RowError(f"{what}; {left_out}" if left_out else what, where=told(file))
