@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 import bertwright
 from bertwright.checkpoints.model_directory import write_model
 from bertwright.cli.main import main
-from bertwright.errors import SettingsError
+from bertwright.errors import ModelError, SettingsError
 from bertwright.heads.model import Parts
 from bertwright.inference.kinds import OfMasks
 from bertwright.serving.app import Server
@@ -523,6 +523,16 @@ def test_a_model_is_replaced_while_it_answers(homes: dict[str, Path], tmp_path: 
         with pytest.raises(bertwright.errors.ModelError):
             server.models.reload("m")
         assert client.post("/embed", json={"inputs": "dog"}).json() == after
+
+
+def test_python_asks_a_model_for_what_it_was_made_for(homes: dict[str, Path]) -> None:
+    multi, rater, classifier = (bertwright.load(homes[name]) for name in ("multi", "rater", "classifier"))
+    assert multi.multilabel(["dog"])[0].probabilities.keys() == {"a", "b", "c"}
+    assert isinstance(rater.regress([("dog", "i like")])[0].score, float)
+    with pytest.raises(ModelError, match=r"has no classifier; ask it with `multilabel`$"):
+        multi.classify(["dog"])
+    with pytest.raises(ModelError, match=r"gives no score; ask it with `classify`$"):
+        classifier.regress(["dog"])
 
 
 def test_results_are_as_python_gives_them(client: TestClient, homes: dict[str, Path]) -> None:
